@@ -1,0 +1,32 @@
+"""distill_kit: knowledge distillation, taught by training again while you watch.
+
+    from distill_kit import distillation_loss, load_dataset, train_student_with_distillation
+"""
+from importlib import import_module
+
+__version__ = "0.1.0"
+REPOSITORY = "https://github.com/distill-kit/distill_kit"  # the one place that says where the project lives
+
+_HOMES = {
+    "distillation_loss": "losses",
+    "train_student_with_distillation": "training",
+    "load_dataset": "data",
+    "ImageSet": "data",
+    "load_teacher": "teachers",
+    "make_model": "models",
+    "Materials": "run",
+    "Run": "run",
+    "Settings": "run",
+}
+__all__ = ["REPOSITORY", "__version__", *_HOMES]
+
+
+def __getattr__(name: str):
+    """Public names are fetched from their modules when first used, so that the import itself costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__():
+    return sorted(__all__)

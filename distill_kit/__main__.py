@@ -1,0 +1,218 @@
+"""The command line: python -m distill_kit doctor | data | teacher | distill.
+
+Human text, or with --json one JSON value on standard output; progress on standard error. Exit status 0; 2 for bad arguments;
+1 for a run that failed; 130 where you interrupted it.
+"""
+import argparse
+import dataclasses
+import json
+import sys
+import typing
+from pathlib import Path
+
+OPTIONS = {  # of `distill`: the fields of run.Settings, with what --help says of them
+    "data": "auto, cifar10, shapes10 or a folder of images",
+    "images": "training images",
+    "epochs": "of images // batch size steps each; 8 makes the quick run",
+    "temperature": "softens both sides of the soft loss; above 0",
+    "final-temperature": "where the temperature ends, if it is to change",
+    "alpha": "weight of the hard loss, 0 to 1; 1 is cross-entropy alone",
+    "final-alpha": "where alpha ends, if it is to change",
+    "schedule": "how alpha and temperature change: linear or cosine",
+    "learning-rate": "the highest, after one epoch of warm-up",
+    "batch-size": "images a step",
+    "label-noise": "share of labels drawn at random, 0 to 1",
+    "labelled": "so many images keep their label; the others enter the soft term alone",
+    "leave-out": "a class that the student never sees",
+    "student": "small, default, wide or wider",
+    "seed": "weights, batch order, view offsets and noise",
+    "data-seed": "which training images",
+    "device": "cpu, cuda, cuda:N or mps; chosen where left out",
+    "precision": "auto, float32 or bfloat16",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except (ValueError, FileNotFoundError) as error:
+        return _complain(error, 2)
+    except (RuntimeError, OSError) as error:
+        return _complain(error, 1)
+    except KeyboardInterrupt:
+        return _complain("Interrupted. What was finished is kept.", 130)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.")
+    commands = top.add_subparsers(required=True, metavar="doctor | data | teacher | distill")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
+
+    doctor = commands.add_parser("doctor", parents=[common], help="is this machine ready?")
+    doctor.add_argument("--device", help=OPTIONS["device"])
+    doctor.set_defaults(command=run_doctor)
+
+    data = commands.add_parser("data", parents=[common], help="what images are at hand; fetch CIFAR-10")
+    data.add_argument("--data", default="auto", help=OPTIONS["data"])
+    data.add_argument("--download", action="store_true", help="fetch CIFAR-10 (170 MB) if it is not at hand")
+    data.set_defaults(command=run_data)
+
+    teacher = commands.add_parser("teacher", parents=[common], help="measure or train a teacher")
+    what = teacher.add_mutually_exclusive_group(required=True)
+    what.add_argument("--evaluate", action="store_true", help="accuracy and calibration on the data at hand")
+    what.add_argument("--train", action="store_true", help="train one on the data at hand, by the shipped one's recipe")
+    teacher.add_argument("--data", default="auto", help=OPTIONS["data"])
+    teacher.add_argument("--weights", help="a teacher's weights to measure, where not the shipped one's")
+    teacher.add_argument("--out", help="where --train writes the weights (default: in a new folder under runs/)")
+    teacher.add_argument("--epochs", type=int, help="fewer or more than the recipe has")
+    teacher.add_argument("--seed", type=int, default=0)
+    teacher.add_argument("--device", help=OPTIONS["device"])
+    teacher.add_argument("--precision", default="auto", help=OPTIONS["precision"])
+    teacher.set_defaults(command=run_teacher)
+
+    distill = commands.add_parser("distill", parents=[common], help="train one student", argument_default=argparse.SUPPRESS)
+    from .run import Settings
+    for field in dataclasses.fields(Settings):
+        option = field.name.replace("_", "-")
+        kind = (typing.get_args(field.type) or (field.type,))[0]  # int of "int | None"
+        distill.add_argument(f"--{option}", type=kind, help=f"{OPTIONS[option]} (default: {field.default})")
+    distill.add_argument("--teacher", help="a teacher's weights, where not the shipped one's")
+    distill.add_argument("--out", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/)")
+    distill.set_defaults(command=run_distill, json=False)
+    return top
+
+
+def run_doctor(options) -> int:
+    from .doctor import examine
+    report = examine(options.device)
+    memory = report["memory"]
+    _answer(options, report, [
+        ("Python", report["python"]), ("torch", report["packages"]["torch"]),
+        ("computes on", f"{report['device']}, {report['precision']}, {report['threads']} threads"),
+        ("memory", f"{memory['available'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB free"), ("images", report["data"]),
+        ("a slider's run", f"about {report['slider_run_seconds']:.0f} s once the teacher has answered"),
+        ("verdict", "ready" if report["ok"] else " ".join(report["problems"]))])
+    return 0 if report["ok"] else 1
+
+
+def run_data(options) -> int:
+    from .data import load_dataset
+    dataset = load_dataset(options.data, download=options.download)
+    report = {"name": dataset.name, "notice": dataset.notice, "classes": list(dataset.pool.classes),
+              "pool": len(dataset.pool), "validation": len(dataset.validation), "test": len(dataset.test)}
+    _answer(options, report, [("images", dataset.notice), ("classes", ", ".join(dataset.pool.classes)),
+                              ("training pool", f"{len(dataset.pool):,}"), ("validation", f"{len(dataset.validation):,}"),
+                              ("test", f"{len(dataset.test):,}")])
+    return 0
+
+
+def run_teacher(options) -> int:
+    from .data import load_dataset
+    from .teachers import load_teacher, measure, recipe_for, train_teacher
+    dataset = load_dataset(options.data)
+    _say(dataset.notice)
+    if options.evaluate:
+        from .devices import choose_device, choose_precision
+        device = choose_device(options.device)
+        model, card = load_teacher(dataset, options.weights)
+        figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
+        report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"],
+                  "test_cross_entropy": figures["cross_entropy"], "card": card}
+    else:
+        from .run import Settings, new_run_folder
+        out = Path(options.out) if options.out else new_run_folder(Settings(seed=options.seed)) / "teacher.safetensors"
+        recipe = recipe_for(dataset)
+        epochs = options.epochs or recipe.epochs
+        with _bar(epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
+            model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
+                                        precision=options.precision, epochs=epochs, out=out, on_row=on_row)
+        report = {"data": dataset.pool.source, "test_accuracy": card["test"]["accuracy"], "test_ece": card["test"]["ece"],
+                  "seconds": card["seconds"], "weights": str(out), "card": card}
+    _answer(options, report, [("measured on", report["data"]), ("test accuracy", f"{report['test_accuracy']:.2%}"),
+                              ("calibration error", f"{report['test_ece']:.3f}"),
+                              *([("weights", report["weights"])] if "weights" in report else [])])
+    return 0
+
+
+def run_distill(options) -> int:
+    import time
+    from .data import load_dataset
+    from .run import Materials, Run, Settings, new_run_folder
+    from .teachers import load_teacher
+    names = {field.name for field in dataclasses.fields(Settings)}
+    settings = Settings(**{name: value for name, value in vars(options).items() if name in names})
+    started = time.perf_counter()
+    dataset = load_dataset(settings.data)
+    load_seconds = time.perf_counter() - started
+    _say(dataset.notice)
+    teacher, _ = load_teacher(dataset, getattr(options, "teacher", None))
+    materials = Materials.of(settings, dataset, teacher)
+    folder = new_run_folder(settings, getattr(options, "out", None))
+    run = Run(settings, materials, folder)
+    with _bar(settings.epochs * len(run.batches), "training the student") as on_row:
+        for row in run.rows(every=5):
+            on_row(row)
+    report = {**run.report(), "load_seconds": load_seconds, "history": str(folder / "history.jsonl"),
+              "data": dataset.pool.source, "settings": dataclasses.asdict(settings)}
+    if not options.json:
+        report["picture"] = _draw(run, folder)
+    _answer(options, report, [
+        ("images", dataset.pool.source), ("test accuracy", f"{report['test_accuracy']:.2%}"),
+        ("validation accuracy", f"{report['val_accuracy']:.2%}"),
+        ("training", f"{report['seconds']:.1f} s, {report['images_per_second']:,.0f} images a second"),
+        ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
+        *([("picture", report["picture"])] if "picture" in report else []),
+        *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")] if settings.leave_out else [])])
+    if "stopped" in report:
+        return _complain(report["stopped"], 1)
+    return 0
+
+
+def _draw(run, folder: Path) -> str:
+    from .plotting import run_figure
+    settings = run.settings
+    path = folder / "curves.png"
+    run_figure(run.history, f"T = {settings.temperature:g}, alpha = {settings.alpha:g}, seed {settings.seed}").savefig(path, dpi=120)
+    return str(path)
+
+
+class _bar:
+    """A progress bar with time left, fed with rows; on standard error, so that it never mixes with the answer."""
+
+    def __init__(self, steps: int, what: str):
+        from tqdm import tqdm
+        self.bar = tqdm(total=steps, desc=what, unit="step", leave=False, delay=0.5)
+
+    def __enter__(self):
+        return self.follow
+
+    def follow(self, row: dict) -> None:
+        self.bar.update(row["steps"] - self.bar.n)
+        if "val_accuracy" in row:
+            self.bar.set_postfix_str(f"epoch {row['epoch']}, validation {row['val_accuracy']:.1%}")
+
+    def __exit__(self, *error):
+        self.bar.close()
+
+
+def _answer(options, report: dict, table: list[tuple[str, str]]) -> None:
+    if options.json:
+        print(json.dumps(report))
+    else:
+        width = max(len(name) for name, _ in table)
+        print("\n".join(f"{name:<{width}}  {value}" for name, value in table))
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+def _complain(error, status: int) -> int:
+    _say(f"distill_kit: {error}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

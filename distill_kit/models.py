@@ -1,0 +1,147 @@
+"""One small family of convolutional networks, for teachers and students alike.
+
+A fixed whitening stem, then blocks of 3x3 convolutions, then one linear layer. The shape follows Keller Jordan's airbench
+(2024); the stem was introduced by Page (2019). Images go in as floats from 0 to 1, [N, 3, H, W]; logits come out, [N, C].
+"""
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STEM_PATCH = 2                          # the stem sees 2x2 pixels: 12 numbers
+STEM_CHANNELS = 2 * 3 * STEM_PATCH**2   # each whitened direction and its negative: 24
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that a network of the family is, apart from its weights."""
+    widths: tuple[int, ...] = (32, 64, 128)  # channels of each block; a block halves height and width
+    depth: int = 1                           # convolutions a block
+    stem_stride: int = 2
+    head: str = "flat"                       # "flat" reads every place of the last block, "max" the strongest per channel
+    num_classes: int = 10
+    image_size: int = 32
+
+    def __post_init__(self):
+        object.__setattr__(self, "widths", tuple(self.widths))  # JSON knows lists alone
+        if self.head not in ("flat", "max"):
+            raise ValueError(f"head must be 'flat' or 'max'; got {self.head!r}")
+        if self.final_size < 1:
+            raise ValueError(f"image_size {self.image_size} is too small for {len(self.widths)} blocks")
+
+    @property
+    def final_size(self) -> int:
+        """Height and width behind the last block."""
+        return ((self.image_size - STEM_PATCH) // self.stem_stride + 1) >> len(self.widths)
+
+
+STUDENTS = {
+    "small": Architecture(widths=(16, 32, 64)),
+    "default": Architecture(widths=(32, 64, 128)),
+    "wide": Architecture(widths=(48, 96, 192)),
+    "wider": Architecture(widths=(64, 128, 256)),
+}
+
+
+class Block(nn.Module):
+    """3x3 convolution, 2x2 max pool, normalise, ReLU; then the further convolutions at the halved size."""
+
+    def __init__(self, inputs: int, outputs: int, depth: int):
+        super().__init__()
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(inputs if place == 0 else outputs, outputs, 3, padding=1, bias=False) for place in range(depth))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(depth))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for place, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):
+            x = convolution(x)
+            if place == 0:
+                x = F.max_pool2d(x, 2)  # before norm and ReLU: the same result in the mean, a quarter of the work
+            x = F.relu(norm(x))
+        return x
+
+
+class ConvNet(nn.Module):
+    """A network of the family, its stem not yet fitted; `make_model` gives one that is ready to be trained."""
+
+    def __init__(self, architecture: Architecture = Architecture()):
+        super().__init__()
+        self.architecture = architecture
+        # Buffers: the stem is computed from images, never trained, and no parameter to be counted.
+        self.register_buffer("stem_weight", torch.zeros(STEM_CHANNELS, 3, STEM_PATCH, STEM_PATCH))
+        self.register_buffer("stem_bias", torch.zeros(STEM_CHANNELS))
+        channels = (STEM_CHANNELS, *architecture.widths)
+        self.blocks = nn.Sequential(*(Block(a, b, architecture.depth) for a, b in zip(channels, channels[1:])))
+        places = architecture.final_size**2 if architecture.head == "flat" else 1
+        self.head = nn.Linear(channels[-1] * places, architecture.num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = F.conv2d(images, self.stem_weight, self.stem_bias, stride=self.architecture.stem_stride)  # (N, 24, h, w)
+        x = self.blocks(F.relu(x))                                                                     # (N, width, s, s)
+        if self.architecture.head == "max":
+            x = F.adaptive_max_pool2d(x, 1)                                                            # (N, width, 1, 1)
+        return self.head(x.flatten(1))                                                                 # (N, C)
+
+    @torch.no_grad()
+    def fit_stem(self, images: Tensor, epsilon: float = 5e-4) -> None:
+        """Set the stem so that 2x2 patches of uint8 `images` [N, 3, H, W] come out uncorrelated and equally strong.
+
+        The eigenvectors of the patches' covariance, each over the root of its eigenvalue plus epsilon, and their negatives
+        (ReLU would lose half of each direction). The mean is folded into the bias.
+        """
+        patches = F.unfold(images.double() / 255, STEM_PATCH, stride=STEM_PATCH)   # (N, 12, L)
+        patches = patches.transpose(1, 2).flatten(0, 1)                            # (N * L, 12)
+        mean = patches.mean(0)
+        values, vectors = torch.linalg.eigh(torch.cov(patches.T))
+        # An eigenvector's sign is arbitrary and differs between machines; the largest entry is made positive.
+        largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+        rows = (vectors * largest.sign() / torch.sqrt(values + epsilon)).T         # (12, 12)
+        weight = torch.cat([rows, -rows])                                          # (24, 12)
+        self.stem_weight.copy_(weight.view_as(self.stem_weight))
+        self.stem_bias.copy_(-weight @ mean)
+
+
+STEM_IMAGES = 2_000  # enough for a covariance of 12 numbers, and quick
+
+
+def make_model(architecture: Architecture, images: Tensor, seed: int = 0) -> ConvNet:
+    """A fresh network: weights drawn from `seed`, stem fitted to uint8 `images` [N, 3, H, W].
+
+    torch's global random state is the same before and after.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = ConvNet(architecture)
+    model.fit_stem(images[:STEM_IMAGES])
+    return model.to(memory_format=torch.channels_last)
+
+
+def logits_of(output) -> Tensor:
+    """The logits [N, C] of whatever a module returned: a tensor, or an object with `.logits` (as in Transformers)."""
+    logits = getattr(output, "logits", output)
+    if not isinstance(logits, Tensor):
+        raise ValueError(f"a model must return a tensor of logits or an object with .logits; got {type(output).__name__}")
+    return logits
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Numbers that training may change."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def forward_flops(model: nn.Module, image_size: int = 32) -> int:
+    """Floating-point operations for one image forward, a multiply-add counted as two."""
+    from torch.utils.flop_counter import FlopCounterMode
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, image_size, image_size, device=device))
+    model.train(was_training)
+    return counter.get_total_flops()
+
+
+def describe(architecture: Architecture) -> dict:
+    """The architecture as plain data, for JSON."""
+    return asdict(architecture)

@@ -1,0 +1,56 @@
+"""The optimisers: AdamW, which the course teaches, and Muon, which trains the shipped teachers in less time."""
+import torch
+from torch import Tensor, nn
+
+WEIGHT_DECAY = 0.01
+
+
+def adamw(model: nn.Module, weight_decay: float = WEIGHT_DECAY) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019); decay on matrices and filters alone, not on biases and norms."""
+    return _adamw([parameter for parameter in model.parameters() if parameter.requires_grad], weight_decay)
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update is made orthogonal, for convolutions; AdamW for everything else (Jordan et al., 2024).
+
+    The update of a filter bank, seen as a matrix (outputs, inputs * 9), has its singular values brought near 1, so that all
+    directions are learnt equally fast. The bank itself is kept at the norm sqrt(outputs); BatchNorm behind it makes its scale
+    meaningless anyway. Both halves follow one learning rate: AdamW's, of which Muon takes `ratio` times as much.
+    """
+
+    def __init__(self, model: nn.Module, ratio: float = 10.0, momentum: float = 0.6, weight_decay: float = WEIGHT_DECAY):
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        filters = [parameter for parameter in parameters if parameter.ndim == 4]
+        super().__init__([{"params": filters, "lr_ratio": ratio}], {"lr": 0.0, "momentum": momentum})
+        self._adamw = _adamw([parameter for parameter in parameters if parameter.ndim != 4], weight_decay)
+        self._filters = self.param_groups[0]
+        self.param_groups.extend(self._adamw.param_groups)  # the same dicts: a new learning rate reaches both
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        rate, momentum = self._filters["lr"], self._filters["momentum"]
+        for parameter in self._filters["params"]:
+            average = self.state[parameter].setdefault("average", torch.zeros_like(parameter))
+            average.mul_(momentum).add_(parameter.grad)
+            update = parameter.grad.add(average, alpha=momentum)                     # Nesterov's look ahead
+            parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
+            parameter.add_(orthogonal(update.flatten(1)).view_as(parameter), alpha=-rate)
+        self._adamw.step()
+
+
+def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:
+    """Bring the singular values of a matrix near 1 by Newton and Schulz's iteration, without computing them."""
+    x = matrix / (matrix.norm() + 1e-7)
+    if len(matrix) > len(matrix.T):
+        return orthogonal(matrix.T, steps).T
+    for _ in range(steps):
+        square = x @ x.T                                                             # (outputs, outputs)
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x
+
+
+def _adamw(parameters: list[nn.Parameter], weight_decay: float) -> torch.optim.Optimizer:
+    groups = [{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+              {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}]
+    fused = parameters[0].device.type in ("cpu", "cuda")  # three kernels fewer a parameter
+    return torch.optim.AdamW([group for group in groups if group["params"]], fused=fused)

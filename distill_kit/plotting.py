@@ -1,0 +1,172 @@
+"""Drawing: rows or arrays in, matplotlib axes in and out. No torch here, and no pyplot state.
+
+Colours are Okabe and Ito's (2008), told apart by colour-blind readers; each line also has its own dash, marker and name.
+"""
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .history import epoch_rows
+
+BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#222222"
+LINES = ((BLUE, "-", "o"), (RED, "--", "s"), (GREEN, "-.", "^"), (PINK, ":", "D"), (ORANGE, (0, (5, 1)), "v"),
+         (SKY, (0, (3, 1, 1, 1)), "P"), (BLACK, (0, (1, 1)), "X"))
+
+WORDS = {"accuracy": "accuracy", "val_accuracy": "validation accuracy", "train_accuracy": "training accuracy",
+         "val_agreement": "agreement with the teacher", "val_loss": "validation loss", "train_loss": "training loss",
+         "gradient_norm": "gradient norm", "learning_rate": "learning rate"}
+
+
+def new_figure(columns: int = 1, width: float = 9.0, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+    """A figure made without pyplot, and its axes side by side; show it by naming it last in a notebook cell."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = list(np.atleast_1d(figure.subplots(1, columns)))
+    return figure, [_tidy(ax) for ax in axes]
+
+
+def curves(runs: Mapping[str, Sequence[dict]], column: str, ax: Axes) -> Axes:
+    """One column of several runs over epochs; `runs` maps a run's name to its rows. Each line is named where it ends."""
+    ends = []
+    for (name, rows), (colour, dash, marker) in zip(runs.items(), cycle(LINES)):
+        epochs, values = _column(rows, column)
+        ax.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
+        if len(values):
+            ends.append((epochs[-1], values[-1], f"{name} {_short(values[-1])}", colour))
+    _name_ends(ax, ends)
+    _epochs_axis(ax)
+    ax.set_ylabel(WORDS.get(column, column.replace("_", " ")))
+    return ax
+
+
+def loss_terms(rows: Sequence[dict], ax: Axes, part: str = "train") -> Axes:
+    """The total loss of one run and its hard and soft terms; part: "train" or "val"."""
+    ends = []
+    for (term, name), (colour, dash, marker) in zip((("loss", "total"), ("hard", "hard"), ("soft", "soft")), LINES):
+        epochs, values = _column(rows, f"{part}_{term}")
+        if len(values):
+            ax.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
+            ends.append((epochs[-1], values[-1], f"{name} {_short(values[-1])}", colour))
+    _name_ends(ax, ends)
+    _epochs_axis(ax)
+    ax.set_ylabel({"train": "training loss", "val": "validation loss"}[part])
+    return ax
+
+
+def run_figure(rows: Sequence[dict], title: str = "") -> Figure:
+    """One run at a glance: its losses with their terms, and its accuracies."""
+    figure, (left, middle, right) = new_figure(3, width=12)
+    loss_terms(rows, left, "train").set_title("What is minimised")
+    loss_terms(rows, middle, "val").set_title("The same on validation images")
+    accuracies = {"validation": "val_accuracy", "training": "train_accuracy", "agreement": "val_agreement"}
+    ends = []
+    for (name, column), (colour, dash, marker) in zip(accuracies.items(), LINES):
+        epochs, values = _column(rows, column)
+        if len(values):
+            right.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
+            ends.append((epochs[-1], values[-1], f"{name} {_short(values[-1])}", colour))
+    _name_ends(right, ends)
+    _epochs_axis(right)
+    right.set_title("Accuracy, agreement with the teacher")
+    figure.suptitle(title)
+    return figure
+
+
+def image(pixels: np.ndarray, ax: Axes, title: str = "") -> Axes:
+    """One image, uint8 [3, H, W]."""
+    ax.imshow(np.moveaxis(np.asarray(pixels), 0, -1), interpolation="nearest")
+    ax.set(xticks=[], yticks=[], title=title)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return ax
+
+
+def soft_targets(probabilities: Mapping[str, np.ndarray], classes: Sequence[str], ax: Axes, label: int | None = None) -> Axes:
+    """A teacher's probabilities for one image as bars, one group a class; `probabilities` maps a name ("T = 4") to [C].
+
+    label: the number of the true class, whose name is set in bold.
+    """
+    places, thick = np.arange(len(classes)), 0.8 / len(probabilities)
+    hatches = cycle(("", "///", "...", "xx"))
+    for k, ((name, shares), (colour, _, _), hatch) in enumerate(zip(probabilities.items(), LINES, hatches)):
+        ax.barh(places + (k - (len(probabilities) - 1) / 2) * thick, shares, thick, color=colour, hatch=hatch,
+                edgecolor="white", linewidth=0.4, label=name)
+    ax.set(yticks=places, yticklabels=classes, xlim=(0, 1), xlabel="probability")
+    ax.invert_yaxis()
+    if label is not None:
+        ax.get_yticklabels()[label].set_fontweight("bold")
+    ax.legend(frameon=False, loc="center right")
+    return ax
+
+
+def confusion(teacher: np.ndarray, student: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
+    """How often the student says one class where the teacher says another: class numbers [N] each, shares of each row."""
+    counts = np.zeros((len(classes), len(classes)))
+    np.add.at(counts, (np.asarray(teacher), np.asarray(student)), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    ax.imshow(shares, cmap="cividis", vmin=0, vmax=1)
+    for row, column in np.ndindex(shares.shape):
+        if shares[row, column] >= 0.005:
+            ax.text(column, row, f"{100 * shares[row, column]:.0f}", ha="center", va="center", fontsize=8,
+                    color="white" if shares[row, column] < 0.5 else "black")
+    places = range(len(classes))
+    ax.set(xticks=places, yticks=places, yticklabels=classes, xlabel="the student says", ylabel="the teacher says",
+           title="Per cent of what the teacher calls so")
+    ax.set_xticks(places, classes, rotation=45, ha="right")
+    return ax
+
+
+def gains(pairs: Mapping[str, Sequence[float]], ax: Axes, interval: tuple[float, float] | None = None) -> Axes:
+    """The gain of each of several seeds in points, one dot each, and the interval of their mean, where given."""
+    for place, (name, values) in enumerate(pairs.items()):
+        ax.plot(values, [place] * len(values), "o", color=BLUE, markersize=7, alpha=0.8)
+        ax.plot([np.mean(values)] * 2, [place - 0.25, place + 0.25], color=RED, linewidth=2)
+    if interval is not None:
+        ax.axvspan(*interval, color=SKY, alpha=0.25, linewidth=0)
+    ax.axvline(0, color=BLACK, linewidth=1)
+    ax.set(yticks=range(len(pairs)), yticklabels=list(pairs), ylim=(-0.6, len(pairs) - 0.4), xlabel="gain in points")
+    return ax
+
+
+def _column(rows: Sequence[dict], column: str) -> tuple[list, list]:
+    """Epochs and values where there is a value."""
+    pairs = [(row["epoch"], row[column]) for row in epoch_rows(list(rows))
+             if row.get(column) is not None and np.isfinite(row[column])]
+    return [epoch for epoch, _ in pairs], [value for _, value in pairs]
+
+
+def _name_ends(ax: Axes, ends: list[tuple]) -> None:
+    """Write each line's name beside its last point, moved apart where they would overlap."""
+    if not ends:
+        return
+    low, high = ax.get_ylim()
+    gap, last = 0.075 * (high - low), -np.inf
+    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
+        last = max(y, last + gap)
+        ax.annotate(text, (x, y), xytext=(8, (last - y) / (high - low) * _height_in_points(ax)),
+                    textcoords="offset points", color=colour, va="center", fontsize=9, annotation_clip=False)
+
+
+def _height_in_points(ax: Axes) -> float:
+    return ax.get_position().height * ax.figure.get_figheight() * 72
+
+
+def _epochs_axis(ax: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.margins(x=0.04)
+
+
+def _tidy(ax: Axes) -> Axes:
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}"

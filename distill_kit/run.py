@@ -1,0 +1,217 @@
+"""One whole run: from settings to a trained student, its history and its figures."""
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .batches import Teacher
+from .data.imageset import (Dataset, ImageSet, class_number, keep_labels, leave_out, subset, with_label_noise)
+from .devices import choose_device, choose_precision
+from .history import EPOCH, best_row, save_history
+from .losses import check_alpha, check_temperature
+from .models import STUDENTS, ConvNet, make_model
+from .optimizers import adamw
+from .schedules import SHAPES, from_to, warmup_cosine
+from .teachers import answers, classification_figures
+from .training import keep_best, train
+from .views import PLAIN, VIEWS, KeptLogits, PlainBatches, ViewBank, ViewBatches
+from .weights import save_model
+
+DEFAULT_EPOCHS, QUICK_EPOCHS = 14, 8
+WATCHED_SHARE = 0.4  # of the validation images are looked at after each epoch (2,000 of CIFAR-10's 5,000)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that makes a run what it is. The defaults are the default run; epochs=8 makes it the quick one."""
+    data: str = "auto"
+    images: int = 5_000             # training images, drawn from the pool
+    epochs: int = DEFAULT_EPOCHS    # of images // batch_size steps each
+    temperature: float = 4.0
+    final_temperature: float | None = None
+    alpha: float = 0.1              # weight of the hard loss; 1 is cross-entropy alone
+    final_alpha: float | None = None
+    schedule: str = "linear"        # how alpha and temperature go to their final values
+    learning_rate: float = 1e-2     # at its highest, after one epoch of warm-up
+    batch_size: int = 64
+    label_noise: float = 0.0        # share of labels drawn at random
+    labelled: int | None = None     # so many images keep their label, the others enter the soft term alone
+    leave_out: str | None = None    # a class the student never sees
+    student: str = "default"
+    seed: int = 0                   # weights, batch order, view offsets, noise
+    data_seed: int = 0              # which training images
+    device: str | None = None
+    precision: str = "auto"
+
+    def __post_init__(self):
+        for name in ("temperature", "final_temperature"):
+            if (value := getattr(self, name)) is not None:
+                check_temperature(value)
+        for name in ("alpha", "final_alpha"):
+            if (value := getattr(self, name)) is not None:
+                check_alpha(value)
+        for name in ("images", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more; got {getattr(self, name)}")
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise ValueError(f"learning_rate must be a finite number above 0; got {self.learning_rate}")
+        if not 0 <= self.label_noise <= 1:
+            raise ValueError(f"label_noise must be 0 to 1; got {self.label_noise}")
+        if self.student not in STUDENTS:
+            raise ValueError(f"student must be one of {', '.join(STUDENTS)}; got {self.student!r}")
+        if self.schedule not in SHAPES:
+            raise ValueError(f"schedule must be one of {', '.join(SHAPES)}; got {self.schedule!r}")
+
+    @property
+    def labels_alone(self) -> bool:
+        """Does the teacher have no say at all?"""
+        return self.alpha == 1 and self.final_alpha in (None, 1)
+
+
+class Materials:
+    """What runs on the same images share: the images in all their views, and what the teacher says of them.
+
+    Build it once and hand it to many runs: the teacher is asked once for each image and view.
+    """
+
+    def __init__(self, dataset: Dataset, teacher: nn.Module, *, images: int = 5_000, data_seed: int = 0,
+                 leave_out_class: str | None = None, device: str | None = None, precision: str = "auto"):
+        self.dataset, self.device = dataset, choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.leave_out = leave_out_class
+        training = subset(dataset.pool, images, data_seed)
+        self.training = leave_out(training, leave_out_class) if leave_out_class is not None else training
+        watched = dataset.validation[: max(1, round(WATCHED_SHARE * len(dataset.validation)))]
+        frozen = Teacher(teacher, self.device, self.precision)
+        self.bank = ViewBank(self.training.images, VIEWS, self.device)
+        self.logits = KeptLogits(frozen, self.bank, len(self.training))
+        plain = ViewBank(watched.images, PLAIN, self.device)
+        self._watched_logits = KeptLogits(frozen, plain, len(watched))
+        self.watched = PlainBatches(plain, watched.labels, self._watched_logits)
+
+    @classmethod
+    def of(cls, settings: Settings, dataset: Dataset, teacher: nn.Module) -> "Materials":
+        return cls(dataset, teacher, images=settings.images, data_seed=settings.data_seed,
+                   leave_out_class=settings.leave_out, device=settings.device, precision=settings.precision)
+
+    @property
+    def teacher_seconds(self) -> float:
+        """Seconds in which the teacher has been at work so far."""
+        return self.logits.seconds + self._watched_logits.seconds
+
+
+class Run:
+    """One student's training: `for row in run.rows(): ...`, then `run.report()`.
+
+    student: the network, trained in place; history: the epoch rows so far. With a `folder`, the history is written there
+    after every epoch and the student at the end, whichever way the run ends.
+    """
+
+    def __init__(self, settings: Settings, materials: Materials, folder: Path | None = None):
+        self.settings, self.materials, self.folder = settings, materials, folder
+        self.history: list[dict] = []
+        self.training = prepared_labels(materials.training, settings)
+        size = settings.batch_size
+        self.batches = ViewBatches(
+            materials.bank, self.training.labels, size, settings.seed,
+            logits=None if settings.labels_alone else materials.logits,
+            steps=max(1, len(self.training) // size),
+            # Without a teacher an image without a label teaches nothing.
+            rows=(self.training.labels >= 0).nonzero().squeeze(1) if settings.labels_alone else None)
+        self.student = self._new_student()
+        self.teacher_seconds = 0.0
+
+    def rows(self, every: int | None = None) -> Iterator[dict]:
+        """Train; a row an epoch, light rows every `every` steps in between. `seconds` leaves the teacher's time out."""
+        settings, steps = self.settings, self.settings.epochs * len(self.batches)
+        before = self.materials.teacher_seconds
+        rows = train(self.student, self.batches, self.materials.watched, epochs=settings.epochs,
+                     optimizer=adamw(self.student),
+                     learning_rate=warmup_cosine(settings.learning_rate, len(self.batches), steps),
+                     temperature=from_to(settings.temperature, settings.final_temperature, steps, settings.schedule),
+                     alpha=from_to(settings.alpha, settings.final_alpha, steps, settings.schedule),
+                     every=every, precision=self.materials.precision)
+        try:
+            for row in keep_best(self.student, rows):
+                self.teacher_seconds = self.materials.teacher_seconds - before
+                row["seconds"] -= self.teacher_seconds
+                if row["kind"] == EPOCH:
+                    self.history.append(row)
+                    self._save_history()
+                yield row
+        finally:
+            if self.folder is not None and self.history:
+                save_model(self.student, self.folder / "student.safetensors",
+                           {"settings": asdict(settings), "data": self.training.source,
+                            "classes": list(self.training.classes)}, half=False)
+
+    def report(self) -> dict:
+        """The run's figures. Reads the test images: once, when all is decided."""
+        dataset, rows = self.materials.dataset, self.history
+        device, precision = self.materials.device, self.materials.precision
+        test = answers(self.student, dataset.test, device, precision).float().cpu()
+        validation = answers(self.student, dataset.validation, device, precision).float().cpu()
+        figures = {
+            "val_accuracy": classification_figures(validation, dataset.validation.labels)["accuracy"],
+            "test_accuracy": classification_figures(test, dataset.test.labels)["accuracy"],
+            "seconds": rows[-1]["seconds"], "teacher_seconds": self.teacher_seconds,
+            "images_per_second": rows[-1]["steps"] * self.batches.batch_size / rows[-1]["seconds"],
+            "precision": precision, "best_epoch": best_row(rows)["epoch"], "epochs_done": rows[-1]["epoch"]}
+        if "stopped" in rows[-1]:
+            figures["stopped"] = rows[-1]["stopped"]
+        if self.settings.leave_out is not None:
+            number = class_number(dataset.test.classes, self.settings.leave_out)
+            figures["rank2_left_out"] = share_in_top(test, dataset.test.labels, number, 2)
+        return figures
+
+    def _new_student(self) -> ConvNet:
+        classes, size = len(self.training.classes), self.training.images.shape[-1]
+        architecture = replace(STUDENTS[self.settings.student], num_classes=classes, image_size=size)
+        return make_model(architecture, self.training.images, self.settings.seed).to(self.materials.device)
+
+    def _save_history(self) -> None:
+        if self.folder is not None:
+            save_history(self.folder / "history.jsonl", {**asdict(self.settings), "source": self.training.source},
+                         self.history)
+
+
+def prepared_labels(images: ImageSet, settings: Settings) -> ImageSet:
+    """The training images with the labels that the student is shown: some drawn at random, some taken away."""
+    if settings.label_noise:
+        images = with_label_noise(images, settings.label_noise, settings.seed)
+    if settings.labelled is not None:
+        images = keep_labels(images, settings.labelled, settings.data_seed)
+        if settings.labels_alone and not settings.labelled:
+            raise ValueError("labelled must be 1 or more where alpha is 1: without labels and teacher nothing is left")
+    return images
+
+
+def share_in_top(logits: torch.Tensor, labels: torch.Tensor, number: int, places: int) -> float:
+    """Of the images of class `number`: the share for which it is among the `places` highest logits [N, C]."""
+    top = logits[labels == number].topk(places, dim=1).indices                       # (n, places)
+    return (top == number).any(dim=1).float().mean().item()
+
+
+def new_run_folder(settings: Settings, parent: Path | str | None = None) -> Path:
+    """runs/<time>-<seed>-<pid>/ under `parent`, $DISTILL_KIT_RUNS or ./runs; made, and never one that was there before.
+
+    Raises OSError with one sentence if it cannot be made.
+    """
+    parent = Path(parent or os.environ.get("DISTILL_KIT_RUNS") or "runs")
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.seed}-{os.getpid()}"
+    for attempt in range(100):
+        folder = parent / (name if attempt == 0 else f"{name}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not parent.is_dir():
+                raise OSError(f"cannot write runs to {parent}: it is a file. Choose another folder.") from None
+        except OSError as error:
+            raise OSError(f"cannot write runs to {parent}: {error.strerror}. Choose another folder with --out.") from error
+    raise OSError(f"cannot write runs to {parent}: {name} and a hundred more are taken")

@@ -1,0 +1,51 @@
+"""Schedules: plain functions from the step (0, 1, 2, ...) to a number, for learning rate, alpha and temperature."""
+import math
+from collections.abc import Callable
+
+Schedule = Callable[[int], float]
+
+
+def constant(value: float) -> Schedule:
+    return lambda step: value
+
+
+def linear(start: float, end: float, steps: int) -> Schedule:
+    """A straight line from `start` at step 0 to `end` at the last of `steps` steps, and `end` ever after."""
+    return lambda step: start + (end - start) * _progress(step, steps)
+
+
+def cosine(start: float, end: float, steps: int) -> Schedule:
+    """Half a cosine wave from `start` to `end`: slow, fast, slow (Loshchilov and Hutter, SGDR, 2017)."""
+    return lambda step: end + (start - end) * (1 + math.cos(math.pi * _progress(step, steps))) / 2
+
+
+def warmup_then(after: Schedule, peak: float, warmup_steps: int) -> Schedule:
+    """Rise in a straight line to `peak` over `warmup_steps` (the first step already moves), then follow `after`."""
+    return lambda step: peak * (step + 1) / (warmup_steps + 1) if step < warmup_steps else after(step - warmup_steps)
+
+
+def warmup_cosine(peak: float, warmup_steps: int, steps: int) -> Schedule:
+    """The learning rate of the course: one rise, then a cosine down to 0 over the rest of `steps`.
+
+    0 is reached one step after the last, so that no step is spent standing still.
+    """
+    return warmup_then(cosine(peak, 0.0, max(steps - warmup_steps, 1) + 1), peak, warmup_steps)
+
+
+def as_schedule(value: float | Schedule) -> Schedule:
+    """A number becomes a constant schedule; a schedule stays what it is."""
+    return value if callable(value) else constant(float(value))
+
+
+SHAPES = {"linear": linear, "cosine": cosine}
+
+
+def from_to(start: float, end: float | None, steps: int, shape: str = "linear") -> Schedule:
+    """From `start` to `end` over `steps`; constant where `end` is None. Raises ValueError for an unknown shape."""
+    if shape not in SHAPES:
+        raise ValueError(f"schedule must be one of {', '.join(SHAPES)}; got {shape!r}")
+    return constant(start) if end is None else SHAPES[shape](start, end, steps)
+
+
+def _progress(step: int, steps: int) -> float:
+    return min(step / (steps - 1), 1.0) if steps > 1 else 1.0

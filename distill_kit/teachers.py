@@ -1,0 +1,131 @@
+"""The shipped teachers: their recipes, how they are trained, measured and loaded."""
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .batches import Teacher
+from .data.imageset import Dataset, ImageSet
+from .devices import choose_device, choose_precision
+from .history import EPOCH
+from .models import Architecture, ConvNet, forward_flops, make_model, parameter_count
+from .optimizers import Muon
+from .schedules import constant, linear, warmup_then
+from .training import train
+from .views import ALL_VIEWS, PLAIN, KeptLogits, PlainBatches, ViewBank, ViewBatches
+from .weights import load_model, rounded, save_model
+
+
+@dataclass(frozen=True)
+class TeacherRecipe:
+    """How a teacher is trained: cross-entropy alone, no label smoothing (which makes a worse teacher)."""
+    architecture: Architecture
+    epochs: int
+    batch_size: int = 500
+    learning_rate: float = 2e-3   # AdamW's, for head, biases and norms
+    muon_ratio: float = 80.0      # the convolutions' learning rate over AdamW's
+    warmup_epochs: float = 1.0
+
+
+RECIPES = {
+    "cifar10": TeacherRecipe(Architecture(widths=(64, 128, 256), depth=2, stem_stride=1, head="max"), epochs=24),
+    "shapes10": TeacherRecipe(Architecture(widths=(32, 64, 128), depth=2, stem_stride=1, head="max"), epochs=10),
+}
+
+
+def recipe_for(dataset: Dataset) -> TeacherRecipe:
+    """The recipe of a shipped teacher, or CIFAR-10's fitted to the classes and the size of another data set."""
+    recipe = RECIPES.get(dataset.name, RECIPES["cifar10"])
+    fitted = {**asdict(recipe.architecture), "num_classes": len(dataset.pool.classes),
+              "image_size": dataset.pool.images.shape[-1]}
+    return TeacherRecipe(**{**recipe.__dict__, "architecture": Architecture(**fitted)})
+
+
+def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed: int = 0, device: str | None = None,
+                  precision: str = "auto", epochs: int | None = None, out: Path | str | None = None,
+                  on_row: Callable[[dict], None] | None = None) -> tuple[ConvNet, dict]:
+    """Train a teacher on the whole pool of `dataset`; returns it, rounded to float16 as it will be kept, and its card.
+
+    Validation images are looked at after each epoch but decide nothing; the test images are read once, for the card.
+    out: the weights are written there after each epoch, so that an hour's work is never lost, and with the card at the end.
+    on_row: called with light rows every ten steps and with each epoch's row.
+    """
+    recipe = recipe or recipe_for(dataset)
+    device = choose_device(device)
+    precision = choose_precision(precision, device)
+    epochs = epochs or recipe.epochs
+    model = make_model(recipe.architecture, dataset.pool.images, seed).to(device)
+    batches = ViewBatches(ViewBank(dataset.pool.images, ALL_VIEWS, device), dataset.pool.labels, recipe.batch_size, seed)
+    validation = PlainBatches(ViewBank(dataset.validation.images, PLAIN, device), dataset.validation.labels)
+    steps = epochs * len(batches)
+    warmup = round(recipe.warmup_epochs * len(batches))
+    rate = recipe.learning_rate
+    started = time.perf_counter()
+    for row in train(model, batches, validation, epochs=epochs, optimizer=Muon(model, recipe.muon_ratio),
+                     learning_rate=warmup_then(linear(rate, 0.0, steps - warmup), rate, warmup),
+                     temperature=constant(1.0), alpha=constant(1.0), every=10, precision=precision):
+        if on_row is not None:
+            on_row(row)
+        if row["kind"] == EPOCH and "stopped" in row:
+            raise RuntimeError(row["stopped"])
+        if row["kind"] == EPOCH and out is not None:
+            save_model(model, out, {"classes": list(dataset.pool.classes), "unfinished": row})
+    seconds = time.perf_counter() - started
+    rounded(model)
+    card = {"data": dataset.pool.source, "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
+            "recipe": {**asdict(recipe), "epochs": epochs, "seed": seed, "optimizer": "Muon with AdamW",
+                       "label_smoothing": 0.0}, "seconds": round(seconds), "threads": torch.get_num_threads(),
+            "device": device.type, "precision": precision, "parameters": parameter_count(model),
+            "forward_flops": forward_flops(model, recipe.architecture.image_size),
+            "torch": torch.__version__, "validation": measure(model, dataset.validation),
+            "test": measure(model, dataset.test)}
+    if out is not None:
+        save_model(model, out, card)
+    return model, card
+
+
+def measure(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu", precision: str = "float32") -> dict:
+    """Accuracy, cross-entropy and calibration of a classifier on plain images, without test-time augmentation."""
+    logits = answers(model, images, device, precision).float().cpu()
+    return {"images": len(images), **classification_figures(logits, images.labels)}
+
+
+def answers(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu", precision: str = "float32") -> Tensor:
+    """The model's logits for plain images, float16 [N, C], as a student would be taught them."""
+    bank = ViewBank(images.images, PLAIN, device)
+    rows = torch.arange(len(images))
+    return KeptLogits(Teacher(model, device, precision), bank, len(images)).take(rows, torch.zeros_like(rows))
+
+
+def classification_figures(logits: Tensor, labels: Tensor) -> dict:
+    """accuracy; cross_entropy; ece, the expected calibration error over 15 bins (Guo et al., 2017), from logits [N, C]."""
+    from torchmetrics.functional.classification import multiclass_calibration_error
+    ece = multiclass_calibration_error(logits.softmax(1), labels, num_classes=logits.shape[1], n_bins=15)
+    return {"accuracy": (logits.argmax(1) == labels).float().mean().item(),
+            "cross_entropy": nn.functional.cross_entropy(logits, labels).item(), "ece": ece.item()}
+
+
+def shipped_path(name: str) -> Path:
+    """Where the weights of a data set's teacher lie inside the package."""
+    return Path(str(resources.files(__package__))) / "assets" / f"teacher-{name}.safetensors"
+
+
+def load_teacher(dataset: Dataset, path: Path | str | None = None) -> tuple[ConvNet, dict]:
+    """The teacher for a data set and its card: the shipped one, or the weights at `path`.
+
+    Raises FileNotFoundError where none is shipped for these images, ValueError where the classes do not fit.
+    """
+    if path is None:
+        path = shipped_path(dataset.name)
+        if not path.is_file():
+            raise FileNotFoundError(f"the kit has no teacher for {dataset.name!r} (it has them for {', '.join(RECIPES)}). Make one: "
+                                    "python -m distill_kit teacher --train --data FOLDER --out teacher.safetensors")
+    model, card = load_model(path)
+    if card.get("classes", list(dataset.pool.classes)) != list(dataset.pool.classes):
+        raise ValueError(f"the teacher at {path} knows the classes {', '.join(card['classes'])}; "
+                         f"the data set has {', '.join(dataset.pool.classes)}")
+    return model, card

@@ -1,0 +1,181 @@
+"""The training loop, once: a generator that yields a row of figures an epoch and owns nothing but training."""
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from .batches import Batch, LoaderBatches, Teacher
+from .devices import casting, choose_device
+from .history import EPOCH, STEP
+from .losses import LossTerms, check_alpha, check_logits, check_temperature, distillation_terms
+from .models import logits_of
+from .optimizers import adamw
+from .schedules import Schedule, as_schedule, warmup_cosine
+
+CLIP_NORM = 1.0
+
+
+def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Batch] | None, *, epochs: int,
+          optimizer: torch.optim.Optimizer, learning_rate: Schedule, temperature: Schedule, alpha: Schedule,
+          clip_norm: float = CLIP_NORM, every: int | None = None, precision: str = "float32") -> Iterator[dict]:
+    """Train `student` in place; yield a row an epoch (columns: see history.py) and a light one every `every` steps.
+
+    batches, validation: iterated once an epoch, of `Batch`, already on the student's device. The schedules are asked at each
+    step (0, 1, 2, ...). Leave the `for` at any row to stop. A loss that is not finite ends the run: the last row then says so
+    under "stopped". Without a teacher's logits (cross-entropy alone) alpha must be 1.
+    """
+    parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    device = parameters[0].device
+    step, started = 0, time.perf_counter()
+    for epoch in range(1, epochs + 1):
+        student.train()
+        tally, norms = Tally(device), []
+        for images, labels, teacher_logits in batches:
+            rate, t, a = learning_rate(step), temperature(step), alpha(step)
+            check_temperature(t), check_alpha(a)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group.get("lr_ratio", 1.0)
+
+            with casting(device, precision):
+                logits = logits_of(student(images))                                  # (N, C)
+            check_logits(logits, teacher_logits)
+            terms = distillation_terms(logits, teacher_logits, labels, t, a)
+            optimizer.zero_grad(set_to_none=True)
+            terms.total.backward()
+            norms.append(nn.utils.clip_grad_norm_(parameters, clip_norm))
+            optimizer.step()
+
+            step += 1
+            tally.add(terms, logits, teacher_logits, labels)
+            if every and step % every == 0:
+                yield {"kind": STEP, "epoch": epoch, "steps": step, "seconds": time.perf_counter() - started,
+                       "learning_rate": rate, "alpha": a, "temperature": t, **tally.figures("train")}
+
+        row = {"kind": EPOCH, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
+               **tally.figures("train"), **gradient_figures(norms, clip_norm)}
+        finite = tally.is_finite()
+        if finite and validation is not None:
+            row |= evaluate(student, validation, t, a, precision)
+        row["seconds"] = time.perf_counter() - started
+        if not finite:
+            row["stopped"] = (f"The loss is no longer a finite number (epoch {epoch}, learning rate {rate:.2g}). "
+                              "Lower the learning rate and train again.")
+        yield row
+        if not finite:
+            return
+
+
+@torch.no_grad()
+def evaluate(student: nn.Module, batches: Iterable[Batch], temperature: float = 1.0, alpha: float = 1.0,
+             precision: str = "float32", prefix: str = "val") -> dict:
+    """Loss with its terms, accuracy and agreement with the teacher over all batches, in eval mode.
+
+    Means over images, not over batches, so that a short last batch does not weigh more.
+    """
+    student.eval()
+    device = next(student.parameters()).device
+    tally = Tally(device)
+    for images, labels, teacher_logits in batches:
+        with casting(device, precision):
+            logits = logits_of(student(images))
+        tally.add(distillation_terms(logits, teacher_logits, labels, temperature, alpha), logits, teacher_logits, labels)
+    return tally.figures(prefix)
+
+
+class Tally:
+    """Sums over the images seen so far. They stay on the device: reading them is what waits for a GPU."""
+
+    def __init__(self, device: torch.device):
+        self._sums = torch.zeros(7, device=device, dtype=torch.float64 if device.type != "mps" else torch.float32)
+
+    @torch.no_grad()
+    def add(self, terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> None:
+        predicted = logits.argmax(dim=1)                                              # (N,)
+        labelled, rows = (labels >= 0).sum(), len(labels)
+        agreed = labelled * torch.nan if teacher_logits is None else (predicted == teacher_logits.argmax(dim=1)).sum()
+        self._sums += torch.stack([terms.total * rows, terms.hard * labelled, terms.soft * rows,
+                                   (predicted == labels).sum(), agreed, labelled, torch.full_like(labelled, rows)])
+
+    def is_finite(self) -> bool:
+        return bool(torch.isfinite(self._sums[0]))
+
+    def figures(self, prefix: str) -> dict[str, float]:
+        """The means under their column names. Without labels or teacher: NaN."""
+        total, hard, soft, correct, agreed, labelled, rows = self._sums.tolist()
+        per_label = 1 / labelled if labelled else float("nan")
+        return {f"{prefix}_loss": total / rows, f"{prefix}_hard": hard * per_label, f"{prefix}_soft": soft / rows,
+                f"{prefix}_accuracy": correct * per_label, f"{prefix}_agreement": agreed / rows}
+
+
+def gradient_figures(norms: list[Tensor], clip_norm: float) -> dict[str, float]:
+    """Of the gradient's norm before clipping over an epoch: mean, largest, share of steps in which it was clipped."""
+    norms = torch.stack(norms).float()
+    return {"gradient_norm": norms.mean().item(), "gradient_norm_max": norms.max().item(),
+            "clipped": (norms > clip_norm).float().mean().item()}
+
+
+def keep_best(student: nn.Module, rows: Iterable[dict], patience: int | None = None) -> Iterator[dict]:
+    """Pass rows on, mark the best epochs, and leave the student with its best weights however the run ends.
+
+    Best is the highest validation accuracy, then the lowest validation cross-entropy: never a loss that changes with
+    temperature and alpha. patience: stop after so many epochs without a better one.
+    """
+    best, weights, waited = None, None, 0
+    try:
+        for row in rows:
+            if row["kind"] == EPOCH and "val_accuracy" in row:
+                rank = (row["val_accuracy"], -row["val_hard"])
+                row["best"] = best is None or rank > best
+                if row["best"]:
+                    best, waited = rank, 0
+                    weights = {name: value.detach().clone() for name, value in student.state_dict().items()}
+                else:
+                    waited += 1
+                if patience is not None and waited >= patience:
+                    row.setdefault("stopped", f"No better epoch in {patience}: stopped early, best weights restored.")
+            yield row
+            if "stopped" in row:
+                return
+    finally:  # also when the caller leaves its `for`, or is interrupted
+        if weights is not None:
+            student.load_state_dict(weights)
+
+
+def train_student_with_distillation(
+        student: nn.Module, teacher: nn.Module, train_loader: Iterable, val_loader: Iterable, num_epochs: int = 10,
+        learning_rate: float = 1e-3, temperature: float | Schedule = 4.0, alpha: float | Schedule = 0.7,
+        device: str | torch.device | None = None, *, patience: int | None = 3, history: list[dict] | None = None,
+        on_row: Callable[[dict], None] | None = None, precision: str = "float32") -> nn.Module:
+    """Distil `teacher` into `student`: AdamW, one epoch of warm-up, cosine decay, clipping at 1.0, early stopping.
+
+    student, teacher: any modules that turn images into logits [N, C], or into an object with `.logits`.
+    train_loader, val_loader: DataLoaders of (images, labels); an image without a label has -100.
+    temperature, alpha: numbers, or schedules from the step (0, 1, ...) to a number (see schedules.py).
+    patience: stop after so many epochs without a better one; None trains all `num_epochs`.
+    history: a list to which the epoch rows are added as they are made, so that an interrupted run keeps them.
+    on_row: called with each row, to print or draw.
+
+    Returns the student with its best weights loaded; it has them also after an interrupt. Raises ValueError for bad
+    arguments.
+    """
+    if num_epochs < 1:
+        raise ValueError(f"num_epochs must be 1 or more; got {num_epochs}")
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0; got {learning_rate}")
+    device = choose_device(device)
+    temperature, alpha = as_schedule(temperature), as_schedule(alpha)
+    check_temperature(temperature(0)), check_alpha(alpha(0))
+    frozen = Teacher(teacher, device, precision)
+    batches = LoaderBatches(train_loader, frozen, device, "train_loader")
+    validation = LoaderBatches(val_loader, frozen, device, "val_loader")
+    student.to(device)
+    rows = train(student, batches, validation, epochs=num_epochs, optimizer=adamw(student),
+                 learning_rate=warmup_cosine(learning_rate, len(batches), len(batches) * num_epochs),
+                 temperature=temperature, alpha=alpha, precision=precision)
+    for row in keep_best(student, rows, patience):
+        if history is not None:
+            history.append(row)
+        if on_row is not None:
+            on_row(row)
+    return student.eval()

@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Set up the kit and open its notebooks. Needs Python 3.10 or newer and nothing else.
+
+python3 start.py              make .venv, install, open JupyterLab at your copy of the first notebook
+python3 start.py setup        the set-up alone
+python3 start.py test         the set-up, then every test and every notebook (further arguments go to pytest)
+python3 start.py reset NAME   a fresh copy of one notebook; the one that you changed is kept beside it
+
+--cpu, --gpu    on Linux: which builds of PyTorch to install (default: what this machine can use)
+Further arguments go to JupyterLab: python3 start.py --no-browser --port 8890
+"""
+import sys
+
+if sys.version_info < (3, 10):  # this file keeps to the syntax of Python 3.6, so that an older one gets this far
+    sys.exit("The kit needs Python 3.10 or newer and this is Python %d.%d: get a newer one from python.org and run "
+             "start.py with it, for example: python3.12 start.py" % sys.version_info[:2])
+
+import errno
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+VERSION = "%d.%d" % sys.version_info[:2]
+ROOT = Path(__file__).resolve().parent
+NOTEBOOKS, WORK = sorted((ROOT / "notebooks").glob("*.ipynb")), ROOT / "work"
+COPIES = WORK / ".copies.json"  # notebook -> sha256 of the course's version that the learner's copy started from
+VENV, LOG, LOCK = ROOT / ".venv", ROOT / ".venv-setup.log", ROOT / ".venv-setup.lock"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+SITE = VENV / ("Lib" if os.name == "nt" else "lib/python" + VERSION) / "site-packages"
+STAMP, TORCH_FROM = VENV / "set-up.json", VENV / "torch-from.txt"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+SETTINGS = Path("share/jupyter/lab/settings/overrides.json")  # below an environment's prefix; binder/ writes it too
+OVERRIDES = {  # JupyterLab's defaults, in the words of its settings schemas
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+    # with subshells, a widget's callbacks run beside the cells in another thread, and pictures get mixed up
+    "@jupyterlab/apputils-extension:kernels-settings": {"commsOverSubshells": "disabled"},
+}
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write(path, content):
+    """Write bytes, or a value as JSON, so that the file is there as a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name("%s.%d.part" % (path.name, os.getpid()))
+    part.write_bytes(content if isinstance(content, bytes) else json.dumps(content, indent=1).encode())
+    os.replace(str(part), str(path))
+
+
+def read_json(path):
+    try:
+        return dict(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):  # missing or damaged
+        return {}
+
+
+def hold_lock():
+    """This folder's lock, held until the returned file is closed. The system frees it with its last holder, so that a
+    killed start.py leaves none behind; the commands of a set-up inherit it, so that a pip that outlived one counts."""
+    file = LOCK.open("a")
+    for attempt in range(10 ** 9):
+        try:
+            if os.name == "nt":
+                import msvcrt
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+                os.set_inheritable(file.fileno(), True)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except (BlockingIOError, PermissionError):
+            if attempt == 0:
+                print("Another start.py is at work in this folder: waiting for its end (Ctrl-C gives up).", flush=True)
+            time.sleep(0.3)
+        except OSError:  # a file system that has no locks
+            return file
+
+
+def child_env():
+    """The environment of all that runs in .venv: nothing from outside comes before its packages and its kernel."""
+    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "PYTHONPATH", "JUPYTERLAB_DIR")}
+    for key, first in ("PATH", PYTHON.parent), ("JUPYTER_PATH", VENV / "share" / "jupyter"):
+        env[key] = os.pathsep.join(filter(None, [str(first), env.get(key)]))
+    return dict(env, VIRTUAL_ENV=str(VENV), PYTHONUNBUFFERED="1", PIP_USER="0")
+
+
+def last_lines(count):
+    return [line for line in LOG.read_text(errors="replace").splitlines() if line.strip()][-count:]
+
+
+def free_gigabytes():
+    return shutil.disk_usage(str(ROOT)).free / 1e9
+
+
+def exit_with_log(sentence):
+    if re.search(r"No space left|Errno 28|not enough space", "\n".join(last_lines(60))) or free_gigabytes() < 0.1:
+        raise OSError(errno.ENOSPC, "disk full")
+    sys.exit("\n".join("     | " + line for line in last_lines(8)) + "\n" + sentence)
+
+
+def logged(*command):
+    """Run a command with its output in the log, and show meanwhile that it lives; return its exit status."""
+    began = time.monotonic()
+    with LOG.open("ab") as log:
+        process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=subprocess.STDOUT, cwd=str(ROOT),
+                                   stdin=subprocess.DEVNULL, env=child_env(), close_fds=False)
+    while True:
+        try:
+            return process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            elapsed = "%d:%02d" % divmod(int(time.monotonic() - began), 60)
+            print("     %s  %.100s" % (elapsed, " ".join("".join(last_lines(1)).split())), flush=True)
+
+
+def install(what, *arguments):
+    """pip install; a failure becomes one sentence, below the log's last lines where the reason is not plain."""
+    if logged(PYTHON, "-m", "pip", "install", "--no-input", "--progress-bar", "off", *arguments) == 0:
+        return
+    if re.search(r"Connection|Timeout|resolution|refused|unreachable|getaddrinfo", "\n".join(last_lines(60))):
+        sys.exit("No network: %s could not be fetched. Check your connection (or proxy), then run the same command "
+                 "again; what is installed already is kept. (pip's own words: %s)" % (what, LOG.name))
+    exit_with_log("pip could not install %s for Python %s: the lines above (all of them: %s) say why. Where they find "
+                  "no matching version, another Python helps." % (what, VERSION, LOG.name))
+
+
+def make_venv():
+    """Keep the .venv at hand where it works and is of this Python's version, else make a new one."""
+    if not (SITE.exists() and PYTHON.exists() and logged(PYTHON, "-c", "import pip._internal.cli.main") == 0):
+        if VENV.exists():
+            print("     .venv is unfinished or of another Python: it is made anew.", flush=True)
+            shutil.rmtree(str(VENV))
+        if logged(sys.executable, "-m", "venv", VENV) != 0:
+            exit_with_log("Python could not make .venv: the lines above say why.")
+    for info in SITE.glob("*.dist-info"):
+        if not (info / "INSTALLER").exists():  # pip writes it after a package's files: this one was cut off
+            shutil.rmtree(str(info))
+
+
+def torch_source(builds):
+    """"cpu" for PyTorch's index of CPU builds, else "default"; without a wish, what an earlier set-up chose stays."""
+    if builds == "auto" and TORCH_FROM.exists():
+        return TORCH_FROM.read_text()
+    nvidia = shutil.which("nvidia-smi") or os.path.exists("/proc/driver/nvidia/version")
+    wanted = sys.platform == "linux" and (builds == "cpu" or builds == "auto" and not nvidia)
+    try:
+        return "cpu" if wanted and urllib.request.urlopen(CPU_INDEX + "/torch/", timeout=5).status == 200 else "default"
+    except (OSError, ValueError):
+        return "default"
+
+
+def install_torch(source):
+    """torch and torchvision, which only work together when they come from the same place."""
+    where = "PyTorch's index of CPU builds" if source == "cpu" else "the default index"
+    has_cuda = source == "default" and sys.platform == "linux"
+    size, need = ("up to 3 GB (2 to 10", 7) if has_cuda else ("0.2 GB (1 to 3", 2)
+    print("2/3  PyTorch from %s, a download of %s minutes)" % (where, size), flush=True)
+    if free_gigabytes() < need and not list(SITE.glob("torch-*.dist-info")):
+        raise OSError(errno.ENOSPC, "free disk")
+    if TORCH_FROM.exists() and TORCH_FROM.read_text() != source:
+        logged(PYTHON, "-m", "pip", "uninstall", "-y", "torch", "torchvision")
+    write(TORCH_FROM, source.encode())
+    listed = (ROOT / "requirements.txt").read_text().splitlines()
+    install("PyTorch", *(["--index-url", CPU_INDEX] if source == "cpu" else []),
+            *(line for line in listed if re.match(r"(torch|torchvision)\b", line)))
+    if logged(PYTHON, "-c", "import torch, torchvision") != 0:
+        exit_with_log("PyTorch is installed and does not start: the lines above say why.")
+
+
+def set_up(builds):
+    """Bring .venv to what requirements.txt asks for. The stamp comes last: without it every step is looked at again."""
+    began, builds = time.monotonic(), builds or read_json(STAMP).get("builds", "auto")
+    stamp = {name: sha256(ROOT / name) for name in ("requirements.txt", "pyproject.toml", "start.py")}
+    stamp.update(builds=builds, python=VERSION, folder=str(ROOT))  # the folder, because .venv holds its path
+    if read_json(STAMP) == stamp and PYTHON.exists():
+        return
+    if not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
+        sys.exit("This Python cannot make virtual environments: install its venv module (on Debian and Ubuntu: "
+                 "sudo apt install python3-venv), then run the same command again.")
+    LOG.write_bytes(b"")
+    print("Setting up the kit in %s, once; what is there already is kept." % VENV)
+    print("1/3  a virtual environment (10 seconds)", flush=True)
+    make_venv()
+    write(STAMP, {})
+    source = torch_source(builds)
+    try:
+        install_torch(source)
+    except SystemExit as stop:
+        if source == "default":
+            raise
+        print("     That failed, so the default index comes next. (%s)" % stop, flush=True)
+        install_torch("default")
+    print("3/3  JupyterLab and the rest of requirements.txt (1 to 2 minutes)", flush=True)
+    install("requirements.txt", "-r", "requirements.txt")
+    (SITE / "distill_kit_here.pth").write_text("%s\n" % ROOT)  # `import distill_kit` works in every folder
+    write(VENV / SETTINGS, OVERRIDES)
+    write(STAMP, stamp)
+    print("Ready after %.0f seconds." % (time.monotonic() - began), flush=True)
+
+
+def copy(notebook):
+    write(WORK / notebook.name, notebook.read_bytes())
+    write(COPIES, dict(read_json(COPIES), **{notebook.name: sha256(notebook)}))
+
+
+def is_changed(notebook):
+    """Did the learner change the copy of this notebook? A copy of an older version of the course is no changed one."""
+    mine = WORK / notebook.name
+    return mine.exists() and sha256(mine) not in (sha256(notebook), read_json(COPIES).get(notebook.name))
+
+
+def update_copies():
+    """Copy to work/ what is new in the course, and leave what the learner changed."""
+    for notebook in NOTEBOOKS:
+        is_new = read_json(COPIES).get(notebook.name) != sha256(notebook) or not (WORK / notebook.name).exists()
+        if is_new and is_changed(notebook):
+            print("The course has a newer %s; your changed copy stays. To get the new one: python3 start.py reset %s"
+                  % (notebook.name, notebook.stem))
+        elif is_new:
+            copy(notebook)
+
+
+def reset(name):
+    """A fresh copy of the notebook that this name, or its beginning, means; a changed one is moved aside."""
+    found = [notebook for notebook in NOTEBOOKS if name and notebook.name.startswith(Path(name).name)]
+    if len(found) != 1:
+        sys.exit("Which notebook? reset takes one of: %s" % ", ".join(notebook.stem for notebook in NOTEBOOKS))
+    mine = aside = WORK / found[0].name
+    if is_changed(found[0]):
+        while aside.exists():
+            aside = WORK / ("%s.%s.ipynb" % (mine.stem, time.strftime("%Y-%m-%d-%H%M%S")))
+        mine.rename(aside)
+        print("Your changed notebook is now work/%s" % aside.name)
+    copy(found[0])
+    print("work/%s is a fresh copy." % mine.name)
+
+
+def open_lab(arguments):
+    """Become JupyterLab (on Windows: wait for it), on loopback and with its token."""
+    command = [str(PYTHON), "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", "--ServerApp.root_dir=%s" % ROOT,
+               "--LabApp.default_url=/lab" + "".join("/tree/work/" + notebook.name for notebook in NOTEBOOKS[:1])]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # as root JupyterLab refuses to start without it
+    if os.name == "nt":
+        return subprocess.call(command + arguments, env=child_env(), cwd=str(ROOT))
+    os.chdir(str(ROOT))
+    os.execve(command[0], command + arguments, child_env())
+
+
+def run_tests(more):
+    """pytest over every test and then every notebook or, where arguments name files, over these alone."""
+    every = ["tests"] + [str(n) for n in NOTEBOOKS + sorted((ROOT / "notebooks/solutions").glob("*.ipynb"))]
+    if any(not a.startswith("-") and (ROOT / a.split("::")[0]).exists() for a in more):
+        every = []
+    return subprocess.call([str(PYTHON), "-m", "pytest", "--nbval-lax"] + every + more, env=child_env(), cwd=str(ROOT))
+
+
+def command(arguments):
+    if "-h" in arguments or "--help" in arguments:
+        return print(__doc__.strip())
+    builds = [a[2:] for a in arguments if a in ("--cpu", "--gpu")]
+    rest = [a for a in arguments if a not in ("--cpu", "--gpu")]
+    name = rest.pop(0) if rest and rest[0] in ("setup", "test", "reset") else "open"
+    with hold_lock():
+        if name == "reset":
+            return reset(" ".join(rest))
+        set_up(builds[-1] if builds else None)
+        if name == "open":
+            update_copies()
+    sys.stdout.flush()
+    return {"setup": lambda _: print("Next: python3 start.py"), "test": run_tests, "open": open_lab}[name](rest)
+
+
+def main(arguments):
+    """The exit status, or the sentence that sys.exit prints before it exits with status 1."""
+    try:
+        return command(arguments)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from here.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            return ("Not enough disk: the set-up needs 2 GB, or 7 GB with CUDA, in %s (%.1f GB are free) and for a "
+                    "while half of that for temporary files. Make room, then run start.py again." % (ROOT, free_gigabytes()))
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return ("No write access to %s: move the kit's folder to where you may write, then run start.py there."
+                    % (error.filename or ROOT))
+        return "start.py stops here: %s" % error
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
