@@ -288,8 +288,8 @@ def main(arguments):
         return 130
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            return ("Not enough disk: the set-up needs 2 GB, or 7 GB with CUDA, in %s (%.1f GB are free) and for a "
-                    "while half of that for temporary files. Make room, then run start.py again." % (ROOT, free_gigabytes()))
+            return ("Not enough disk: the set-up needs 2 GB, or 7 GB with CUDA, in %s (%.1f GB are free) and for "
+                    "a while half of that for temporary files. Make room, then try again." % (ROOT, free_gigabytes()))
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return ("No write access to %s: move the kit's folder to where you may write, then run start.py there."
                     % (error.filename or ROOT))

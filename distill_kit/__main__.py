@@ -1,7 +1,7 @@
 """The command line: python -m distill_kit doctor | data | teacher | distill.
 
-Human text, or with --json one JSON value on standard output; progress on standard error. Exit status 0; 2 for bad arguments;
-1 for a run that failed; 130 where you interrupted it.
+Human text, or with --json one JSON value on standard output; progress on standard error. Exit status 0; 2 for bad
+arguments; 1 for a run that failed; 130 where you interrupted it.
 """
 import argparse
 import dataclasses
@@ -9,6 +9,8 @@ import json
 import sys
 import typing
 from pathlib import Path
+
+from .history import plain
 
 OPTIONS = {  # of `distill`: the fields of run.Settings, with what --help says of them
     "data": "auto, cifar10, shapes10 or a folder of images",
@@ -33,9 +35,11 @@ OPTIONS = {  # of `distill`: the fields of run.Settings, with what --help says o
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
     try:
+        options = parser().parse_args(arguments)
         return options.command(options)
+    except ModuleNotFoundError as error:
+        return _complain(f"{error}. Install what is missing: pip install -r requirements.txt", 1)
     except (ValueError, FileNotFoundError) as error:
         return _complain(error, 2)
     except (RuntimeError, OSError) as error:
@@ -72,7 +76,8 @@ def parser() -> argparse.ArgumentParser:
     teacher.add_argument("--precision", default="auto", help=OPTIONS["precision"])
     teacher.set_defaults(command=run_teacher)
 
-    distill = commands.add_parser("distill", parents=[common], help="train one student", argument_default=argparse.SUPPRESS)
+    distill = commands.add_parser("distill", parents=[common], help="train one student",
+                                  argument_default=argparse.SUPPRESS)
     from .run import Settings
     for field in dataclasses.fields(Settings):
         option = field.name.replace("_", "-")
@@ -91,7 +96,8 @@ def run_doctor(options) -> int:
     _answer(options, report, [
         ("Python", report["python"]), ("torch", report["packages"]["torch"]),
         ("computes on", f"{report['device']}, {report['precision']}, {report['threads']} threads"),
-        ("memory", f"{memory['available'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB free"), ("images", report["data"]),
+        ("memory", f"{memory['available'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB free"),
+        ("images", report["data"]),
         ("a slider's run", f"about {report['slider_run_seconds']:.0f} s once the teacher has answered"),
         ("verdict", "ready" if report["ok"] else " ".join(report["problems"]))])
     return 0 if report["ok"] else 1
@@ -103,8 +109,8 @@ def run_data(options) -> int:
     report = {"name": dataset.name, "notice": dataset.notice, "classes": list(dataset.pool.classes),
               "pool": len(dataset.pool), "validation": len(dataset.validation), "test": len(dataset.test)}
     _answer(options, report, [("images", dataset.notice), ("classes", ", ".join(dataset.pool.classes)),
-                              ("training pool", f"{len(dataset.pool):,}"), ("validation", f"{len(dataset.validation):,}"),
-                              ("test", f"{len(dataset.test):,}")])
+                              ("training pool", f"{len(dataset.pool):,}"),
+                              ("validation", f"{len(dataset.validation):,}"), ("test", f"{len(dataset.test):,}")])
     return 0
 
 
@@ -124,12 +130,12 @@ def run_teacher(options) -> int:
         from .run import Settings, new_run_folder
         out = Path(options.out) if options.out else new_run_folder(Settings(seed=options.seed)) / "teacher.safetensors"
         recipe = recipe_for(dataset)
-        epochs = options.epochs or recipe.epochs
+        epochs = recipe.epochs if options.epochs is None else options.epochs
         with _bar(epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
             model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
                                         precision=options.precision, epochs=epochs, out=out, on_row=on_row)
-        report = {"data": dataset.pool.source, "test_accuracy": card["test"]["accuracy"], "test_ece": card["test"]["ece"],
-                  "seconds": card["seconds"], "weights": str(out), "card": card}
+        report = {"data": dataset.pool.source, "test_accuracy": card["test"]["accuracy"],
+                  "test_ece": card["test"]["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
     _answer(options, report, [("measured on", report["data"]), ("test accuracy", f"{report['test_accuracy']:.2%}"),
                               ("calibration error", f"{report['test_ece']:.3f}"),
                               *([("weights", report["weights"])] if "weights" in report else [])])
@@ -149,8 +155,8 @@ def run_distill(options) -> int:
     _say(dataset.notice)
     teacher, _ = load_teacher(dataset, getattr(options, "teacher", None))
     materials = Materials.of(settings, dataset, teacher)
-    folder = new_run_folder(settings, getattr(options, "out", None))
-    run = Run(settings, materials, folder)
+    run = Run(settings, materials)  # checks the settings against the images: no folder is left behind if they are bad
+    run.folder = folder = new_run_folder(settings, getattr(options, "out", None))
     with _bar(settings.epochs * len(run.batches), "training the student") as on_row:
         for row in run.rows(every=5):
             on_row(row)
@@ -164,7 +170,8 @@ def run_distill(options) -> int:
         ("training", f"{report['seconds']:.1f} s, {report['images_per_second']:,.0f} images a second"),
         ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
         *([("picture", report["picture"])] if "picture" in report else []),
-        *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")] if settings.leave_out else [])])
+        *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]
+          if settings.leave_out is not None else [])])
     if "stopped" in report:
         return _complain(report["stopped"], 1)
     return 0
@@ -174,7 +181,8 @@ def _draw(run, folder: Path) -> str:
     from .plotting import run_figure
     settings = run.settings
     path = folder / "curves.png"
-    run_figure(run.history, f"T = {settings.temperature:g}, alpha = {settings.alpha:g}, seed {settings.seed}").savefig(path, dpi=120)
+    title = f"T = {settings.temperature:g}, alpha = {settings.alpha:g}, seed {settings.seed}"
+    run_figure(run.history, title).savefig(path, dpi=120)
     return str(path)
 
 
@@ -190,7 +198,7 @@ class _bar:
 
     def follow(self, row: dict) -> None:
         self.bar.update(row["steps"] - self.bar.n)
-        if "val_accuracy" in row:
+        if row.get("val_accuracy") is not None:
             self.bar.set_postfix_str(f"epoch {row['epoch']}, validation {row['val_accuracy']:.1%}")
 
     def __exit__(self, *error):
@@ -199,7 +207,7 @@ class _bar:
 
 def _answer(options, report: dict, table: list[tuple[str, str]]) -> None:
     if options.json:
-        print(json.dumps(report))
+        print(json.dumps(plain(report), allow_nan=False))
     else:
         width = max(len(name) for name, _ in table)
         print("\n".join(f"{name:<{width}}  {value}" for name, value in table))

@@ -45,9 +45,11 @@ class LoaderBatches:
         try:
             self.steps = len(loader)
         except TypeError:
-            raise ValueError(f"{name} must have a length (batches an epoch); a {type(loader).__name__} has none") from None
+            raise ValueError(f"{name} must have a length (batches an epoch); a {type(loader).__name__} has none"
+                             ) from None
         if not self.steps:
-            raise ValueError(f"{name} is empty: it yields no batch. Is batch_size larger than the data set (drop_last)?")
+            raise ValueError(f"{name} is empty: it yields no batch. "
+                             "Is batch_size larger than the data set (drop_last)?")
 
     def __len__(self) -> int:
         return self.steps

@@ -23,14 +23,18 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(chosen.type, False) or (chosen.index or 0) >= max(torch.cuda.device_count(), 1):
         found = ", ".join(name for name, present in there.items() if present)
-        raise ValueError(f"device {str(device)!r} was asked for and is not here (here: {found}). Leave device out to choose.")
+        raise ValueError(f"device {str(device)!r} was asked for and is not here (here: {found}). "
+                         "Leave device out and it is chosen.")
     return chosen
 
 
 def choose_precision(precision: str = "auto", device: torch.device = torch.device("cpu")) -> str:
     """"auto": bfloat16 where the hardware multiplies it, else float32. Raises ValueError for an unknown name."""
     if precision == "auto":
-        fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_bfloat16()
+        if device.type == "cuda":  # `is_bf16_supported` also says yes where it is emulated, which is slow (T4)
+            fast = torch.cuda.get_device_capability(device) >= (8, 0)
+        else:
+            fast = device.type == "cpu" and cpu_has_bfloat16()
         return "bfloat16" if fast else "float32"
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be auto, {' or '.join(PRECISIONS)}; got {precision!r}")

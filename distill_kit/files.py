@@ -1,6 +1,6 @@
 """Writing files so that they are whole or not there."""
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
@@ -11,15 +11,16 @@ def replace_file(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+        file = open(part, "xb")  # not tempfile, whose files nobody else may read
     except OSError as error:
         raise OSError(f"cannot write to {path.parent}: {error.strerror}. Choose another folder.") from error
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())  # before the rename, or a power cut could leave an empty file under the final name
-        os.replace(name, path)
+        os.replace(part, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise

@@ -1,17 +1,19 @@
 """A run as plain data: one dict an epoch, kept as JSON lines.
 
-The first line holds the settings of the run, each further line one epoch's row. Every write replaces the whole file at once,
-so that a killed run leaves the rows of all its finished epochs and never half a line.
+The first line holds the settings of the run, each further line one epoch's row. Every write replaces the whole file at
+once, so that a killed run leaves the rows of all its finished epochs and never half a line.
 
 Columns of an epoch's row (losses are means over images, accuracies shares from 0 to 1):
-    epoch, steps, seconds            number of the epoch (from 1), steps so far, seconds so far (teacher's time left out)
+    epoch, steps, seconds            number of the epoch (from 1), steps so far, seconds of training and validation
+                                     so far (without the time in which kept logits are made, or the caller draws)
     learning_rate, alpha, temperature    at the last step of the epoch
     train_loss, train_hard, train_soft, train_accuracy, train_agreement      while training, as the weights moved
     val_loss, val_hard, val_soft, val_accuracy, val_agreement                 on validation images, afterwards
     gradient_norm, gradient_norm_max, clipped     norm before clipping (mean, largest), share of steps that were clipped
     best                             is this the best epoch so far?
     stopped                          only where the run ended early: why
-A figure that does not exist (the soft term without a teacher) is None.
+A figure that does not exist (the soft term without a teacher) is None. A loss that overflowed is not finite in memory
+and null in the file.
 """
 import json
 import math
@@ -25,7 +27,7 @@ EPOCH, STEP = "epoch", "step"  # kinds of rows: one an epoch; light ones in betw
 def save_history(path: Path | str, settings: dict, rows: list[dict]) -> None:
     """Write settings and rows as JSON lines, all or nothing."""
     lines = [{"kind": "settings", **settings}, *rows]
-    text = "".join(json.dumps(_plain(line), allow_nan=False) + "\n" for line in lines)
+    text = "".join(json.dumps(plain(line), allow_nan=False) + "\n" for line in lines)
     replace_file(Path(path), text.encode())
 
 
@@ -50,14 +52,15 @@ def epoch_rows(rows: list[dict]) -> list[dict]:
 
 
 def best_row(rows: list[dict]) -> dict:
-    """The row whose weights the student ends with: the last one marked best."""
-    return [row for row in epoch_rows(rows) if row.get("best")][-1]
+    """The row whose weights the student ends with: the last one marked best, or the last where none is."""
+    rows = epoch_rows(rows)
+    return ([row for row in rows if row.get("best")] or rows)[-1]
 
 
-def _plain(value):
+def plain(value):
     """JSON has no NaN and no infinity: they become null."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -35,7 +35,8 @@ def distillation_terms(student_logits: Tensor, teacher_logits: Tensor | None, tr
     if teacher_logits is None:
         return LossTerms(hard, torch.full_like(hard, math.nan), alpha * hard)
 
-    teacher_logits = _at_least_float32(teacher_logits.detach())                                # (N, C)
+    teacher_logits = teacher_logits.detach().to(torch.promote_types(teacher_logits.dtype, student_logits.dtype))
+    student_logits = student_logits.to(teacher_logits.dtype)  # float64 on either side makes both float64
     log_student = F.log_softmax(student_logits / temperature, dim=1)
     log_teacher = F.log_softmax(teacher_logits / temperature, dim=1)
     # Softening by T shrinks the gradient by about 1 / T^2; the factor T^2 gives it back.
@@ -57,6 +58,7 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, true_label
     """
     check_temperature(temperature)
     check_alpha(alpha)
+    check_teacher(teacher_logits, alpha)
     check_logits(student_logits, teacher_logits)
     check_labels(true_labels, student_logits)
     return distillation_terms(student_logits, teacher_logits, true_labels, temperature, alpha).total
@@ -72,6 +74,11 @@ def check_alpha(alpha: float) -> None:
         raise ValueError(f"alpha must be between 0 (teacher alone) and 1 (labels alone); got {alpha}")
 
 
+def check_teacher(teacher_logits: Tensor | None, alpha: float) -> None:
+    if teacher_logits is None and alpha != 1:
+        raise ValueError(f"teacher_logits must be given where alpha is not 1; got None and alpha {alpha}")
+
+
 def check_logits(student_logits: Tensor, teacher_logits: Tensor | None) -> None:
     """[N, C] with at least one row, and the same shape on both sides."""
     if student_logits.ndim != 2 or 0 in student_logits.shape:
@@ -82,7 +89,7 @@ def check_logits(student_logits: Tensor, teacher_logits: Tensor | None) -> None:
 
 
 def check_labels(true_labels: Tensor, student_logits: Tensor) -> None:
-    """int64 [N], each -100 or a class number. Reads the values, so it waits for a GPU: once a batch is too often there."""
+    """int64 [N], each -100 or a class number. Reads the values, so it waits for a GPU: too slow for every batch."""
     rows, classes = student_logits.shape
     if true_labels.shape != (rows,) or true_labels.dtype != torch.int64:
         raise ValueError(f"true_labels must be int64 [{rows}], one class number per row of student_logits; "

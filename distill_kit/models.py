@@ -1,7 +1,8 @@
 """One small family of convolutional networks, for teachers and students alike.
 
-A fixed whitening stem, then blocks of 3x3 convolutions, then one linear layer. The shape follows Keller Jordan's airbench
-(2024); the stem was introduced by Page (2019). Images go in as floats from 0 to 1, [N, 3, H, W]; logits come out, [N, C].
+A fixed whitening stem, then blocks of 3x3 convolutions, then one linear layer. The shape follows Keller Jordan's
+airbench (2024); the stem was introduced by Page (2019). Images go in as floats from 0 to 1, [N, 3, H, W]; logits come
+out, [N, C].
 """
 from dataclasses import asdict, dataclass
 
@@ -19,7 +20,7 @@ class Architecture:
     widths: tuple[int, ...] = (32, 64, 128)  # channels of each block; a block halves height and width
     depth: int = 1                           # convolutions a block
     stem_stride: int = 2
-    head: str = "flat"                       # "flat" reads every place of the last block, "max" the strongest per channel
+    head: str = "flat"                       # "flat" reads the whole last block, "max" its strongest place per channel
     num_classes: int = 10
     image_size: int = 32
 
@@ -78,17 +79,17 @@ class ConvNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         x = F.conv2d(images, self.stem_weight, self.stem_bias, stride=self.architecture.stem_stride)  # (N, 24, h, w)
-        x = self.blocks(F.relu(x))                                                                     # (N, width, s, s)
+        x = self.blocks(F.relu(x))                                                                    # (N, width, s, s)
         if self.architecture.head == "max":
-            x = F.adaptive_max_pool2d(x, 1)                                                            # (N, width, 1, 1)
-        return self.head(x.flatten(1))                                                                 # (N, C)
+            x = F.adaptive_max_pool2d(x, 1)                                                           # (N, width, 1, 1)
+        return self.head(x.flatten(1))                                                                # (N, C)
 
     @torch.no_grad()
     def fit_stem(self, images: Tensor, epsilon: float = 5e-4) -> None:
         """Set the stem so that 2x2 patches of uint8 `images` [N, 3, H, W] come out uncorrelated and equally strong.
 
-        The eigenvectors of the patches' covariance, each over the root of its eigenvalue plus epsilon, and their negatives
-        (ReLU would lose half of each direction). The mean is folded into the bias.
+        The eigenvectors of the patches' covariance, each over the root of its eigenvalue plus epsilon, and their
+        negatives (ReLU would lose half of each direction). The mean is folded into the bias.
         """
         patches = F.unfold(images.double() / 255, STEM_PATCH, stride=STEM_PATCH)   # (N, 12, L)
         patches = patches.transpose(1, 2).flatten(0, 1)                            # (N * L, 12)
@@ -108,10 +109,13 @@ STEM_IMAGES = 2_000  # enough for a covariance of 12 numbers, and quick
 def make_model(architecture: Architecture, images: Tensor, seed: int = 0) -> ConvNet:
     """A fresh network: weights drawn from `seed`, stem fitted to uint8 `images` [N, 3, H, W].
 
-    torch's global random state is the same before and after.
+    torch's global random state is the same before and after. Raises ValueError for images of another size.
     """
+    if tuple(images.shape[2:]) != (architecture.image_size,) * 2:
+        raise ValueError(f"images must be {architecture.image_size} x {architecture.image_size} pixels; "
+                         f"got {' x '.join(map(str, images.shape[2:]))}")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU as well
         model = ConvNet(architecture)
     model.fit_stem(images[:STEM_IMAGES])
     return model.to(memory_format=torch.channels_last)
@@ -121,7 +125,8 @@ def logits_of(output) -> Tensor:
     """The logits [N, C] of whatever a module returned: a tensor, or an object with `.logits` (as in Transformers)."""
     logits = getattr(output, "logits", output)
     if not isinstance(logits, Tensor):
-        raise ValueError(f"a model must return a tensor of logits or an object with .logits; got {type(output).__name__}")
+        raise ValueError("a model must return a tensor of logits or an object with .logits; "
+                         f"got {type(output).__name__}")
     return logits
 
 

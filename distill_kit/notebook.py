@@ -23,8 +23,8 @@ def data_in_use(dataset: Dataset):
 def download_button(notice: str = ""):
     """A button that fetches CIFAR-10 and shows size, share done and time left; an ipywidgets box.
 
-    The download runs in a thread of its own, so that the notebook stays usable; on Colab, which does not show what a thread
-    changes, in the foreground. Pressed again after a failure it goes on where it stopped.
+    The download runs in a thread of its own, so that the notebook stays usable; on Colab, which does not show what a
+    thread changes, in the foreground. Pressed again after a failure it goes on where it stopped.
     """
     import ipywidgets as widgets
     label = widgets.HTML(f"<p>{notice}</p>" if notice else "")

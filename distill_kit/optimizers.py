@@ -13,12 +13,14 @@ def adamw(model: nn.Module, weight_decay: float = WEIGHT_DECAY) -> torch.optim.O
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is made orthogonal, for convolutions; AdamW for everything else (Jordan et al., 2024).
 
-    The update of a filter bank, seen as a matrix (outputs, inputs * 9), has its singular values brought near 1, so that all
-    directions are learnt equally fast. The bank itself is kept at the norm sqrt(outputs); BatchNorm behind it makes its scale
-    meaningless anyway. Both halves follow one learning rate: AdamW's, of which Muon takes `ratio` times as much.
+    The update of a filter bank, seen as a matrix (outputs, inputs * 9), has its singular values brought near 1, so that
+    all directions are learnt equally fast. The bank itself is kept at the norm sqrt(outputs); BatchNorm behind it makes
+    its scale meaningless anyway. Both halves follow one learning rate: AdamW's, of which Muon takes `ratio` times as
+    much.
     """
 
-    def __init__(self, model: nn.Module, ratio: float = 10.0, momentum: float = 0.6, weight_decay: float = WEIGHT_DECAY):
+    def __init__(self, model: nn.Module, ratio: float = 10.0, momentum: float = 0.6,
+                 weight_decay: float = WEIGHT_DECAY):
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         filters = [parameter for parameter in parameters if parameter.ndim == 4]
         super().__init__([{"params": filters, "lr_ratio": ratio}], {"lr": 0.0, "momentum": momentum})

@@ -1,6 +1,6 @@
 """Drawing: rows or arrays in, matplotlib axes in and out. No torch here, and no pyplot state.
 
-Colours are Okabe and Ito's (2008), told apart by colour-blind readers; each line also has its own dash, marker and name.
+Colours are Okabe and Ito's (2008), told apart by colour-blind readers; each line also has its own dash, marker, name.
 """
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -28,7 +28,7 @@ def new_figure(columns: int = 1, width: float = 9.0, height: float = 3.6) -> tup
 
 
 def curves(runs: Mapping[str, Sequence[dict]], column: str, ax: Axes) -> Axes:
-    """One column of several runs over epochs; `runs` maps a run's name to its rows. Each line is named where it ends."""
+    """One column of several runs over epochs; `runs` maps a run's name to its rows. Lines are named where they end."""
     ends = []
     for (name, rows), (colour, dash, marker) in zip(runs.items(), cycle(LINES)):
         epochs, values = _column(rows, column)
@@ -83,7 +83,8 @@ def image(pixels: np.ndarray, ax: Axes, title: str = "") -> Axes:
     return ax
 
 
-def soft_targets(probabilities: Mapping[str, np.ndarray], classes: Sequence[str], ax: Axes, label: int | None = None) -> Axes:
+def soft_targets(probabilities: Mapping[str, np.ndarray], classes: Sequence[str], ax: Axes,
+                 label: int | None = None) -> Axes:
     """A teacher's probabilities for one image as bars, one group a class; `probabilities` maps a name ("T = 4") to [C].
 
     label: the number of the true class, whose name is set in bold.
@@ -102,7 +103,7 @@ def soft_targets(probabilities: Mapping[str, np.ndarray], classes: Sequence[str]
 
 
 def confusion(teacher: np.ndarray, student: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
-    """How often the student says one class where the teacher says another: class numbers [N] each, shares of each row."""
+    """How often the student says one class where the teacher says another; class numbers [N] each, shares of a row."""
     counts = np.zeros((len(classes), len(classes)))
     np.add.at(counts, (np.asarray(teacher), np.asarray(student)), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -17,7 +17,7 @@ from .losses import check_alpha, check_temperature
 from .models import STUDENTS, ConvNet, make_model
 from .optimizers import adamw
 from .schedules import SHAPES, from_to, warmup_cosine
-from .teachers import answers, classification_figures
+from .teachers import accuracy, answers
 from .training import keep_best, train
 from .views import PLAIN, VIEWS, KeptLogits, PlainBatches, ViewBank, ViewBatches
 from .weights import save_model
@@ -84,8 +84,13 @@ class Materials:
         self.dataset, self.device = dataset, choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self.leave_out = leave_out_class
+        if images > len(dataset.pool):
+            raise ValueError(f"images must be at most {len(dataset.pool):,}, the training pool of {dataset.name}; "
+                             f"got {images:,}")
         training = subset(dataset.pool, images, data_seed)
         self.training = leave_out(training, leave_out_class) if leave_out_class is not None else training
+        if not len(self.training):
+            raise ValueError(f"leaving out {leave_out_class!r} leaves none of {images} images; ask for more images")
         watched = dataset.validation[: max(1, round(WATCHED_SHARE * len(dataset.validation)))]
         frozen = Teacher(teacher, self.device, self.precision)
         self.bank = ViewBank(self.training.images, VIEWS, self.device)
@@ -108,8 +113,8 @@ class Materials:
 class Run:
     """One student's training: `for row in run.rows(): ...`, then `run.report()`.
 
-    student: the network, trained in place; history: the epoch rows so far. With a `folder`, the history is written there
-    after every epoch and the student at the end, whichever way the run ends.
+    student: the network, trained in place; history: the epoch rows so far. With a `folder`, the history is written
+    there after every epoch and the student at the end, whichever way the run ends.
     """
 
     def __init__(self, settings: Settings, materials: Materials, folder: Path | None = None):
@@ -151,14 +156,19 @@ class Run:
                             "classes": list(self.training.classes)}, half=False)
 
     def report(self) -> dict:
-        """The run's figures. Reads the test images: once, when all is decided."""
+        """The run's figures. Reads the test images: once, when all is decided.
+
+        Raises RuntimeError where no epoch is finished yet.
+        """
+        if not self.history:
+            raise RuntimeError("the run has no figures yet: no epoch is finished")
         dataset, rows = self.materials.dataset, self.history
         device, precision = self.materials.device, self.materials.precision
         test = answers(self.student, dataset.test, device, precision).float().cpu()
         validation = answers(self.student, dataset.validation, device, precision).float().cpu()
         figures = {
-            "val_accuracy": classification_figures(validation, dataset.validation.labels)["accuracy"],
-            "test_accuracy": classification_figures(test, dataset.test.labels)["accuracy"],
+            "val_accuracy": accuracy(validation, dataset.validation.labels),
+            "test_accuracy": accuracy(test, dataset.test.labels),
             "seconds": rows[-1]["seconds"], "teacher_seconds": self.teacher_seconds,
             "images_per_second": rows[-1]["steps"] * self.batches.batch_size / rows[-1]["seconds"],
             "precision": precision, "best_epoch": best_row(rows)["epoch"], "epochs_done": rows[-1]["epoch"]}
@@ -213,5 +223,6 @@ def new_run_folder(settings: Settings, parent: Path | str | None = None) -> Path
             if not parent.is_dir():
                 raise OSError(f"cannot write runs to {parent}: it is a file. Choose another folder.") from None
         except OSError as error:
-            raise OSError(f"cannot write runs to {parent}: {error.strerror}. Choose another folder with --out.") from error
+            raise OSError(f"cannot write runs to {parent}: {error.strerror}. Choose another folder with --out."
+                          ) from error
     raise OSError(f"cannot write runs to {parent}: {name} and a hundred more are taken")

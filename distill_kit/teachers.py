@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .batches import Teacher
 from .data.imageset import Dataset, ImageSet
 from .devices import choose_device, choose_precision
+from .files import replace_file
 from .history import EPOCH
 from .models import Architecture, ConvNet, forward_flops, make_model, parameter_count
 from .optimizers import Muon
@@ -37,6 +38,12 @@ RECIPES = {
 }
 
 
+DATA_LICENCES = {
+    "cifar10": "The images: Krizhevsky 2009, published for research without a licence of their own; not shipped.",
+    "shapes10": "The images: drawn by the kit, MIT.",
+}
+
+
 def recipe_for(dataset: Dataset) -> TeacherRecipe:
     """The recipe of a shipped teacher, or CIFAR-10's fitted to the classes and the size of another data set."""
     recipe = RECIPES.get(dataset.name, RECIPES["cifar10"])
@@ -51,15 +58,19 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     """Train a teacher on the whole pool of `dataset`; returns it, rounded to float16 as it will be kept, and its card.
 
     Validation images are looked at after each epoch but decide nothing; the test images are read once, for the card.
-    out: the weights are written there after each epoch, so that an hour's work is never lost, and with the card at the end.
+    out: the weights are written there after each epoch, so that an hour's work is never lost, and with the card at the
+        end.
     on_row: called with light rows every ten steps and with each epoch's row.
     """
     recipe = recipe or recipe_for(dataset)
     device = choose_device(device)
     precision = choose_precision(precision, device)
-    epochs = epochs or recipe.epochs
+    epochs = recipe.epochs if epochs is None else epochs
+    if epochs < 1:
+        raise ValueError(f"epochs must be 1 or more; got {epochs}")
     model = make_model(recipe.architecture, dataset.pool.images, seed).to(device)
-    batches = ViewBatches(ViewBank(dataset.pool.images, ALL_VIEWS, device), dataset.pool.labels, recipe.batch_size, seed)
+    batches = ViewBatches(ViewBank(dataset.pool.images, ALL_VIEWS, device), dataset.pool.labels, recipe.batch_size,
+                          seed)
     validation = PlainBatches(ViewBank(dataset.validation.images, PLAIN, device), dataset.validation.labels)
     steps = epochs * len(batches)
     warmup = round(recipe.warmup_epochs * len(batches))
@@ -76,7 +87,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
             save_model(model, out, {"classes": list(dataset.pool.classes), "unfinished": row})
     seconds = time.perf_counter() - started
     rounded(model)
-    card = {"data": dataset.pool.source, "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
+    card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
+            "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
             "recipe": {**asdict(recipe), "epochs": epochs, "seed": seed, "optimizer": "Muon with AdamW",
                        "label_smoothing": 0.0}, "seconds": round(seconds), "threads": torch.get_num_threads(),
             "device": device.type, "precision": precision, "parameters": parameter_count(model),
@@ -85,7 +97,35 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
             "test": measure(model, dataset.test)}
     if out is not None:
         save_model(model, out, card)
+        replace_file(Path(out).with_suffix(".md"), card_text(card).encode())
     return model, card
+
+
+def card_text(card: dict) -> str:
+    """A teacher's card for people, in Markdown: what it is, how it was made, what it can do and what is allowed."""
+    recipe, test = card["recipe"], card["test"]
+    architecture = recipe["architecture"]
+    return f"""# A teacher: {card["data"]}
+
+| | |
+|---|---|
+| trained on | {card["training_images"]:,} images: {card["data"]}; classes: {", ".join(card["classes"])} |
+| network | blocks of {", ".join(map(str, architecture["widths"]))} channels, \
+{architecture["depth"]} convolutions each; \
+{card["parameters"]:,} parameters, {card["forward_flops"] / 1e6:.0f} MFLOP an image |
+| recipe | cross-entropy alone, no label smoothing; {recipe["optimizer"]}, {recipe["epochs"]} epochs, \
+batch {recipe["batch_size"]}, learning rate {recipe["learning_rate"]:g} \
+({recipe["muon_ratio"]:g} times that for convolutions), {recipe["warmup_epochs"]:g} epoch of warm-up, \
+then a straight line to 0; mirrored and shifted by up to two pixels; seed {recipe["seed"]} |
+| made in | {card["seconds"]:,} s on {card["device"]} ({card["threads"]} threads, {card["precision"]}), \
+torch {card["torch"]} |
+| accuracy | {test["accuracy"]:.2%} of {test["images"]:,} test images, each seen once and as it is; \
+{card["validation"]["accuracy"]:.2%} of {card["validation"]["images"]:,} validation images |
+| calibration | expected calibration error {test["ece"]:.4f} (15 bins), \
+cross-entropy {test["cross_entropy"]:.4f} on the test images |
+| weights | float16; the figures are those of the rounded weights |
+| licence | the weights: MIT, as the kit. {card["data_licence"]} |
+"""
 
 
 def measure(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu", precision: str = "float32") -> dict:
@@ -94,7 +134,8 @@ def measure(model: nn.Module, images: ImageSet, device: torch.device | str = "cp
     return {"images": len(images), **classification_figures(logits, images.labels)}
 
 
-def answers(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu", precision: str = "float32") -> Tensor:
+def answers(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu",
+            precision: str = "float32") -> Tensor:
     """The model's logits for plain images, float16 [N, C], as a student would be taught them."""
     bank = ViewBank(images.images, PLAIN, device)
     rows = torch.arange(len(images))
@@ -102,11 +143,16 @@ def answers(model: nn.Module, images: ImageSet, device: torch.device | str = "cp
 
 
 def classification_figures(logits: Tensor, labels: Tensor) -> dict:
-    """accuracy; cross_entropy; ece, the expected calibration error over 15 bins (Guo et al., 2017), from logits [N, C]."""
+    """accuracy; cross_entropy; ece, the expected calibration error over 15 bins (Guo et al., 2017); logits [N, C]."""
     from torchmetrics.functional.classification import multiclass_calibration_error
     ece = multiclass_calibration_error(logits.softmax(1), labels, num_classes=logits.shape[1], n_bins=15)
-    return {"accuracy": (logits.argmax(1) == labels).float().mean().item(),
-            "cross_entropy": nn.functional.cross_entropy(logits, labels).item(), "ece": ece.item()}
+    return {"accuracy": accuracy(logits, labels), "ece": ece.item(),
+            "cross_entropy": nn.functional.cross_entropy(logits, labels).item()}
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """The share of rows of logits [N, C] whose highest is the label."""
+    return (logits.argmax(1) == labels).float().mean().item()
 
 
 def shipped_path(name: str) -> Path:
@@ -122,8 +168,9 @@ def load_teacher(dataset: Dataset, path: Path | str | None = None) -> tuple[Conv
     if path is None:
         path = shipped_path(dataset.name)
         if not path.is_file():
-            raise FileNotFoundError(f"the kit has no teacher for {dataset.name!r} (it has them for {', '.join(RECIPES)}). Make one: "
-                                    "python -m distill_kit teacher --train --data FOLDER --out teacher.safetensors")
+            raise FileNotFoundError(
+                f"the kit has no teacher for {dataset.name!r} (it has them for {', '.join(RECIPES)}). Make one: "
+                "python -m distill_kit teacher --train --data FOLDER --out teacher.safetensors")
     model, card = load_model(path)
     if card.get("classes", list(dataset.pool.classes)) != list(dataset.pool.classes):
         raise ValueError(f"the teacher at {path} knows the classes {', '.join(card['classes'])}; "

@@ -1,14 +1,16 @@
 """The training loop, once: a generator that yields a row of figures an epoch and owns nothing but training."""
+import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 
 from .batches import Batch, LoaderBatches, Teacher
-from .devices import casting, choose_device
+from .devices import casting, choose_device, choose_precision
 from .history import EPOCH, STEP
-from .losses import LossTerms, check_alpha, check_logits, check_temperature, distillation_terms
+from .losses import LossTerms, check_alpha, check_logits, check_teacher, check_temperature, distillation_terms
 from .models import logits_of
 from .optimizers import adamw
 from .schedules import Schedule, as_schedule, warmup_cosine
@@ -21,9 +23,10 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
           clip_norm: float = CLIP_NORM, every: int | None = None, precision: str = "float32") -> Iterator[dict]:
     """Train `student` in place; yield a row an epoch (columns: see history.py) and a light one every `every` steps.
 
-    batches, validation: iterated once an epoch, of `Batch`, already on the student's device. The schedules are asked at each
-    step (0, 1, 2, ...). Leave the `for` at any row to stop. A loss that is not finite ends the run: the last row then says so
-    under "stopped". Without a teacher's logits (cross-entropy alone) alpha must be 1.
+    batches, validation: iterated once an epoch, of `Batch`, already on the student's device. The schedules are asked at
+    each step (0, 1, 2, ...). Leave the `for` at any row to stop; the caller's time there is not counted. A loss that is
+    not finite ends the run: the last row then says so under "stopped". Without a teacher's logits (cross-entropy alone)
+    alpha must be 1.
     """
     parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
     device = parameters[0].device
@@ -33,7 +36,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
         tally, norms = Tally(device), []
         for images, labels, teacher_logits in batches:
             rate, t, a = learning_rate(step), temperature(step), alpha(step)
-            check_temperature(t), check_alpha(a)
+            check_temperature(t), check_alpha(a), check_teacher(teacher_logits, a)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("lr_ratio", 1.0)
 
@@ -49,19 +52,28 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
             step += 1
             tally.add(terms, logits, teacher_logits, labels)
             if every and step % every == 0:
-                yield {"kind": STEP, "epoch": epoch, "steps": step, "seconds": time.perf_counter() - started,
-                       "learning_rate": rate, "alpha": a, "temperature": t, **tally.figures("train")}
+                row = {"kind": STEP, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
+                       **tally.figures("train"), "seconds": time.perf_counter() - started}
+                left = time.perf_counter()
+                yield row
+                started += time.perf_counter() - left
+                student.train()  # the caller may have measured it meanwhile, in eval mode
 
+        if not norms:
+            raise ValueError(f"batches must yield a batch in every epoch; epoch {epoch} had none")
         row = {"kind": EPOCH, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
                **tally.figures("train"), **gradient_figures(norms, clip_norm)}
         finite = tally.is_finite()
         if finite and validation is not None:
             row |= evaluate(student, validation, t, a, precision)
+            finite = math.isfinite(row["val_loss"])
         row["seconds"] = time.perf_counter() - started
         if not finite:
             row["stopped"] = (f"The loss is no longer a finite number (epoch {epoch}, learning rate {rate:.2g}). "
                               "Lower the learning rate and train again.")
+        left = time.perf_counter()
         yield row
+        started += time.perf_counter() - left
         if not finite:
             return
 
@@ -79,7 +91,8 @@ def evaluate(student: nn.Module, batches: Iterable[Batch], temperature: float = 
     for images, labels, teacher_logits in batches:
         with casting(device, precision):
             logits = logits_of(student(images))
-        tally.add(distillation_terms(logits, teacher_logits, labels, temperature, alpha), logits, teacher_logits, labels)
+        terms = distillation_terms(logits, teacher_logits, labels, temperature, alpha)
+        tally.add(terms, logits, teacher_logits, labels)
     return tally.figures(prefix)
 
 
@@ -100,12 +113,16 @@ class Tally:
     def is_finite(self) -> bool:
         return bool(torch.isfinite(self._sums[0]))
 
-    def figures(self, prefix: str) -> dict[str, float]:
-        """The means under their column names. Without labels or teacher: NaN."""
+    def figures(self, prefix: str) -> dict[str, float | None]:
+        """The means under their column names; None for what needs labels or a teacher where there are none."""
         total, hard, soft, correct, agreed, labelled, rows = self._sums.tolist()
-        per_label = 1 / labelled if labelled else float("nan")
-        return {f"{prefix}_loss": total / rows, f"{prefix}_hard": hard * per_label, f"{prefix}_soft": soft / rows,
-                f"{prefix}_accuracy": correct * per_label, f"{prefix}_agreement": agreed / rows}
+        if not rows:
+            raise ValueError(f"no batch to compute {prefix}_loss from: is the loader empty?")
+        taught = not math.isnan(agreed)
+        return {f"{prefix}_loss": total / rows, f"{prefix}_hard": hard / labelled if labelled else None,
+                f"{prefix}_soft": soft / rows if taught else None,
+                f"{prefix}_accuracy": correct / labelled if labelled else None,
+                f"{prefix}_agreement": agreed / rows if taught else None}
 
 
 def gradient_figures(norms: list[Tensor], clip_norm: float) -> dict[str, float]:
@@ -124,9 +141,9 @@ def keep_best(student: nn.Module, rows: Iterable[dict], patience: int | None = N
     best, weights, waited = None, None, 0
     try:
         for row in rows:
-            if row["kind"] == EPOCH and "val_accuracy" in row:
+            if row["kind"] == EPOCH and row.get("val_accuracy") is not None:
                 rank = (row["val_accuracy"], -row["val_hard"])
-                row["best"] = best is None or rank > best
+                row["best"] = "stopped" not in row and (best is None or rank > best)
                 if row["best"]:
                     best, waited = rank, 0
                     weights = {name: value.detach().clone() for name, value in student.state_dict().items()}
@@ -143,30 +160,35 @@ def keep_best(student: nn.Module, rows: Iterable[dict], patience: int | None = N
 
 
 def train_student_with_distillation(
-        student: nn.Module, teacher: nn.Module, train_loader: Iterable, val_loader: Iterable, num_epochs: int = 10,
-        learning_rate: float = 1e-3, temperature: float | Schedule = 4.0, alpha: float | Schedule = 0.7,
-        device: str | torch.device | None = None, *, patience: int | None = 3, history: list[dict] | None = None,
-        on_row: Callable[[dict], None] | None = None, precision: str = "float32") -> nn.Module:
+        student: nn.Module, teacher: nn.Module | None, train_loader: Iterable, val_loader: Iterable,
+        num_epochs: int = 10, learning_rate: float = 1e-3, temperature: float | Schedule = 4.0,
+        alpha: float | Schedule = 0.7, device: str | torch.device | None = None, *, patience: int | None = 3,
+        history: list[dict] | None = None, on_row: Callable[[dict], None] | None = None,
+        precision: str = "float32") -> nn.Module:
     """Distil `teacher` into `student`: AdamW, one epoch of warm-up, cosine decay, clipping at 1.0, early stopping.
 
-    student, teacher: any modules that turn images into logits [N, C], or into an object with `.logits`.
+    student, teacher: any modules that turn images into logits [N, C], or into an object with `.logits`. The teacher may
+        be None where alpha is 1.
     train_loader, val_loader: DataLoaders of (images, labels); an image without a label has -100.
     temperature, alpha: numbers, or schedules from the step (0, 1, ...) to a number (see schedules.py).
     patience: stop after so many epochs without a better one; None trains all `num_epochs`.
     history: a list to which the epoch rows are added as they are made, so that an interrupted run keeps them.
     on_row: called with each row, to print or draw.
 
-    Returns the student with its best weights loaded; it has them also after an interrupt. Raises ValueError for bad
-    arguments.
+    Returns the student with its best weights loaded; it has them also after an interrupt. Warns where the loss was no
+    longer finite, and returns the best weights before that. Raises ValueError for bad arguments.
     """
     if num_epochs < 1:
         raise ValueError(f"num_epochs must be 1 or more; got {num_epochs}")
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be above 0; got {learning_rate}")
+    if patience is not None and patience < 1:
+        raise ValueError(f"patience must be 1 or more, or None; got {patience}")
     device = choose_device(device)
+    precision = choose_precision(precision, device)
     temperature, alpha = as_schedule(temperature), as_schedule(alpha)
     check_temperature(temperature(0)), check_alpha(alpha(0))
-    frozen = Teacher(teacher, device, precision)
+    frozen = None if teacher is None else Teacher(teacher, device, precision)
     batches = LoaderBatches(train_loader, frozen, device, "train_loader")
     validation = LoaderBatches(val_loader, frozen, device, "val_loader")
     student.to(device)
@@ -178,4 +200,6 @@ def train_student_with_distillation(
             history.append(row)
         if on_row is not None:
             on_row(row)
+        if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
+            warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
     return student.eval()

@@ -1,7 +1,7 @@
 """Views: discrete augmentation, so that a teacher's answer to an augmented image can be kept and used again.
 
-A view is (flip, dy, dx): mirror the image or not, then move the window by dy rows and dx columns over the image, whose edges
-are mirrored outwards. Teacher and student always see the same view of an image ("a good teacher is patient and
+A view is (flip, dy, dx): mirror the image or not, then move the window by dy rows and dx columns over the image, whose
+edges are mirrored outwards. Teacher and student always see the same view of an image ("a good teacher is patient and
 consistent", Beyer et al., 2022).
 """
 import time
@@ -15,7 +15,8 @@ from .batches import Batch, Teacher
 View = tuple[bool, int, int]
 
 PLAIN: tuple[View, ...] = ((False, 0, 0),)
-VIEWS: tuple[View, ...] = tuple((flip, dy, dx) for dy, dx in ((0, 0), (1, 2), (2, -1), (-1, -2)) for flip in (False, True))
+VIEWS: tuple[View, ...] = tuple((flip, dy, dx) for dy, dx in ((0, 0), (1, 2), (2, -1), (-1, -2))
+                                for flip in (False, True))
 # Every shift of up to two pixels, mirrored every second time: for teachers, whose answers need not be kept. Steps of 7
 # through the 25 shifts, so that an image that sees a few of them sees ones that differ.
 _SHIFTS = tuple(product(range(-2, 3), repeat=2))
@@ -44,7 +45,7 @@ class ViewBank:
             padded = padded.unsqueeze(1)
         pixels = padded.contiguous().to(self.device).flatten()
         places = pixels.numel() // 3
-        self._windows = pixels.as_strided((places - width + 1, 3 * width), (3, 1))  # the window that starts at each pixel
+        self._windows = pixels.as_strided((places - width + 1, 3 * width), (3, 1))  # one that starts at each pixel
         tall, wide = height + 2 * pad, width + 2 * pad
         self._image_step = padded.shape[1] * tall * wide
         self._view_start = torch.tensor([(flip * tall + pad + dy) * wide + pad + dx for flip, dy, dx in views])
@@ -77,7 +78,7 @@ class KeptLogits:
     def _make(self, rows: Tensor, views: Tensor) -> None:
         started = time.perf_counter()
         for r, v in zip(rows.split(TEACHER_BLOCK), views.split(TEACHER_BLOCK)):
-            fill = torch.arange(TEACHER_BLOCK).clamp(max=len(r) - 1)                # a short block repeats its last image
+            fill = torch.arange(TEACHER_BLOCK).clamp(max=len(r) - 1)                # a short block repeats its last
             logits = self.teacher(self.bank.take(r[fill], v[fill]))[: len(r)]
             if self._values is None:
                 self._values = logits.new_zeros(*self._known.shape, logits.shape[1])

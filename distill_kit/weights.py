@@ -13,15 +13,15 @@ from .models import Architecture, ConvNet, describe
 def save_model(model: ConvNet, path: Path | str, card: dict, half: bool = True) -> Path:
     """Write a network of the family to `path`, all or nothing.
 
-    card: plain data kept in the header: data, recipe, figures. half: float16, which is half the size; the card's figures
-    should be those of the rounded weights (see `rounded`).
+    card: plain data kept in the header: data, recipe, figures. half: float16, which is half the size; the card's
+    figures should be those of the rounded weights (see `rounded`).
     """
     from safetensors.torch import save
     dtype = torch.float16 if half else torch.float32
     tensors = {name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
                for name, value in model.state_dict().items()}
-    header = {"architecture": json.dumps(describe(model.architecture)), "card": json.dumps(card),
-              "sha256": _fingerprint(tensors)}
+    header = {"architecture": json.dumps(describe(model.architecture)), "card": json.dumps(card)}
+    header["sha256"] = _fingerprint(header, tensors)
     path = Path(path)
     replace_file(path, save(tensors, header))
     return path
@@ -44,9 +44,11 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
         raise ValueError(f"{path} is cut or not a safetensors file ({error}). Fetch or train it again.") from None
     if "architecture" not in header:
         raise ValueError(f"{path} holds weights of another kind: its header names no architecture of this kit.")
-    if header.get("sha256") != _fingerprint(tensors):
-        raise ValueError(f"{path} was altered since it was written: its weights do not match its header. Fetch it again.")
-    model = ConvNet(Architecture(**json.loads(header["architecture"]))).to(memory_format=torch.channels_last)
+    if header.pop("sha256", None) != _fingerprint(header, tensors):
+        raise ValueError(f"{path} was altered since it was written: its contents do not match its checksum. "
+                         "Fetch or train it again.")
+    with torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn, and thrown away
+        model = ConvNet(Architecture(**json.loads(header["architecture"]))).to(memory_format=torch.channels_last)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
@@ -55,10 +57,11 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
 
 
 def load_weights(model: torch.nn.Module, path: Path | str) -> dict:
-    """Load a file's weights into a network that you made; returns the card. Raises ValueError if it is another network."""
+    """Load a file's weights into a network that you made; returns the card. Raises ValueError for another network."""
     loaded, card = load_model(path)
     if getattr(model, "architecture", None) != loaded.architecture:
-        raise ValueError(f"{path} holds {loaded.architecture}; the model is {getattr(model, 'architecture', type(model))}")
+        raise ValueError(f"{path} holds {loaded.architecture}; "
+                         f"the model is {getattr(model, 'architecture', type(model))}")
     model.load_state_dict(loaded.state_dict())
     return card
 
@@ -72,8 +75,8 @@ def rounded(model: ConvNet) -> ConvNet:
     return model
 
 
-def _fingerprint(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _fingerprint(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())

@@ -53,7 +53,7 @@ def test_split_is_disjoint_whole_and_the_same_share_of_each_class(images):
 def test_split_is_stable(images):
     # Fixed for good: a teacher that ships has not seen these validation images.
     assert numbers(split("", images, images).validation)[:8].tolist() == [44, 1272, 111, 2484, 2371, 1049, 1321, 2173]
-    assert torch.equal(numbers(split("a", images, images[:5]).validation), numbers(split("b", images, images).validation))
+    assert numbers(split("another name", images, images[:5]).validation)[:3].tolist() == [44, 1272, 111]
 
 
 def test_the_first_validation_images_are_a_fair_sample(images):

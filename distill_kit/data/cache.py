@@ -98,8 +98,8 @@ def _write(path: Path, key: str, arrays: Arrays) -> None:
 def _tidy(folder: Path, source_key: str, keep: Path) -> None:
     """Remove the entries that `keep` replaces, and what processes left that were killed as they wrote.
 
-    Whoever holds the lock of a source is the only one that writes for it, so its temporary files are dead; those of other
-    sources are by their age.
+    Whoever holds the lock of a source is the only one that writes for it, so its temporary files are dead; those of
+    other sources are judged by their age.
     """
     dead = [path for path in folder.glob(f"{source_key}-*") if path != keep]
     dead += [path for path in folder.glob("*.tmp") if _age(path) > OLD_SECONDS]

@@ -40,11 +40,12 @@ def download_cifar10(folder: Path | str | None = None, progress: bool = True,
     progress: a bar with the time left on standard error.
     on_progress: called with (bytes so far, bytes in all) after each piece; what it raises stops the download.
 
-    The mirrors, or those in $DISTILL_KIT_CIFAR10_URL (separated by commas), are asked in order. What came before a cut is
-    kept as .part and continued from there, now or the next time. What turns out to be another file than the official
+    The mirrors, or those in $DISTILL_KIT_CIFAR10_URL (separated by commas), are asked in order. What came before a cut
+    is kept as .part and continued from there, now or the next time. What turns out to be another file than the official
     one is kept aside as .bad-<time>, and fetched again.
 
-    Raises ConnectionError if no mirror gives the archive, OSError if the folder cannot be written to; both say what to do.
+    Raises ConnectionError if no mirror gives the archive, OSError if the folder cannot be written to; both say what to
+    do.
     """
     from filelock import FileLock
 

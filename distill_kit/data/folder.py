@@ -13,8 +13,7 @@ import numpy as np
 from .cache import Arrays
 
 ENDINGS = (".png", ".jpg", ".jpeg")
-MOST_BYTES = 4 << 30  # decoded, as bytes; beyond it a folder of photographs would fill the memory of a laptop
-
+MOST_BYTES = 2 << 30  # decoded, as bytes; beyond it a folder of photographs would fill the memory of a laptop
 
 # One image file: index in its name (-1: none), class number, name, bytes, time of change in nanoseconds. Plain tuples:
 # 60,000 of them are listed at every load.
@@ -71,14 +70,16 @@ def list_images(root: Path) -> Listing:
 
 def class_folders(part: Path) -> tuple[str, ...]:
     """The names of the classes in train/ or test/, sorted: a label is a place among them."""
-    with os.scandir(part) as entries:  # hidden folders are a tool's, not a class
-        return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith((".", "__"))))
+    with os.scandir(part) as entries:
+        names = [entry.name for entry in entries if entry.is_dir()]
+    return tuple(sorted(name for name in names if not name.startswith((".", "__"))))  # those are a tool's, no classes
 
 
 def decode(listing: Listing, size: tuple[int, int] | None = None, progress: bool = True) -> Arrays:
     """The images and labels of a listing: `train_images` uint8 [N, 3, H, W], `train_labels` int64 [N], test likewise.
 
-    size: (height, width) that every image must have; by default that of the first. A bar on standard error after a second.
+    size: (height, width) that every image must have; by default that of the first.
+    progress: a bar on standard error, if it takes more than a second.
     Raises ValueError naming a file that cannot be read or has another size.
     """
     from tqdm.auto import tqdm
@@ -136,7 +137,8 @@ def _pixels(path: str, size: tuple[int, int] | None) -> np.ndarray:
             if right:
                 return np.asarray(image.convert("RGB"))
     except Exception as error:  # a cut or altered file may raise anything
-        raise ValueError(f"{path} cannot be read as an image: it is cut, altered or no PNG or JPEG ({error}).") from None
+        raise ValueError(f"{path} cannot be read as an image: it is cut, altered or no PNG or JPEG "
+                         f"({error}).") from None
     if mode.startswith(("I", "F")):
         raise ValueError(f"{path} has more than 8 bits a channel ({mode}); save it with 8.")
     raise ValueError(f"{path} is {height} x {width} (height x width); {size[0]} x {size[1]} is expected: "

@@ -51,7 +51,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set cut in three. Training sets are drawn from `pool`; settings are chosen on `validation`; `test` is read once."""
+    """A data set cut in three: training sets come from `pool`, choices from `validation`, last figures from `test`."""
     name: str
     pool: ImageSet
     validation: ImageSet

@@ -43,7 +43,7 @@ def read_batches(folder: Path) -> Arrays:
 
 
 def read_archive(path: Path) -> Arrays:
-    """The same, straight from the archive: nothing is unpacked to the disk. Raises NotOfficial unless the md5 is right."""
+    """The same, straight from the archive: nothing is unpacked. Raises NotOfficial unless the md5 is right."""
     check_md5(path)
     batches = {}
     with tarfile.open(path, "r:gz") as archive:
@@ -93,7 +93,8 @@ def _read_batch(file, place) -> Batch:
     except OSError:
         raise
     except Exception as error:  # a cut or altered pickle may raise anything
-        raise NotOfficial(f"{place} is no batch of CIFAR-10 ({error or type(error).__name__}); fetch it again.") from None
+        raise NotOfficial(f"{place} is no batch of CIFAR-10 ({error or type(error).__name__}); "
+                          "fetch it again.") from None
     return images.reshape(-1, 3, 32, 32), labels
 
 

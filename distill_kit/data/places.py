@@ -37,6 +37,15 @@ def find_cifar10(folders: list[Path] | None = None) -> list[Place]:
             + [Place("folder", path) for path in image_folders])
 
 
+def in_short(path: Path) -> str:
+    """A path as it is said to people: from the current folder or the home folder on, where it lies in one of them."""
+    path = Path(os.path.abspath(path))
+    for base, sign in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if path.is_relative_to(base):
+            return sign + path.relative_to(base).as_posix()
+    return str(path)
+
+
 def _checkout_data() -> list[Path]:
     checkout = Path(__file__).resolve().parents[2]
     return [checkout / "data"] if (checkout / "start.py").is_file() else []  # an installed wheel has no checkout

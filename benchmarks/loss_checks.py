@@ -1,0 +1,58 @@
+"""What do the checks of `distillation_loss` cost, beside a training step of the default student?
+
+    python benchmarks/loss_checks.py        # writes benchmarks/loss_checks.json
+
+Checked loss, unchecked terms and whole training steps are timed in turn, and medians are compared, so that a machine whose speed
+drifts misleads nobody.
+"""
+import json
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from distill_kit.losses import distillation_loss, distillation_terms
+from distill_kit.models import STUDENTS, make_model
+from distill_kit.optimizers import adamw
+
+ROUNDS, BATCH = 300, 64
+
+
+def main() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (BATCH, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    images = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
+    teacher_logits = torch.randn(BATCH, 10, generator=generator).half()
+    labels = torch.randint(10, (BATCH,), generator=generator)
+    student = make_model(STUDENTS["default"], pixels)
+    optimizer = adamw(student)
+    logits = student(images).detach().requires_grad_()
+
+    def step():
+        loss = distillation_terms(student(images), teacher_logits, labels, 4.0, 0.1).total
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        optimizer.step()
+
+    candidates = {"checked": lambda: distillation_loss(logits, teacher_logits, labels, 4.0, 0.1),
+                  "unchecked": lambda: distillation_terms(logits, teacher_logits, labels, 4.0, 0.1), "step": step}
+    seconds = {name: [] for name in candidates}
+    for _ in range(ROUNDS):
+        for name, call in candidates.items():
+            started = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - started)
+    medians = {name: statistics.median(values[20:]) for name, values in seconds.items()}  # the first ones warm up
+    result = {"microseconds": {name: round(1e6 * value, 1) for name, value in medians.items()},
+              "checks_as_share_of_a_step": round((medians["checked"] - medians["unchecked"]) / medians["step"], 5),
+              "rounds": ROUNDS, "batch": BATCH, "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+              "torch": torch.__version__}
+    Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""python -m distill_kit: one JSON value or text, exit statuses, one sentence for what is wrong."""
+import json
+import subprocess
+import sys
+
+import pytest
+from small import CLASSES, ColourTeacher, coloured_dataset
+
+from distill_kit.__main__ import main
+from distill_kit.history import load_history
+from distill_kit.models import Architecture, make_model
+from distill_kit.weights import save_model
+
+DATASET = coloured_dataset()
+QUICK = ["--images", "96", "--epochs", "2", "--batch-size", "16", "--student", "small", "--device", "cpu",
+         "--precision", "float32"]
+KEYS = {"val_accuracy", "test_accuracy", "seconds", "teacher_seconds", "load_seconds", "images_per_second", "precision",
+        "history"}
+
+
+@pytest.fixture(autouse=True)
+def little(monkeypatch, tmp_path):
+    """Little images and a teacher that knows them, in place of what --data auto finds; runs in a folder of the test."""
+    from distill_kit import data, teachers
+    real = data.load_dataset
+    monkeypatch.setattr(data, "load_dataset",
+                        lambda name="auto", **options: DATASET if name == "auto" else real(name, **options))
+    monkeypatch.setattr(teachers, "load_teacher", lambda dataset, path=None: (ColourTeacher(), {"recipe": "none"}))
+    monkeypatch.setenv("DISTILL_KIT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("DISTILL_KIT_DATA", str(tmp_path / "no-data"))
+    monkeypatch.setenv("DISTILL_KIT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def answer(capsys):
+    """Runs a command; gives its exit status, standard output and standard error."""
+    def run(*arguments):
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as end:  # from argparse
+            status = end.code
+        return status, *capsys.readouterr()
+    return run
+
+
+def value_of(text):
+    """The one JSON value that the text is, by the strict rules of JSON."""
+    assert text.count("\n") == 1
+    return json.loads(text, parse_constant=pytest.fail)
+
+
+def test_distill_answers_with_one_json_value(answer):
+    status, out, errors = answer("distill", *QUICK, "--json")
+    report = value_of(out)
+    assert status == 0 and KEYS <= set(report) and "rank2_left_out" not in report
+    assert 0 <= report["test_accuracy"] <= 1 and report["settings"]["images"] == 96
+    assert "Coloured noise." in errors  # the images in use are named
+    assert len(load_history(report["history"])[1]) == 2
+
+
+def test_distill_with_a_class_left_out_reports_its_rank(answer):
+    status, out, _ = answer("distill", *QUICK, "--leave-out", "blue", "--json")
+    assert status == 0 and 0 <= value_of(out)["rank2_left_out"] <= 1
+
+
+def test_distill_takes_every_option(answer, tmp_path):
+    status, out, _ = answer(
+        "distill", "--data", "auto", "--images", 90, "--epochs", 1, "--temperature", 3, "--final-temperature", 2,
+        "--alpha", 0.2, "--final-alpha", 0.3, "--schedule", "cosine", "--learning-rate", 0.004, "--batch-size", 30,
+        "--label-noise", 0.1, "--labelled", 50, "--leave-out", "red", "--student", "small", "--seed", 5,
+        "--data-seed", 6, "--device", "cpu", "--precision", "float32", "--out", tmp_path / "mine", "--json")
+    report = value_of(out)
+    assert status == 0 and report["history"].startswith(str(tmp_path / "mine"))
+    assert report["settings"] == {
+        "data": "auto", "images": 90, "epochs": 1, "temperature": 3.0, "final_temperature": 2.0, "alpha": 0.2,
+        "final_alpha": 0.3, "schedule": "cosine", "learning_rate": 0.004, "batch_size": 30, "label_noise": 0.1,
+        "labelled": 50, "leave_out": "red", "student": "small", "seed": 5, "data_seed": 6, "device": "cpu",
+        "precision": "float32"}
+
+
+def test_distill_for_people_is_a_table_and_a_picture(answer, tmp_path):
+    status, out, _ = answer("distill", *QUICK)
+    assert status == 0 and "test accuracy" in out and "%" in out
+    picture = next(line.split("  ")[-1].strip() for line in out.splitlines() if line.startswith("picture"))
+    with open(picture, "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+
+
+def test_each_run_has_a_folder_of_its_own(answer):
+    histories = {value_of(answer("distill", *QUICK, "--json")[1])["history"] for _ in range(2)}
+    assert len(histories) == 2
+
+
+@pytest.mark.parametrize("options, sentence", [
+    (["--temperature", "0"], "temperature must be a finite number above 0; got 0.0"),
+    (["--alpha", "1.5"], "alpha must be between"),
+    (["--alpha", "nan"], "alpha must be between"),
+    (["--images", "5000"], "images must be "),
+    (["--images", "0"], "images must be 1 or more; got 0"),
+    (["--labelled", "97"], "labelled must be 0 to 96"),
+    (["--leave-out", "gren"], "no class named 'gren'; did you mean 'green'?"),
+    (["--student", "huge"], "student must be one of small, default, wide, wider; got 'huge'"),
+    (["--schedule", "square"], "schedule must be one of linear, cosine; got 'square'"),
+    (["--device", "tpu"], "device must be 'cpu', 'cuda', 'cuda:N' or 'mps'; got 'tpu'"),
+    (["--device", "cuda:99"], "device 'cuda:99' was asked for and is not here"),
+    (["--precision", "int4"], "precision must be auto, float32 or bfloat16; got 'int4'"),
+    (["--data", "cifar11"], "no data set and no folder named 'cifar11'; did you mean 'cifar10'?"),
+    (["--data", "cifar10"], "No CIFAR-10 in "),
+])
+def test_a_bad_argument_is_one_sentence_and_exit_status_2(answer, tmp_path, options, sentence):
+    status, out, errors = answer("distill", *QUICK, *options, "--json")
+    complaint = errors.splitlines()[-1]
+    assert status == 2 and out == "" and complaint.startswith("distill_kit: ") and sentence in complaint
+    assert "Traceback" not in errors and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["distil"], ["distill", "--epochs", "few"], ["teacher"],
+                                       ["teacher", "--train", "--evaluate"]])
+def test_what_cannot_be_read_is_exit_status_2(answer, arguments):
+    status, out, errors = answer(*arguments)
+    assert status == 2 and out == "" and "error:" in errors
+
+
+def test_a_run_that_diverges_is_exit_status_1_with_its_figures(answer):
+    status, out, errors = answer("distill", *QUICK, "--learning-rate", "1e30", "--json")
+    assert status == 1 and "no longer a finite number" in value_of(out)["stopped"]
+    assert "no longer a finite number" in errors.splitlines()[-1] and "Traceback" not in errors
+
+
+def test_a_run_folder_that_cannot_be_made_is_exit_status_1(answer, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    status, out, errors = answer("distill", *QUICK, "--out", tmp_path / "file", "--json")
+    assert status == 1 and out == "" and "cannot write runs to" in errors.splitlines()[-1]
+
+
+def test_an_interrupt_is_exit_status_130_and_keeps_the_rows(answer, monkeypatch, tmp_path):
+    from distill_kit.__main__ import _bar
+
+    def press(self, row):
+        if row["kind"] == "epoch":
+            raise KeyboardInterrupt
+    monkeypatch.setattr(_bar, "follow", press)
+    status, out, errors = answer("distill", *QUICK, "--json")
+    assert status == 130 and out == "" and "Interrupted" in errors.splitlines()[-1]
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert len(load_history(folder / "history.jsonl")[1]) == 1 and (folder / "student.safetensors").is_file()
+
+
+def test_a_missing_package_is_one_sentence(answer, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    status, _, errors = answer("distill", *QUICK)
+    assert status == 1 and "pip install -r requirements.txt" in errors.splitlines()[-1] and "Traceback" not in errors
+
+
+def test_teacher_evaluate_answers_with_its_accuracy(answer):
+    status, out, _ = answer("teacher", "--evaluate", "--json", "--device", "cpu", "--precision", "float32")
+    report = value_of(out)
+    assert status == 0 and {"data", "test_accuracy", "card"} <= set(report) and report["test_accuracy"] > 0.9
+    status, out, _ = answer("teacher", "--evaluate", "--device", "cpu")
+    assert status == 0 and "test accuracy" in out and "%" in out
+
+
+def test_teacher_train_writes_weights(answer, monkeypatch, tmp_path):
+    from distill_kit import teachers
+    recipe = teachers.TeacherRecipe(Architecture((8,), 1, 1, "max", 4, 16), epochs=1, batch_size=20)
+    monkeypatch.setattr(teachers, "recipe_for", lambda dataset: recipe)
+    status, out, _ = answer("teacher", "--train", "--device", "cpu", "--out", tmp_path / "t.safetensors", "--json")
+    report = value_of(out)
+    assert status == 0 and {"test_accuracy", "seconds", "weights", "card"} <= set(report)
+    assert (tmp_path / "t.safetensors").is_file() and report["weights"] == str(tmp_path / "t.safetensors")
+    status, _, errors = answer("teacher", "--train", "--epochs", "0", "--out", tmp_path / "t.safetensors")
+    assert status == 2 and "epochs must be 1 or more; got 0" in errors
+
+
+def test_weights_that_are_not_a_teachers_are_exit_status_2(answer, monkeypatch, tmp_path):
+    monkeypatch.undo()
+    monkeypatch.setattr("distill_kit.data.load_dataset", lambda *_, **__: DATASET)
+    status, _, errors = answer("distill", *QUICK, "--teacher", tmp_path / "nowhere.safetensors")
+    assert status == 2 and "no weights at" in errors.splitlines()[-1]
+    other = make_model(Architecture((8,), image_size=16, num_classes=4), DATASET.pool.images)
+    save_model(other, tmp_path / "other.safetensors", {"classes": ["a", "b", "c", "d"]})
+    status, _, errors = answer("distill", *QUICK, "--teacher", tmp_path / "other.safetensors")
+    assert status == 2 and "knows the classes a, b, c, d" in errors.splitlines()[-1]
+
+
+def test_data_says_what_is_at_hand(answer):
+    status, out, _ = answer("data", "--json")
+    report = value_of(out)
+    assert status == 0 and report["classes"] == list(CLASSES)
+    assert (report["pool"], report["validation"], report["test"]) == tuple(
+        len(part) for part in (DATASET.pool, DATASET.validation, DATASET.test))
+    assert "Coloured noise." in report["notice"] and "Coloured noise." in answer("data")[1]
+
+
+def test_doctor_answers_with_all_its_keys(answer, monkeypatch):
+    monkeypatch.setattr("distill_kit.doctor.slider_run_seconds", lambda *_: 5.5)
+    status, out, _ = answer("doctor", "--json", "--device", "cpu")
+    report = value_of(out)
+    assert {"ok", "problems", "python", "packages", "device", "precision", "memory", "data",
+            "slider_run_seconds"} <= set(report)
+    assert status == (0 if report["ok"] else 1)
+    assert "a slider's run" in answer("doctor", "--device", "cpu")[1]
+
+
+def test_doctor_that_finds_a_problem_is_exit_status_1(answer, monkeypatch):
+    monkeypatch.setattr("distill_kit.doctor.slider_run_seconds", lambda *_: 5.5)
+    monkeypatch.setattr("distill_kit.doctor.LEAST_MEMORY", 1e18)
+    status, out, _ = answer("doctor", "--json", "--device", "cpu")
+    assert status == 1 and value_of(out)["ok"] is False and "memory" in value_of(out)["problems"][-1]
+
+
+def command(*arguments):
+    return subprocess.run([sys.executable, "-m", "distill_kit", *arguments], capture_output=True, text=True)
+
+
+def test_as_a_process_a_bad_argument_is_one_line_without_traceback():
+    done = command("distill", "--temperature", "0", "--json")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "distill_kit: temperature must be a finite number above 0; got 0.0\n"
+
+
+def test_as_a_process_auto_says_that_it_took_shapes_and_how_to_get_cifar10():
+    done = command("data", "--json")
+    assert done.returncode == 0 and value_of(done.stdout)["name"] == "shapes10"
+    assert "No CIFAR-10 in" in value_of(done.stdout)["notice"] and "--download" in value_of(done.stdout)["notice"]

@@ -1,0 +1,78 @@
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill_kit import doctor
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, tmp_path):
+    monkeypatch.setenv("DISTILL_KIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("DISTILL_KIT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("DISTILL_KIT_DATA", str(tmp_path / "no-data"))
+    measure = doctor.slider_run_seconds
+    monkeypatch.setattr(doctor, "slider_run_seconds", lambda device, precision: 5.55)
+    return measure
+
+
+def test_a_machine_that_is_ready_has_no_problems(tmp_path):
+    report = doctor.examine("cpu")
+    assert report["ok"] and report["problems"] == [] and report["slider_run_seconds"] == pytest.approx(5.5, abs=0.1)
+    assert report["device"] == "cpu" and report["precision"] in ("float32", "bfloat16")
+    assert report["memory"]["total"] >= report["memory"]["available"] > 0
+    assert report["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert list(tmp_path.iterdir()) == []  # looking leaves nothing behind
+
+
+def test_where_cifar10_is_missing_it_says_how_to_get_it():
+    assert "Shapes-10 is used" in doctor.data_at_hand() and "data --download" in doctor.data_at_hand()
+
+
+def test_cifar10_at_hand_is_named(tmp_path):
+    (tmp_path / "no-data" / "cifar10" / "train").mkdir(parents=True)
+    assert doctor.data_at_hand() == f"CIFAR-10 (folder) at {tmp_path / 'no-data' / 'cifar10'}"
+
+
+def test_a_missing_package_is_a_problem_with_its_mend(monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package"))
+    report = doctor.examine("cpu")
+    assert not report["ok"] and report["packages"]["no-such-package"] is None
+    assert report["problems"] == ["The package no-such-package is missing: pip install -r requirements.txt"]
+
+
+def test_every_package_that_the_kit_needs_is_looked_for():
+    requirements = Path(__file__).parents[1] / "requirements.txt"
+    needed = set(re.findall(r"^[\w-]+", requirements.read_text(encoding="utf-8"), re.MULTILINE))
+    assert "torch" in needed and needed <= set(doctor.PACKAGES)
+    assert needed <= set(doctor.PACKAGES)
+
+
+def test_a_folder_that_cannot_be_written_is_a_problem(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("DISTILL_KIT_RUNS", str(tmp_path / "file" / "runs"))
+    (problem,) = doctor.examine("cpu")["problems"]
+    assert problem.startswith("Cannot write to ") and "Set DISTILL_KIT_RUNS to a folder of yours" in problem
+
+
+def test_too_little_memory_is_a_problem(monkeypatch):
+    monkeypatch.setattr(doctor, "LEAST_MEMORY", 1e18)
+    (problem,) = doctor.examine("cpu")["problems"]
+    assert "GB of memory; the course needs" in problem
+
+
+def test_an_old_python_is_a_problem(monkeypatch):
+    monkeypatch.setattr(doctor.sys, "version_info", (3, 9, 18))
+    assert any("too old" in problem for problem in doctor.examine("cpu")["problems"])
+
+
+def test_a_sliders_run_is_estimated_from_steps_that_are_made(quick):
+    before = torch.random.get_rng_state()
+    assert 0.2 < quick(torch.device("cpu"), "float32", budget=0.1) < 1000
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="device must be .*; got 'tpu'"):
+        doctor.examine("tpu")

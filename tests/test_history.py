@@ -1,0 +1,101 @@
+"""Histories as JSON lines, and files that are whole or not there."""
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from distill_kit.files import replace_file
+from distill_kit.history import best_row, epoch_rows, load_history, save_history
+
+ROWS = [{"kind": "epoch", "epoch": 1, "val_accuracy": 0.5, "best": True, "train_soft": None},
+        {"kind": "epoch", "epoch": 2, "val_accuracy": 0.4, "best": False, "train_soft": None}]
+
+
+def test_history_comes_back_as_it_was(tmp_path):
+    save_history(tmp_path / "run" / "history.jsonl", {"temperature": 4.0, "leave_out": None}, ROWS)
+    assert load_history(tmp_path / "run" / "history.jsonl") == ({"temperature": 4.0, "leave_out": None}, ROWS)
+
+
+def test_every_line_is_strict_json(tmp_path):
+    path = tmp_path / "history.jsonl"
+    save_history(path, {}, [{"epoch": 1, "train_loss": math.nan, "deep": [{"x": math.inf}, (1.5, -math.inf)]}])
+    refuse = pytest.fail
+    lines = [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
+    assert lines[1] == {"epoch": 1, "train_loss": None, "deep": [{"x": None}, [1.5, None]]}
+
+
+def test_missing_history_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no history at .*nowhere"):
+        load_history(tmp_path / "nowhere")
+
+
+def test_a_broken_line_is_named(tmp_path):
+    path = tmp_path / "history.jsonl"
+    save_history(path, {}, ROWS)
+    path.write_text(path.read_text() + '{"epoch": 3, "val_')
+    with pytest.raises(ValueError, match="line 4 is not JSON"):
+        load_history(path)
+
+
+def test_light_rows_are_told_from_epochs():
+    assert epoch_rows([{"kind": "step"}, *ROWS, {"kind": "step"}]) == ROWS
+
+
+def test_best_row_is_the_last_one_marked():
+    third = {"kind": "epoch", "epoch": 3, "best": True}
+    assert best_row(ROWS) == ROWS[0]
+    assert best_row([*ROWS, third, {"kind": "epoch", "epoch": 4, "best": False}]) == third
+
+
+def test_where_no_row_is_marked_the_last_weights_are_the_students():
+    assert best_row([{"kind": "epoch", "epoch": 1, "stopped": "why"}])["epoch"] == 1
+
+
+def test_replace_file_makes_folders_and_replaces(tmp_path):
+    path = tmp_path / "a" / "b"
+    replace_file(path, b"old")
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new" and os.listdir(path.parent) == ["b"]
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    replace_file(path, b"old")
+
+    def fail(handle):
+        raise OSError("disk full")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    replace_file(path, b"old")
+    killed = subprocess.run([sys.executable, "-c", f"""
+import os, signal
+from pathlib import Path
+from distill_kit.files import replace_file
+os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+replace_file(Path({str(path)!r}), b"new" * 100_000)"""])
+    assert killed.returncode == -signal.SIGKILL
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_written_file_has_the_usual_permissions(tmp_path):
+    replace_file(tmp_path / "ours", b"")
+    (tmp_path / "plain").write_bytes(b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match=r"cannot write to .*file.*: .*\. Choose another folder\.$"):
+        replace_file(tmp_path / "file" / "history.jsonl", b"")

@@ -1,0 +1,140 @@
+"""Drawings, by what is in the axes and not by pixels."""
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from distill_kit import plotting
+
+ROWS = [{"kind": "epoch", "epoch": epoch, "train_loss": 3 / epoch, "train_hard": 2 / epoch, "train_soft": None,
+         "val_loss": 2.0, "val_hard": 1.0, "val_soft": 1.5, "val_accuracy": accuracy, "train_accuracy": 0.5,
+         "val_agreement": 0.6} for epoch, accuracy in ((1, 0.3), (2, 0.5), (3, 0.45))]
+LIGHT = {"kind": "step", "epoch": 1, "steps": 5, "train_loss": 99.0}
+
+
+@pytest.fixture
+def ax():
+    return plotting.new_figure()[1][0]
+
+
+def lines_of(ax):
+    return {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in ax.get_lines()}
+
+
+def texts_of(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_neither_torch_nor_pyplot_is_needed():
+    subprocess.run([sys.executable, "-c", """
+import sys
+from distill_kit import plotting
+figure, (ax,) = plotting.new_figure()
+plotting.curves({"run": [{"epoch": 1, "val_accuracy": 0.5}]}, "val_accuracy", ax)
+plotting.image([[[0]], [[0]], [[0]]], ax)
+figure.canvas.draw()
+assert "matplotlib.pyplot" not in sys.modules and "torch" not in sys.modules"""], check=True)
+
+
+def test_curves_draw_one_line_a_run_over_its_epochs(ax):
+    other = [{"epoch": 1, "val_accuracy": 0.2}, {"epoch": 2, "val_accuracy": 0.4}]
+    assert plotting.curves({"taught": [LIGHT, *ROWS], "alone": other}, "val_accuracy", ax) is ax
+    assert lines_of(ax) == {"taught": ([1, 2, 3], [0.3, 0.5, 0.45]), "alone": ([1, 2], [0.2, 0.4])}
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "validation accuracy")
+
+
+def test_each_line_is_named_at_its_end_in_its_colour(ax):
+    plotting.curves({"taught": ROWS, "alone": [{"epoch": 4, "val_accuracy": 0.2}]}, "val_accuracy", ax)
+    colours = {line.get_label(): line.get_color() for line in ax.get_lines()}
+    assert sorted(texts_of(ax)) == ["alone 0.200", "taught 0.450"]
+    for text in ax.texts:
+        assert text.get_color() == colours[text.get_text().split()[0]]
+    assert {text.xy for text in ax.texts} == {(4, 0.2), (3, 0.45)}
+
+
+def test_names_of_lines_that_end_together_do_not_overlap(ax):
+    plotting.curves({name: [{"epoch": 1, "val_accuracy": 0.2 + 0.001 * k}, {"epoch": 2, "val_accuracy": 0.5}]
+                     for k, name in enumerate("abcd")}, "val_accuracy", ax)
+    ax.figure.canvas.draw()
+    boxes = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: box.y0)
+    assert all(upper.y0 >= lower.y1 - 2 for lower, upper in zip(boxes, boxes[1:]))
+
+
+def test_values_that_do_not_exist_are_left_out(ax):
+    rows = [{"epoch": 1, "val_soft": None}, {"epoch": 2, "val_soft": float("nan")}, {"epoch": 3, "val_soft": 1.0},
+            {"epoch": 4}]
+    plotting.curves({"run": rows, "empty": rows[:1]}, "val_soft", ax)
+    assert lines_of(ax)["run"] == ([3], [1.0]) and texts_of(ax) == ["run 1.000"]
+
+
+def test_a_run_without_rows_can_be_drawn(ax):
+    plotting.curves({"run": []}, "val_accuracy", ax)
+    plotting.loss_terms([], ax)
+    ax.figure.canvas.draw()
+
+
+def test_lines_are_told_apart_without_colour_too(ax):
+    plotting.curves({str(k): ROWS for k in range(7)}, "val_accuracy", ax)
+    looks = {(str(line._dash_pattern), line.get_marker()) for line in ax.get_lines()}
+    assert len(looks) == 7 and len({to_hex(line.get_color()) for line in ax.get_lines()}) == 7
+
+
+def test_loss_terms_draw_what_there_is(ax):
+    assert plotting.loss_terms(ROWS, ax, "val") is ax
+    assert lines_of(ax) == {"total": ([1, 2, 3], [2.0] * 3), "hard": ([1, 2, 3], [1.0] * 3),
+                            "soft": ([1, 2, 3], [1.5] * 3)}
+    assert ax.get_ylabel() == "validation loss"
+
+
+def test_loss_terms_without_a_teacher_have_no_soft_line(ax):
+    plotting.loss_terms(ROWS, ax)
+    assert lines_of(ax).keys() == {"total", "hard"} and lines_of(ax)["hard"][1] == [2, 1, 2 / 3]
+
+
+def test_a_run_at_a_glance_has_losses_and_accuracies():
+    figure = plotting.run_figure([LIGHT, *ROWS], "T = 4")
+    assert figure.get_suptitle() == "T = 4" and len(figure.axes) == 3
+    assert lines_of(figure.axes[2]) == {"validation": ([1, 2, 3], [0.3, 0.5, 0.45]), "training": ([1, 2, 3], [0.5] * 3),
+                                        "agreement": ([1, 2, 3], [0.6] * 3)}
+
+
+def test_an_image_is_drawn_as_it_is(ax):
+    pixels = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
+    assert plotting.image(pixels, ax, "cat") is ax
+    assert np.array_equal(ax.get_images()[0].get_array(), np.moveaxis(pixels, 0, -1)) and ax.get_title() == "cat"
+
+
+def test_soft_targets_are_bars_as_long_as_the_probabilities(ax):
+    shares = {"T = 1": np.array([0.9, 0.1, 0.0]), "T = 4": np.array([0.5, 0.3, 0.2])}
+    assert plotting.soft_targets(shares, ("cat", "dog", "frog"), ax, label=1) is ax
+    bars = {container.get_label(): [bar.get_width() for bar in container] for container in ax.containers}
+    assert bars == {name: pytest.approx(list(values)) for name, values in shares.items()}
+    names = ax.get_yticklabels()
+    assert [name.get_text() for name in names] == ["cat", "dog", "frog"]
+    assert [name.get_fontweight() for name in names] == ["normal", "bold", "normal"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["T = 1", "T = 4"]
+    first, second = (container[0] for container in ax.containers)
+    assert first.get_y() + first.get_height() == pytest.approx(second.get_y())  # side by side, not one over the other
+
+
+def test_confusion_counts_what_the_student_says_where_the_teacher_says_another(ax):
+    teacher, student = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 2])
+    assert plotting.confusion(teacher, student, ("cat", "dog", "frog"), ax) is ax
+    assert np.allclose(ax.get_images()[0].get_array(), [[0.75, 0.25, 0], [0, 0.5, 0.5], [0, 0, 0]])
+    cells = {text.get_position(): text.get_text() for text in ax.texts}
+    assert cells == {(0, 0): "75", (1, 0): "25", (1, 1): "50", (2, 1): "50"}  # (the student's, the teacher's)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("the student says", "the teacher says")
+
+
+def test_gains_show_each_seed_and_their_mean(ax):
+    assert plotting.gains({"5,000 images": [2.0, 3.0, 4.0]}, ax, interval=(1.0, 5.0)) is ax
+    dots, mean, zero = ax.get_lines()
+    assert list(dots.get_xdata()) == [2, 3, 4] and list(mean.get_xdata()) == [3, 3] and zero.get_xdata()[0] == 0
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["5,000 images"]
+
+
+def test_new_figure_has_axes_side_by_side():
+    figure, axes = plotting.new_figure(3)
+    assert len(axes) == 3 and all(ax.figure is figure for ax in axes)

@@ -1,0 +1,293 @@
+"""Whole runs on little images: what is trained on, what is written, what is reported."""
+import json
+import math
+import re
+
+import pytest
+import torch
+from small import CLASSES, ColourTeacher, PixelTeacher, coloured_dataset, coloured_images, same_state, state_of
+
+from distill_kit.data.imageset import split
+from distill_kit.history import load_history
+from distill_kit.run import Materials, Run, Settings, new_run_folder, prepared_labels, share_in_top
+from distill_kit.weights import load_model
+
+pytestmark = pytest.mark.usefixtures("global_random_state_untouched")
+DATASET = coloured_dataset()
+QUICK = {"images": 96, "epochs": 2, "batch_size": 16, "student": "small", "device": "cpu", "precision": "float32"}
+
+
+def settings_of(**changes):
+    return Settings(**{**QUICK, **changes})
+
+
+def run_of(teacher=None, folder=None, dataset=DATASET, **changes):
+    settings = settings_of(**changes)
+    return Run(settings, Materials.of(settings, dataset, teacher or ColourTeacher()), folder)
+
+
+def finished(**options):
+    run = run_of(**options)
+    list(run.rows())
+    return run
+
+
+def test_defaults_are_those_of_the_default_run():
+    settings = Settings()
+    assert (settings.images, settings.epochs, settings.temperature, settings.alpha) == (5000, 14, 4.0, 0.1)
+    assert (settings.batch_size, settings.learning_rate, settings.schedule, settings.seed) == (64, 1e-2, "linear", 0)
+
+
+@pytest.mark.parametrize("name, value, message", [
+    ("temperature", 0, "temperature must be a finite number above 0; got 0"),
+    ("final_temperature", math.nan, "temperature must be .*; got nan"),
+    ("alpha", 2, "alpha must be between .*; got 2"),
+    ("final_alpha", -1, "alpha must be between .*; got -1"),
+    ("images", 0, "images must be 1 or more; got 0"),
+    ("epochs", -1, "epochs must be 1 or more; got -1"),
+    ("batch_size", 0, "batch_size must be 1 or more; got 0"),
+    ("learning_rate", math.inf, "learning_rate must be a finite number above 0; got inf"),
+    ("label_noise", 1.5, "label_noise must be 0 to 1; got 1.5"),
+    ("student", "huge", "student must be one of small, default, wide, wider; got 'huge'"),
+    ("schedule", "square", "schedule must be one of linear, cosine; got 'square'")])
+def test_bad_settings_are_refused(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        settings_of(**{name: value})
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"images": 1000}, "images must be .*180.*; got 1,000"),
+    ({"labelled": 97}, "labelled must be 0 to 96 .*; got 97"),
+    ({"labelled": -1}, "labelled must be 0 to 96 .*; got -1"),
+    ({"labelled": 0, "alpha": 1}, "labelled must be 1 or more where alpha is 1"),
+    ({"leave_out": "gren"}, "no class named 'gren'; did you mean 'green'?"),
+    ({"device": "tpu"}, "device must be .*; got 'tpu'"),
+    ({"precision": "int4"}, "precision must be .*; got 'int4'")])
+def test_settings_that_do_not_fit_the_images_or_the_machine_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        run_of(**changes)
+
+
+def test_leaving_out_the_only_image_is_refused():
+    only = CLASSES[int(Materials.of(settings_of(images=1), DATASET, ColourTeacher()).training.labels)]
+    with pytest.raises(ValueError, match=f"leaving out '{only}' leaves none of 1 images"):
+        run_of(images=1, leave_out=only)
+
+
+def test_an_epoch_is_images_over_batch_size_steps():
+    assert [row["steps"] for row in finished(images=90).history] == [5, 10]
+    assert [row["steps"] for row in finished(images=5, labelled=2).history] == [1, 2]
+
+
+def test_a_student_learns_from_its_teacher():
+    report = finished(epochs=8, labelled=0, alpha=0).report()
+    assert report["test_accuracy"] > 0.8
+
+
+def test_labelled_with_alpha_1_trains_on_those_alone_for_as_many_steps():
+    alone, all_of_them = run_of(alpha=1, labelled=20), run_of(labelled=20)
+    assert len(alone.batches) == len(all_of_them.batches) == 6
+    assert alone.batches.rows.tolist() == (alone.training.labels >= 0).nonzero().squeeze(1).tolist()
+    assert len(alone.batches.rows) == 20 and len(all_of_them.batches.rows) == 96
+    assert all((batch.labels >= 0).all() for batch in alone.batches)
+    labels = torch.cat([batch.labels for batch in all_of_them.batches])
+    assert (labels >= 0).sum() == 20 and len(labels) == 96
+    assert [row["steps"] for row in finished(alpha=1, labelled=20).history] == [6, 12]
+
+
+def test_the_teacher_is_not_asked_about_training_images_where_alpha_is_1():
+    run = finished(alpha=1)
+    assert run.materials.logits.seconds == 0 and run.history[-1]["train_soft"] is None
+    assert run.history[-1]["val_agreement"] is not None
+
+
+@pytest.mark.parametrize("alpha, final, alone", [(1, None, True), (1, 1, True), (1, 0.5, False), (0.9, 1, False)])
+def test_the_teacher_is_left_out_only_where_it_never_has_a_say(alpha, final, alone):
+    assert settings_of(alpha=alpha, final_alpha=final).labels_alone is alone
+
+
+def test_with_and_without_teacher_the_same_images_in_the_same_views():
+    one, other = run_of(seed=3), run_of(seed=3, alpha=1)
+    assert same_state(state_of(one.student), state_of(other.student))
+    for distilled, plain in zip(one.batches, other.batches):
+        assert torch.equal(distilled.images, plain.images) and torch.equal(distilled.labels, plain.labels)
+
+
+def test_seed_moves_weights_order_and_noise_and_data_seed_the_images():
+    first, seed, data_seed = (run_of(label_noise=0.5, **changes) for changes in ({}, {"seed": 1}, {"data_seed": 1}))
+    assert torch.equal(first.training.images, seed.training.images)
+    assert not torch.equal(first.training.labels, seed.training.labels)
+    assert not same_state(state_of(first.student), state_of(seed.student))
+    assert not torch.equal(first.training.images, data_seed.training.images)
+    assert torch.equal(first.student.head.weight, data_seed.student.head.weight)
+
+
+def test_label_noise_is_in_the_labels_that_the_student_sees():
+    clean, noisy = run_of(), run_of(label_noise=1.0)
+    assert 0.5 < (clean.training.labels != noisy.training.labels).float().mean() < 0.95  # one in four stays right
+    seen = torch.cat([batch.labels for batch in noisy.batches])
+    assert torch.equal(seen.sort().values, noisy.training.labels.sort().values)
+    assert torch.equal(DATASET.validation.labels, noisy.materials.dataset.validation.labels)
+
+
+def test_logits_stay_with_their_images_through_subset_noise_and_few_labels():
+    run = run_of(PixelTeacher(), label_noise=0.3, labelled=50, leave_out="red", data_seed=4)
+    for _ in range(3):
+        for images, _, logits in run.batches:
+            assert torch.equal(logits, PixelTeacher()(images).half())
+
+
+def test_left_out_class_is_never_seen_and_not_refilled():
+    run = run_of(leave_out="blue")
+    whole = run_of()
+    assert CLASSES.index("blue") not in run.training.labels
+    assert len(run.training) == int((whole.training.labels != CLASSES.index("blue")).sum()) < 96
+    assert run.student.head.out_features == len(CLASSES)
+
+
+def test_rank2_left_out_is_the_share_of_its_test_images_ranked_first_or_second():
+    run = finished(leave_out="blue", alpha=0)
+    images = DATASET.test.images[DATASET.test.labels == 2].float() / 255
+    top = run.student.eval()(images).half().topk(2).indices
+    assert run.report()["rank2_left_out"] == pytest.approx((top == 2).any(1).float().mean().item())
+
+
+def test_share_in_top():
+    logits = torch.tensor([[3.0, 2, 1], [1, 2, 3], [0, 9, 1]])
+    assert share_in_top(logits, torch.tensor([1, 1, 0]), 1, 2) == 1.0
+    assert share_in_top(logits, torch.tensor([0, 0, 0]), 0, 2) == pytest.approx(1 / 3)
+
+
+def test_report_has_its_figures():
+    run = finished()
+    report = run.report()
+    assert set(report) == {"val_accuracy", "test_accuracy", "seconds", "teacher_seconds", "images_per_second",
+                           "precision", "best_epoch", "epochs_done"}
+    student = run.student.eval()
+    for part in ("validation", "test"):
+        images = getattr(DATASET, part)
+        answers = student(images.images.float() / 255).argmax(1)
+        assert report[f"{part[:3] if part == 'validation' else 'test'}_accuracy"] == pytest.approx(
+            (answers == images.labels).float().mean().item(), abs=1 / len(images))
+    assert report["images_per_second"] == pytest.approx(12 * 16 / report["seconds"])
+    assert report["teacher_seconds"] > 0 and report["seconds"] > 0 and report["precision"] == "float32"
+
+
+def test_report_before_the_first_epoch_says_so():
+    with pytest.raises(RuntimeError, match="no epoch is finished"):
+        run_of().report()
+
+
+def test_the_test_images_are_not_read_before_the_report():
+    unreadable = split(DATASET.name, coloured_images(200), coloured_images(60, seed=1), "")
+    unreadable.test.images.zero_()
+    one, other = finished(), finished(dataset=unreadable)
+    assert same_state(state_of(one.student), state_of(other.student))
+
+
+def test_seconds_leave_the_teachers_time_out(monkeypatch):
+    now = [0.0]
+
+    class Slow(ColourTeacher):
+        def forward(self, images):
+            now[0] += 1000
+            return super().forward(images)
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    run = finished(teacher=Slow())
+    assert run.history[-1]["seconds"] == 0 and run.teacher_seconds >= 3000
+
+
+def test_a_second_run_on_the_same_materials_asks_the_teacher_only_for_new_views():
+    settings = settings_of(epochs=8)
+    materials = Materials.of(settings, DATASET, ColourTeacher())
+    first, second = Run(settings, materials), Run(settings, materials)
+    list(first.rows())
+    assert materials.logits._known.all()  # eight epochs show all eight views
+    list(second.rows())
+    assert second.teacher_seconds == 0 and first.teacher_seconds > 0
+    assert same_state(state_of(first.student), state_of(second.student))
+
+
+def test_same_settings_same_run_bit_for_bit():
+    one, other = finished(seed=2, label_noise=0.2), finished(seed=2, label_noise=0.2)
+    assert same_state(state_of(one.student), state_of(other.student))
+    assert [{**row, "seconds": 0} for row in one.history] == [{**row, "seconds": 0} for row in other.history]
+    assert not same_state(state_of(one.student), state_of(finished(seed=3, label_noise=0.2).student))
+
+
+def test_final_values_are_reached_at_the_end():
+    rows = finished(epochs=3, temperature=8, final_temperature=2, alpha=0.9, final_alpha=0.1, schedule="cosine").history
+    assert (rows[-1]["temperature"], rows[-1]["alpha"]) == pytest.approx((2, 0.1))
+    assert rows[0]["temperature"] > 6 and rows[0]["alpha"] > 0.7
+
+
+def test_validation_rows_use_two_fifths_of_the_validation_images():
+    run = run_of(dataset=coloured_dataset(400))
+    assert len(run.materials.dataset.validation) == 40 and len(run.materials.watched.labels) == 16
+
+
+# What is written
+
+def test_history_can_be_read_after_every_epoch(tmp_path):
+    run, counts = run_of(folder=tmp_path, epochs=3), []
+    for row in run.rows():
+        settings, rows = load_history(tmp_path / "history.jsonl")
+        counts.append(len(rows))
+        assert rows == json.loads(json.dumps(run.history))
+    assert counts == [1, 2, 3]
+    assert settings["temperature"] == 4.0 and settings["source"] == "coloured noise"
+
+
+def test_the_student_is_written_with_its_best_weights(tmp_path):
+    run = finished(folder=tmp_path)
+    loaded, card = load_model(tmp_path / "student.safetensors")
+    assert same_state(state_of(loaded), state_of(run.student))
+    assert card["classes"] == list(CLASSES) and card["settings"]["images"] == 96
+
+
+def test_a_run_that_is_left_keeps_its_rows_and_best_weights(tmp_path):
+    run, states = run_of(folder=tmp_path, epochs=9), []
+    for row in run.rows(every=2):
+        if row["kind"] == "epoch":
+            states.append(state_of(run.student))
+        if row["steps"] == 14:
+            break
+    assert [row["epoch"] for row in load_history(tmp_path / "history.jsonl")[1]] == [1, 2]
+    best = [row["epoch"] for row in run.history if row["best"]][-1]
+    assert same_state(state_of(load_model(tmp_path / "student.safetensors")[0]), states[best - 1])
+
+
+def test_a_run_that_diverges_has_a_report_that_says_so(tmp_path):
+    run = run_of(folder=tmp_path, learning_rate=1e30)
+    list(run.rows())
+    report = run.report()
+    assert "no longer a finite number" in report["stopped"]
+    assert "no longer a finite number" in load_history(tmp_path / "history.jsonl")[1][-1]["stopped"]
+
+
+def test_run_folders_are_never_used_twice(tmp_path):
+    folders = [new_run_folder(settings_of(seed=7), tmp_path / "runs") for _ in range(4)]
+    assert len(set(folders)) == 4 and all(folder.is_dir() for folder in folders)
+    assert all(re.match(r"\d{8}-\d{6}-7-\d+", folder.name) for folder in folders)
+
+
+def test_run_folders_go_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTILL_KIT_RUNS", str(tmp_path / "elsewhere"))
+    assert new_run_folder(settings_of()).parent == tmp_path / "elsewhere"
+    assert new_run_folder(settings_of(), tmp_path / "here").parent == tmp_path / "here"
+    monkeypatch.delenv("DISTILL_KIT_RUNS")
+    monkeypatch.chdir(tmp_path)
+    assert new_run_folder(settings_of()).resolve().parent == (tmp_path / "runs").resolve()
+
+
+@pytest.mark.parametrize("below", ["file", "file/deeper"])
+def test_a_run_folder_that_cannot_be_made_is_one_sentence(tmp_path, below):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match=r"^cannot write runs to .*file.*\. Choose another folder"):
+        new_run_folder(settings_of(), tmp_path / below)
+
+
+def test_preparing_labels_leaves_the_images_alone():
+    before = DATASET.pool.labels.clone()
+    prepared = prepared_labels(DATASET.pool, settings_of(label_noise=1.0, labelled=10))
+    assert torch.equal(DATASET.pool.labels, before) and (prepared.labels >= 0).sum() == 10
