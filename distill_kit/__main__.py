@@ -155,6 +155,7 @@ def run_distill(options) -> int:
     _say(dataset.notice)
     teacher, _ = load_teacher(dataset, getattr(options, "teacher", None))
     materials = Materials.of(settings, dataset, teacher)
+    dataset = materials.dataset  # lets the images go that this run does not need
     run = Run(settings, materials)  # checks the settings against the images: no folder is left behind if they are bad
     run.folder = folder = new_run_folder(settings, getattr(options, "out", None))
     with _bar(settings.epochs * len(run.batches), "training the student") as on_row:
@@ -191,7 +192,7 @@ class _bar:
 
     def __init__(self, steps: int, what: str):
         from tqdm import tqdm
-        self.bar = tqdm(total=steps, desc=what, unit="step", leave=False, delay=0.5)
+        self.bar = tqdm(total=steps, desc=what, unit="step", leave=False, delay=0.5, mininterval=0.5)
 
     def __enter__(self):
         return self.follow

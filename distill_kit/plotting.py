@@ -3,6 +3,7 @@
 Colours are Okabe and Ito's (2008), told apart by colour-blind readers; each line also has its own dash, marker, name.
 """
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from itertools import cycle
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from .history import epoch_rows
 
 BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#222222"
+GREY = "#dddddd"
 LINES = ((BLUE, "-", "o"), (RED, "--", "s"), (GREEN, "-.", "^"), (PINK, ":", "D"), (ORANGE, (0, (5, 1)), "v"),
          (SKY, (0, (3, 1, 1, 1)), "P"), (BLACK, (0, (1, 1)), "X"))
 
@@ -20,9 +22,18 @@ WORDS = {"accuracy": "accuracy", "val_accuracy": "validation accuracy", "train_a
          "gradient_norm": "gradient norm", "learning_rate": "learning rate"}
 
 
-def new_figure(columns: int = 1, width: float = 9.0, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+class Picture(Figure):
+    """A figure that a notebook shows when it is the last thing in a cell, although pyplot knows nothing of it."""
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        self.savefig(content, format="png", dpi=110)
+        return content.getvalue()
+
+
+def new_figure(columns: int = 1, width: float = 8.0, height: float = 3.2) -> tuple[Figure, list[Axes]]:
     """A figure made without pyplot, and its axes side by side; show it by naming it last in a notebook cell."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout="constrained")
     axes = list(np.atleast_1d(figure.subplots(1, columns)))
     return figure, [_tidy(ax) for ax in axes]
 
@@ -78,6 +89,7 @@ def image(pixels: np.ndarray, ax: Axes, title: str = "") -> Axes:
     """One image, uint8 [3, H, W]."""
     ax.imshow(np.moveaxis(np.asarray(pixels), 0, -1), interpolation="nearest")
     ax.set(xticks=[], yticks=[], title=title)
+    ax.grid(False)
     for spine in ax.spines.values():
         spine.set_visible(False)
     return ax
@@ -96,6 +108,8 @@ def soft_targets(probabilities: Mapping[str, np.ndarray], classes: Sequence[str]
                 edgecolor="white", linewidth=0.4, label=name)
     ax.set(yticks=places, yticklabels=classes, xlim=(0, 1), xlabel="probability")
     ax.invert_yaxis()
+    ax.grid(False)
+    ax.grid(axis="x", color=GREY, linewidth=0.6)
     if label is not None:
         ax.get_yticklabels()[label].set_fontweight("bold")
     ax.legend(frameon=False, loc="center right")
@@ -108,6 +122,7 @@ def confusion(teacher: np.ndarray, student: np.ndarray, classes: Sequence[str], 
     np.add.at(counts, (np.asarray(teacher), np.asarray(student)), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     ax.imshow(shares, cmap="cividis", vmin=0, vmax=1)
+    ax.grid(False)
     for row, column in np.ndindex(shares.shape):
         if shares[row, column] >= 0.005:
             ax.text(column, row, f"{100 * shares[row, column]:.0f}", ha="center", va="center", fontsize=8,
@@ -164,7 +179,7 @@ def _epochs_axis(ax: Axes) -> None:
 def _tidy(ax: Axes) -> Axes:
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+    ax.grid(axis="y", color=GREY, linewidth=0.6)
     ax.set_axisbelow(True)
     return ax
 

@@ -81,9 +81,9 @@ class Materials:
 
     def __init__(self, dataset: Dataset, teacher: nn.Module, *, images: int = 5_000, data_seed: int = 0,
                  leave_out_class: str | None = None, device: str | None = None, precision: str = "auto"):
-        self.dataset, self.device = dataset, choose_device(device)
+        self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
-        self.leave_out = leave_out_class
+        self.drawn = (images, data_seed, leave_out_class)
         if images > len(dataset.pool):
             raise ValueError(f"images must be at most {len(dataset.pool):,}, the training pool of {dataset.name}; "
                              f"got {images:,}")
@@ -91,6 +91,7 @@ class Materials:
         self.training = leave_out(training, leave_out_class) if leave_out_class is not None else training
         if not len(self.training):
             raise ValueError(f"leaving out {leave_out_class!r} leaves none of {images} images; ask for more images")
+        self.dataset = replace(dataset, pool=self.training)  # the rest of the pool is 120 MB that no run looks at
         watched = dataset.validation[: max(1, round(WATCHED_SHARE * len(dataset.validation)))]
         frozen = Teacher(teacher, self.device, self.precision)
         self.bank = ViewBank(self.training.images, VIEWS, self.device)
@@ -118,6 +119,10 @@ class Run:
     """
 
     def __init__(self, settings: Settings, materials: Materials, folder: Path | None = None):
+        asked = (settings.images, settings.data_seed, settings.leave_out)
+        if asked != materials.drawn:
+            raise ValueError("settings must ask for the images of the materials: images, data_seed and leave_out are "
+                             f"{asked} in one and {materials.drawn} in the other. Make materials with Materials.of.")
         self.settings, self.materials, self.folder = settings, materials, folder
         self.history: list[dict] = []
         self.training = prepared_labels(materials.training, settings)

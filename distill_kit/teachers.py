@@ -58,8 +58,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     """Train a teacher on the whole pool of `dataset`; returns it, rounded to float16 as it will be kept, and its card.
 
     Validation images are looked at after each epoch but decide nothing; the test images are read once, for the card.
-    out: the weights are written there after each epoch, so that an hour's work is never lost, and with the card at the
-        end.
+    out: where the weights go in the end, with their card beside them. After each epoch they are kept in
+        OUT.unfinished.safetensors: an interrupted hour is not lost, and a good file is only replaced by a finished one.
     on_row: called with light rows every ten steps and with each epoch's row.
     """
     recipe = recipe or recipe_for(dataset)
@@ -72,6 +72,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     batches = ViewBatches(ViewBank(dataset.pool.images, ALL_VIEWS, device), dataset.pool.labels, recipe.batch_size,
                           seed)
     validation = PlainBatches(ViewBank(dataset.validation.images, PLAIN, device), dataset.validation.labels)
+    unfinished = None if out is None else Path(out).with_suffix(".unfinished.safetensors")
+    keep_unfinished(model, unfinished, dataset, {"epoch": 0})  # no write access is better known before the hour
     steps = epochs * len(batches)
     warmup = round(recipe.warmup_epochs * len(batches))
     rate = recipe.learning_rate
@@ -83,8 +85,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
             on_row(row)
         if row["kind"] == EPOCH and "stopped" in row:
             raise RuntimeError(row["stopped"])
-        if row["kind"] == EPOCH and out is not None:
-            save_model(model, out, {"classes": list(dataset.pool.classes), "unfinished": row})
+        if row["kind"] == EPOCH:
+            keep_unfinished(model, unfinished, dataset, row)
     seconds = time.perf_counter() - started
     rounded(model)
     card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
@@ -98,7 +100,13 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     if out is not None:
         save_model(model, out, card)
         replace_file(Path(out).with_suffix(".md"), card_text(card).encode())
+        unfinished.unlink()
     return model, card
+
+
+def keep_unfinished(model: ConvNet, path: Path | None, dataset: Dataset, row: dict) -> None:
+    if path is not None:
+        save_model(model, path, {"classes": list(dataset.pool.classes), "unfinished": row})
 
 
 def card_text(card: dict) -> str:
@@ -134,12 +142,18 @@ def measure(model: nn.Module, images: ImageSet, device: torch.device | str = "cp
     return {"images": len(images), **classification_figures(logits, images.labels)}
 
 
+ANSWERED_AT_ONCE = 1_000  # images; a bank of all test images would be 60 MB for a moment
+
+
 def answers(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu",
             precision: str = "float32") -> Tensor:
     """The model's logits for plain images, float16 [N, C], as a student would be taught them."""
-    bank = ViewBank(images.images, PLAIN, device)
-    rows = torch.arange(len(images))
-    return KeptLogits(Teacher(model, device, precision), bank, len(images)).take(rows, torch.zeros_like(rows))
+    frozen = Teacher(model, device, precision)
+    parts = []
+    for part in images.images.split(ANSWERED_AT_ONCE):
+        rows = torch.arange(len(part))
+        parts.append(KeptLogits(frozen, ViewBank(part, PLAIN, device), len(part)).take(rows, torch.zeros_like(rows)))
+    return torch.cat(parts)
 
 
 def classification_figures(logits: Tensor, labels: Tensor) -> dict:

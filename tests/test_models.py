@@ -94,8 +94,12 @@ def test_any_size_and_number_of_classes(head, size, stride, depth, classes):
 
 
 def test_blocks_pool_then_normalise_then_relu():
-    model = make_model(Architecture((6,), 2, image_size=16, num_classes=3), pixels()).eval()
-    x = images = pixels(4).float() / 255
+    model = make_model(Architecture((6,), 2, image_size=16, num_classes=3), pixels())
+    for norm in model.blocks[0].norms:  # one that does something
+        norm.running_mean.copy_(torch.linspace(-0.3, 0.3, 6)), norm.running_var.copy_(torch.linspace(0.1, 2, 6))
+        norm.bias.data.copy_(torch.linspace(0.2, -0.2, 6))
+    model.eval()
+    images = pixels(4).float() / 255
     block = model.blocks[0]
     x = F.relu(F.conv2d(images, model.stem_weight, model.stem_bias, stride=2))
     x = F.relu(block.norms[0](F.max_pool2d(block.convolutions[0](x), 2)))

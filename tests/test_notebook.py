@@ -96,3 +96,11 @@ def test_links_between_the_projects_files_lead_somewhere(path):
 def test_the_readmes_links_lead_somewhere():
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
         assert (ROOT / target).exists(), target
+
+
+def test_the_readmes_figures_are_those_measured():
+    report = json.loads((ROOT / "benchmarks" / "first_run.json").read_text())
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("quick run", "default run"):
+        gain = report[name]["gain"]
+        assert f"{gain['mean']:.1f} ± {gain['sd']:.1f}" in text

@@ -45,6 +45,11 @@ def test_curves_draw_one_line_a_run_over_its_epochs(ax):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "validation accuracy")
 
 
+def test_light_rows_are_not_drawn(ax):
+    plotting.curves({"run": [LIGHT, *ROWS]}, "train_loss", ax)
+    assert lines_of(ax) == {"run": ([1, 2, 3], [3, 1.5, 1])}
+
+
 def test_each_line_is_named_at_its_end_in_its_colour(ax):
     plotting.curves({"taught": ROWS, "alone": [{"epoch": 4, "val_accuracy": 0.2}]}, "val_accuracy", ax)
     colours = {line.get_label(): line.get_color() for line in ax.get_lines()}

@@ -68,6 +68,13 @@ def test_settings_that_do_not_fit_the_images_or_the_machine_are_refused(changes,
         run_of(**changes)
 
 
+def test_settings_that_ask_for_other_images_than_the_materials_are_refused():
+    materials = Materials.of(settings_of(), DATASET, ColourTeacher())
+    for changes in ({"images": 95}, {"data_seed": 1}, {"leave_out": CLASSES[0]}):
+        with pytest.raises(ValueError, match="settings must ask for the images of the materials"):
+            Run(settings_of(**changes), materials)
+
+
 def test_leaving_out_the_only_image_is_refused():
     only = CLASSES[int(Materials.of(settings_of(images=1), DATASET, ColourTeacher()).training.labels)]
     with pytest.raises(ValueError, match=f"leaving out '{only}' leaves none of 1 images"):

@@ -26,8 +26,9 @@ def calibration_error(probabilities, labels, bins=15):
 
 
 def test_figures_agree_with_plain_python():
-    logits = 2 * torch.randn(300, 5, generator=torch.Generator().manual_seed(0))
-    labels = torch.randint(5, (300,), generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(300, 5, generator=generator)
+    labels = logits.softmax(1).multinomial(1, generator=generator).squeeze(1)  # calibrated, but for chance
     figures = classification_figures(logits, labels)
     probabilities = logits.softmax(1)
     right = [row.index(max(row)) == label for row, label in zip(logits.tolist(), labels.tolist())]
@@ -72,7 +73,11 @@ def test_same_seed_same_teacher():
     assert same_state(state_of(one), state_of(other)) and not same_state(state_of(one), state_of(third))
 
 
-def test_an_unfinished_teacher_is_there_after_each_epoch(tmp_path):
+def test_an_unfinished_teacher_is_there_after_each_epoch_and_replaces_no_finished_one(tmp_path):
+    path = tmp_path / "teacher.safetensors"
+    train_teacher(DATASET, RECIPE, device="cpu", epochs=1, out=path)
+    assert sorted(tmp_path.iterdir()) == [path.with_suffix(".md"), path]
+
     class Enough(Exception):
         pass
 
@@ -80,8 +85,17 @@ def test_an_unfinished_teacher_is_there_after_each_epoch(tmp_path):
         if row["kind"] == "epoch" and row["epoch"] == 2:
             raise Enough
     with pytest.raises(Enough):
-        train_teacher(DATASET, RECIPE, device="cpu", out=tmp_path / "teacher.safetensors", on_row=stop)
-    assert load_model(tmp_path / "teacher.safetensors")[1]["unfinished"]["epoch"] == 1
+        train_teacher(DATASET, RECIPE, device="cpu", out=path, on_row=stop)
+    assert load_model(tmp_path / "teacher.unfinished.safetensors")[1]["unfinished"]["epoch"] == 1
+    assert "unfinished" not in load_model(path)[1]
+
+
+def test_a_place_without_write_access_is_found_before_the_training(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    rows = []
+    with pytest.raises(OSError, match="cannot write to"):
+        train_teacher(DATASET, RECIPE, device="cpu", out=tmp_path / "file" / "teacher.safetensors", on_row=rows.append)
+    assert not rows
 
 
 def test_a_teacher_that_diverges_says_so():
@@ -128,7 +142,8 @@ def shipped(name):
     return dataset, *load_teacher(dataset)
 
 
-@pytest.mark.parametrize("name, least", [("cifar10", 0.905), ("shapes10", 0.6)])
+# `least` finds a file that is broken; the figure that counts is the card's.
+@pytest.mark.parametrize("name, least", [("cifar10", 0.88), ("shapes10", 0.6)])
 def test_a_shipped_teacher_has_the_accuracy_of_its_card(name, least):
     dataset, model, card = shipped(name)
     assert "unfinished" not in card

@@ -124,6 +124,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_sentence_and_the_rows_so_far():
         def __iter__(self):
             self.epoch += 1
             return iter([healthy, sick if self.epoch == 3 else healthy])
+    assert len(list(run_of(LittleNet(), Turning(), [healthy], epochs=9))) == 3
     student = LittleNet()
     rows = list(keep_best(student, run_of(student, Turning(), [healthy], epochs=9)))
     assert [row["epoch"] for row in rows] == [1, 2, 3]
