@@ -1,6 +1,7 @@
 """Measure on Shapes-10 the effects that the course teaches, and write them to shapes10.json beside this file.
 
     python benchmarks/shapes10.py [--teacher teacher.safetensors] [--seeds 5]
+    python benchmarks/shapes10.py --picture docs/shapes10.png      the sheet of examples, and nothing measured
 
 Pairs of runs differ in one setting alone; both have the same seeds, images, views and number of steps. Test images.
 """
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from distill_kit.data import load_dataset
+from distill_kit.data import ImageSet, load_dataset
 from distill_kit.run import QUICK_EPOCHS, Materials, Run, Settings
 from distill_kit.shapes import best_accuracy
 from distill_kit.teachers import load_teacher, measure
@@ -31,8 +32,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", help="weights; the shipped ones where left out")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--picture", help="draw the sheet of examples to this file instead")
     options = parser.parse_args()
     dataset = load_dataset("shapes10")
+    if options.picture:
+        return draw_sheet(dataset.validation, options.picture)
     teacher, _ = load_teacher(dataset, options.teacher)
     report = {"best_possible_test": best_accuracy(dataset.test), "teacher_test": measure(teacher, dataset.test)["accuracy"],
               "torch": torch.__version__, "threads": torch.get_num_threads(), "effects": {}}
@@ -62,6 +66,26 @@ def summary(one: list[float], other: list[float]) -> dict:
     spread = lambda values: (statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None)
     return {"n": len(one), "one": spread(one), "other": spread(other), "difference": spread(differences),
             "least": min(differences), "all": [one, other]}
+
+
+def draw_sheet(images: ImageSet, path: str, rows: int = 8) -> None:
+    """A column a class: its images from the clearest to the most doubtful, each with its two likeliest classes in percent."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    figure, axes = plt.subplots(rows, 10, figsize=(11, 10.6), gridspec_kw={"wspace": 0.06, "hspace": 0.3})
+    for label, name in enumerate(images.classes):
+        own = images[images.labels == label]
+        order = own.probabilities[:, label].argsort(descending=True)
+        for row, place in enumerate(torch.linspace(0, len(own) - 1, rows + 1)[:-1].long()):
+            axis, image = axes[row, label], order[place]
+            axis.imshow(own.images[image].permute(1, 2, 0), interpolation="nearest")
+            axis.set_axis_off()
+            shares, classes = own.probabilities[image].topk(2)
+            text = [f"{images.classes[k]} {share:.0%}" for share, k in zip(shares.tolist(), classes.tolist()) if share > 0.005]
+            axis.text(0.5, -0.04, "  ".join(text), fontsize=5.6, color="0.35", ha="center", va="top", transform=axis.transAxes)
+        axes[0, label].set_title(name, fontsize=11, pad=4)
+    figure.savefig(path, dpi=110, bbox_inches="tight", facecolor="white")
 
 
 if __name__ == "__main__":

@@ -1,26 +1,26 @@
-"""Shapes-10: ten classes of drawn shapes that overlap by construction, with the true class probabilities of every image.
+"""Shapes-10: ten classes of drawn shapes that overlap by construction, with each image's true class probabilities.
 
 An image shows one outline on a patterned ground. The outline is a blend: mostly one class's own (a prototype), partly
-another's, a little of a third's. Its label is then drawn by lot, from probabilities that fall with its distance to the ten
-prototypes:
+another's, a little of a third's. Its label is then drawn by lot, from probabilities that fall with its distance to
+the ten prototypes:
 
     p(class k | outline) = softmax over k of  -distance(outline, prototype k)^2 / TAU
 
-where `distance` is the root mean square difference of the two outlines as functions of the angle, both scaled to one area
-and turned to where they lie closest. So p is a known function of the form drawn, the same wherever, however large, however
-turned and in whatever colours it is drawn.
+where `distance` is the root mean square difference of the two outlines as functions of the angle, both scaled to one
+area and turned to where they lie closest. So p is a known function of the form drawn, the same wherever, however
+large, however turned and in whatever colours it is drawn.
 
-What is exact, and what is not. The label depends on the picture through the outline alone, so the probabilities kept with an
-image are p(label | all that was drawn): the truth, not an estimate. The outline can be read off the picture, but only as
-sharply as 32x32 noisy pixels show it: p(label | pixels) is the mean of the true probabilities over all outlines that may
-have left these pixels, and a network, which sees pixels alone, can at best learn that. `best_accuracy` is therefore an upper
-bound: what somebody would reach who knew the outline itself.
+What is exact, and what is not. The label depends on the picture through the outline alone, so the probabilities kept
+with an image are p(label | all that was drawn): the truth, not an estimate. The outline can be read off the picture,
+but only as sharply as 32x32 noisy pixels show it: p(label | pixels) is the mean of the true probabilities over all
+outlines that may have left these pixels, and a network, which sees pixels alone, can at best learn that.
+`best_accuracy` is therefore an upper bound: what somebody would reach who knew the outline itself.
 
-The same for a seed on every machine: whole numbers decide every pixel, and the random bits are PCG64's, a stream that numpy
-guarantees. Sines and exponentials, whose last bit may differ between machines, enter at two places, and are rounded there
-to steps far coarser than that bit: the prototypes (to 1/1024 of a radius) and the probabilities (to 2^-24). A label compares
-a whole random number with sums of those steps. So images may be taken to be the same everywhere, and labels too; a
-probability may once in a long while be off by one step.
+The same for a seed on every machine: whole numbers decide every pixel, and the random bits are PCG64's, a stream that
+numpy guarantees. Sines and exponentials, whose last bit may differ between machines, enter at two places, and are
+rounded there to steps far coarser than that bit: the prototypes (to 1/1024 of a radius) and the probabilities (to
+2^-24). A label compares a whole random number with sums of those steps. So images may be taken to be the same
+everywhere, and labels too; a probability may once in a long while be off by one step.
 """
 from functools import cache
 from typing import NamedTuple
@@ -31,11 +31,11 @@ import torch
 from .data.imageset import Dataset, ImageSet, split
 
 CLASSES = ("circle", "drop", "heart", "leaf", "triangle", "square", "cross", "star", "flower", "fish")
-# How much of a second form a blend may hold, in 256ths; the shyer of the two decides. A square may be half a circle, so those
-# two are truly ambiguous; a star stays a star, though it resembles a flower: a likeness that only soft targets tell of.
+# How much of a second form a blend may hold, in 256ths; the shyer of the two decides. A square may be half a circle, so
+# those two are truly ambiguous; a star stays a star, though it resembles a flower: only soft targets tell of that.
 BOLDNESS = np.array([112, 112, 112, 112, 112, 112, 112, 24, 24, 112])
-TICKETS = np.array([3, 3, 8, 9, 8, 6, 8, 7, 7, 10])  # in the lottery for the first form, so that the classes are about as many
-TAU = 0.003                                         # how fast probabilities fall with squared distance (circle: radius 1)
+TICKETS = np.array([3, 3, 8, 9, 8, 6, 8, 7, 7, 10])  # in the lottery for the first form: the classes get about as many
+TAU = 0.003                                          # how fast probabilities fall with squared distance (radius 1)
 
 TRAINING_COUNT, TEST_COUNT = 25_000, 5_000
 TRAINING_SEED, TEST_SEED = 10, 11
@@ -55,9 +55,9 @@ PALETTE = np.array([(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66)
 def load_shapes10() -> Dataset:
     """Shapes-10, drawn anew in about a second: pool, validation and test."""
     training, test = make_shapes(TRAINING_COUNT, TRAINING_SEED), make_shapes(TEST_COUNT, TEST_SEED)
-    notice = (f"Shapes-10, drawn on this machine: {len(training):,} training and {len(test):,} test images of ten kinds of "
-              f"shapes that overlap. Even who knows the true probabilities guesses only {best_accuracy(test):.1%} of the test "
-              "labels right.")
+    notice = (f"Shapes-10, drawn on this machine: {len(training):,} training and {len(test):,} test images of ten "
+              f"kinds of shapes that overlap. Even who knows the true probabilities guesses only "
+              f"{best_accuracy(test):.1%} of the test labels right.")
     return split("shapes10", training, test, notice)
 
 
@@ -135,12 +135,12 @@ def prototypes() -> np.ndarray:
 
 
 def radii(corners: np.ndarray) -> np.ndarray:
-    """Of a polygon [K, 2]: how far it reaches from its centre of gravity at each angle, at unit area; int64 [ANGLES]."""
+    """Of a polygon [K, 2]: its reach from its centre of gravity at each angle, at unit area; int64 [ANGLES]."""
     after = np.roll(corners, -1, 0)
     triangles = corners[:, 0] * after[:, 1] - corners[:, 1] * after[:, 0]                # twice their areas, (K,)
     centre = ((corners + after) * triangles[:, None]).sum(0) / (3 * triangles.sum())
-    (ax, ay), (ex, ey) = (corners - centre).T, (after - corners).T                       # edges: start and way, (K,) each
-    angle = 2 * np.pi * np.arange(ANGLES)[:, None] / ANGLES + 1e-6                       # (ANGLES, 1), past every corner
+    (ax, ay), (ex, ey) = (corners - centre).T, (after - corners).T                     # edges: start and way, (K,) each
+    angle = 2 * np.pi * np.arange(ANGLES)[:, None] / ANGLES + 1e-6                     # (ANGLES, 1), past every corner
     x, y = np.sin(angle), -np.cos(angle)
     with np.errstate(divide="ignore", invalid="ignore"):                                 # rays along an edge miss it
         reach = (ax * ey - ay * ex) / (x * ey - y * ex)                                  # along the ray, (ANGLES, K)
@@ -160,7 +160,8 @@ def draw_outlines(lots: Lots) -> np.ndarray:
     shares = np.zeros((len(first), 10), dtype=np.int64)                                  # of each prototype, in 256ths
     for form, share in (first, 256 - b - c), (second, b), (third, c):
         shares[np.arange(len(first)), form] += share
-    return np.concatenate([(part @ prototypes() >> 8).astype(np.int16) for part in np.split(shares, range(CHUNK, len(first), CHUNK))])
+    parts = np.split(shares, range(CHUNK, len(first), CHUNK))
+    return np.concatenate([(part @ prototypes() >> 8).astype(np.int16) for part in parts])
 
 
 def probability_steps(outlines: np.ndarray) -> np.ndarray:
@@ -212,7 +213,8 @@ def draw_scene(lots: Lots, outlines: np.ndarray) -> Scene:
     pale = PALETTE[(colour + lots.whole(1, 7)) % 8]
     ground = pale + (255 - pale) * lots.whole(110, 220)[:, None] // 256
     paint = (PALETTE[colour] - ground) * lots.whole(128, 256)[:, None] // 256
-    return Scene(outlines, size, lots.whole(0, ANGLES - 1), *(middle + lots.whole(-64, 64) * room // 64 for _ in range(2)),
+    turn = lots.whole(0, ANGLES - 1)
+    return Scene(outlines, size, turn, *(middle + lots.whole(-64, 64) * room // 64 for _ in range(2)),
                  ground.astype(np.int16), paint.astype(np.int16), *(lots.whole(-12, 12) for _ in range(2)),
                  lots.whole(0, 63), lots.whole(0, 44), lots.whole(8, 40))
 
@@ -247,7 +249,7 @@ def coverage(scene: Scene) -> np.ndarray:
 
 @cache
 def polar_table() -> np.ndarray:
-    """Angle << 16 | distance in 64ths of a pixel, for each offset (down, right) in eighths of a pixel: uint32 [512 * 512]."""
+    """Angle << 16 | distance in 64ths of a pixel, by offset (down, right) in eighths: uint32 [512 * 512]."""
     span = SIZE * EIGHTH
     down, right = np.mgrid[-span:span, -span:span]
     angle = np.rint(np.arctan2(right, -down) / (2 * np.pi) * ANGLES).astype(np.int64) % ANGLES
