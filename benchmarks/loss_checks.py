@@ -5,8 +5,8 @@ The loop checks shapes, temperature and alpha at each step ("in the loop"), and 
 
     python benchmarks/loss_checks.py        # writes benchmarks/loss_checks.json
 
-Checked loss, unchecked terms and whole training steps are timed in turn, and medians are compared, so that a machine whose speed
-drifts misleads nobody.
+Checked loss, unchecked terms and whole training steps are timed in turn, and medians are compared, so that a machine
+whose speed drifts misleads nobody.
 """
 import json
 import platform
@@ -45,7 +45,8 @@ def main() -> None:
         check_temperature(4.0), check_alpha(0.1)
         check_teacher(teacher_logits, 0.1), check_logits(logits, teacher_logits)
 
-    candidates = {"in the loop": in_the_loop, "checked": lambda: distillation_loss(logits, teacher_logits, labels, 4.0, 0.1),
+    candidates = {"in the loop": in_the_loop,
+                  "checked": lambda: distillation_loss(logits, teacher_logits, labels, 4.0, 0.1),
                   "unchecked": lambda: distillation_terms(logits, teacher_logits, labels, 4.0, 0.1), "step": step}
     seconds = {name: [] for name in candidates}
     for _ in range(ROUNDS):

@@ -38,11 +38,13 @@ def main() -> None:
     if options.picture:
         return draw_sheet(dataset.validation, options.picture)
     teacher, _ = load_teacher(dataset, options.teacher)
-    report = {"best_possible_test": best_accuracy(dataset.test), "teacher_test": measure(teacher, dataset.test)["accuracy"],
+    report = {"best_possible_test": best_accuracy(dataset.test),
+              "teacher_test": measure(teacher, dataset.test)["accuracy"],
               "torch": torch.__version__, "threads": torch.get_num_threads(), "effects": {}}
     for name, (shared, one, other) in EFFECTS.items():
         materials = Materials.of(Settings(data="shapes10", **shared), dataset, teacher)
-        runs = [[figure(Settings(data="shapes10", seed=seed, **shared, **arm), materials) for seed in range(options.seeds)]
+        runs = [[figure(Settings(data="shapes10", seed=seed, **shared, **arm), materials)
+                 for seed in range(options.seeds)]
                 for arm in (one, other)]
         report["effects"][name] = row = summary(*runs)
         report["precision"] = materials.precision
@@ -69,7 +71,7 @@ def summary(one: list[float], other: list[float]) -> dict:
 
 
 def draw_sheet(images: ImageSet, path: str, rows: int = 8) -> None:
-    """A column a class: its images from the clearest to the most doubtful, each with its two likeliest classes in percent."""
+    """A column a class: images from the clearest to the most doubtful, each with its two likeliest classes."""
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -82,8 +84,10 @@ def draw_sheet(images: ImageSet, path: str, rows: int = 8) -> None:
             axis.imshow(own.images[image].permute(1, 2, 0), interpolation="nearest")
             axis.set_axis_off()
             shares, classes = own.probabilities[image].topk(2)
-            text = [f"{images.classes[k]} {share:.0%}" for share, k in zip(shares.tolist(), classes.tolist()) if share > 0.005]
-            axis.text(0.5, -0.04, "  ".join(text), fontsize=5.6, color="0.35", ha="center", va="top", transform=axis.transAxes)
+            text = [f"{images.classes[k]} {share:.0%}"
+                    for share, k in zip(shares.tolist(), classes.tolist()) if share > 0.005]
+            axis.text(0.5, -0.04, "  ".join(text), fontsize=5.6, color="0.35", ha="center", va="top",
+                      transform=axis.transAxes)
         axes[0, label].set_title(name, fontsize=11, pad=4)
     figure.savefig(path, dpi=110, bbox_inches="tight", facecolor="white")
 
