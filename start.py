@@ -27,7 +27,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-VERSION = "%d.%d" % sys.version_info[:2]
+BEGAN, VERSION = time.monotonic(), "%d.%d" % sys.version_info[:2]
 ROOT = Path(__file__).resolve().parent
 NOTEBOOKS, WORK = sorted((ROOT / "notebooks").glob("*.ipynb")), ROOT / "work"
 COPIES = WORK / ".copies.json"  # notebook -> sha256 of the course's version that the learner's copy started from
@@ -36,6 +36,8 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 SITE = VENV / ("Lib" if os.name == "nt" else "lib/python" + VERSION) / "site-packages"
 STAMP, TORCH_FROM = VENV / "set-up.json", VENV / "torch-from.txt"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+PIP_IS_AT = re.compile(r"(?m)^ *(Collecting|Downloading|Installing)(?: collected (packages)| (?:\S*/)?(\w+)"
+                       r".*?(\(.*\))?$)")
 SETTINGS = Path("share/jupyter/lab/settings/overrides.json")  # below an environment's prefix; binder/ writes it too
 OVERRIDES = {  # JupyterLab's defaults, in the words of its settings schemas
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
@@ -109,7 +111,6 @@ def exit_with_log(sentence):
 
 def logged(*command):
     """Run a command with its output in the log, and show meanwhile that it lives; return its exit status."""
-    began = time.monotonic()
     with LOG.open("ab") as log:
         process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=subprocess.STDOUT, cwd=str(ROOT),
                                    stdin=subprocess.DEVNULL, env=child_env(), close_fds=False)
@@ -117,8 +118,9 @@ def logged(*command):
         try:
             return process.wait(timeout=15)
         except subprocess.TimeoutExpired:
-            elapsed = "%d:%02d" % divmod(int(time.monotonic() - began), 60)
-            print("     %s  %.100s" % (elapsed, " ".join("".join(last_lines(1)).split())), flush=True)
+            at = (PIP_IS_AT.findall("\n".join(last_lines(200))) or [["at work"]])[-1]
+            print("     %d:%02d  %s" % (*divmod(int(time.monotonic() - BEGAN), 60), " ".join(filter(None, at)).lower()),
+                  flush=True)
 
 
 def install(what, *arguments):
@@ -149,8 +151,8 @@ def torch_source(builds):
     """"cpu" for PyTorch's index of CPU builds, else "default"; without a wish, what an earlier set-up chose stays."""
     if builds == "auto" and TORCH_FROM.exists():
         return TORCH_FROM.read_text()
-    nvidia = shutil.which("nvidia-smi") or os.path.exists("/proc/driver/nvidia/version")
-    wanted = sys.platform == "linux" and (builds == "cpu" or builds == "auto" and not nvidia)
+    has_gpu = shutil.which("nvidia-smi") or os.path.exists("/proc/driver/nvidia/version")
+    wanted = sys.platform == "linux" and (builds == "cpu" or builds == "auto" and not has_gpu)
     try:
         return "cpu" if wanted and urllib.request.urlopen(CPU_INDEX + "/torch/", timeout=5).status == 200 else "default"
     except (OSError, ValueError):
@@ -160,8 +162,8 @@ def torch_source(builds):
 def install_torch(source):
     """torch and torchvision, which only work together when they come from the same place."""
     where = "PyTorch's index of CPU builds" if source == "cpu" else "the default index"
-    has_cuda = source == "default" and sys.platform == "linux"
-    size, need = ("up to 3 GB (2 to 10", 7) if has_cuda else ("0.2 GB (1 to 3", 2)
+    cuda = source == "default" and sys.platform == "linux"
+    size, need = ("up to 3 GB, 7 GB on disk (2 to 10", 7) if cuda else ("0.2 GB, 2 GB on disk (1 to 3", 2)
     print("2/3  PyTorch from %s, a download of %s minutes)" % (where, size), flush=True)
     if free_gigabytes() < need and not list(SITE.glob("torch-*.dist-info")):
         raise OSError(errno.ENOSPC, "free disk")
@@ -177,7 +179,7 @@ def install_torch(source):
 
 def set_up(builds):
     """Bring .venv to what requirements.txt asks for. The stamp comes last: without it every step is looked at again."""
-    began, builds = time.monotonic(), builds or read_json(STAMP).get("builds", "auto")
+    builds = builds or read_json(STAMP).get("builds", "auto")
     stamp = {name: sha256(ROOT / name) for name in ("requirements.txt", "pyproject.toml", "start.py")}
     stamp.update(builds=builds, python=VERSION, folder=str(ROOT))  # the folder, because .venv holds its path
     if read_json(STAMP) == stamp and PYTHON.exists():
@@ -186,8 +188,8 @@ def set_up(builds):
         sys.exit("This Python cannot make virtual environments: install its venv module (on Debian and Ubuntu: "
                  "sudo apt install python3-venv), then run the same command again.")
     LOG.write_bytes(b"")
-    print("Setting up the kit in %s, once; what is there already is kept." % VENV)
-    print("1/3  a virtual environment (10 seconds)", flush=True)
+    print("Setting up the kit in %s, once; what is there already is kept.\n"
+          "1/3  a virtual environment (10 seconds)" % VENV, flush=True)
     make_venv()
     write(STAMP, {})
     source = torch_source(builds)
@@ -203,7 +205,7 @@ def set_up(builds):
     (SITE / "distill_kit_here.pth").write_text("%s\n" % ROOT)  # `import distill_kit` works in every folder
     write(VENV / SETTINGS, OVERRIDES)
     write(STAMP, stamp)
-    print("Ready after %.0f seconds." % (time.monotonic() - began), flush=True)
+    print("Ready after %.0f seconds." % (time.monotonic() - BEGAN), flush=True)
 
 
 def copy(notebook):
@@ -222,8 +224,8 @@ def update_copies():
     for notebook in NOTEBOOKS:
         is_new = read_json(COPIES).get(notebook.name) != sha256(notebook) or not (WORK / notebook.name).exists()
         if is_new and is_changed(notebook):
-            print("The course has a newer %s; your changed copy stays. To get the new one: python3 start.py reset %s"
-                  % (notebook.name, notebook.stem))
+            print("The course has a newer %s; your changed copy stays. For the new one: python3 start.py reset %s"
+                  % (notebook.name, notebook.stem), flush=True)
         elif is_new:
             copy(notebook)
 
@@ -246,9 +248,9 @@ def reset(name):
 def open_lab(arguments):
     """Become JupyterLab (on Windows: wait for it), on loopback and with its token."""
     command = [str(PYTHON), "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", "--ServerApp.root_dir=%s" % ROOT,
-               "--LabApp.default_url=/lab" + "".join("/tree/work/" + notebook.name for notebook in NOTEBOOKS[:1])]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")  # as root JupyterLab refuses to start without it
+               "--LabApp.workspaces_dir=%s" % (VENV / "workspaces"),  # not the tabs of other projects
+               "--LabApp.default_url=/lab" + "".join("/tree/work/" + notebook.name for notebook in NOTEBOOKS[:1]),
+               *(["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else [])]  # as root it refuses otherwise
     if os.name == "nt":
         return subprocess.call(command + arguments, env=child_env(), cwd=str(ROOT))
     os.chdir(str(ROOT))
@@ -257,9 +259,8 @@ def open_lab(arguments):
 
 def run_tests(more):
     """pytest over every test and then every notebook or, where arguments name files, over these alone."""
-    every = ["tests"] + [str(n) for n in NOTEBOOKS + sorted((ROOT / "notebooks/solutions").glob("*.ipynb"))]
-    if any(not a.startswith("-") and (ROOT / a.split("::")[0]).exists() for a in more):
-        every = []
+    named = any(not a.startswith("-") and (ROOT / a.split("::")[0]).exists() for a in more)
+    every = [] if named else ["tests", *map(str, NOTEBOOKS + sorted(ROOT.glob("notebooks/solutions/*.ipynb")))]
     return subprocess.call([str(PYTHON), "-m", "pytest", "--nbval-lax"] + every + more, env=child_env(), cwd=str(ROOT))
 
 
@@ -275,7 +276,6 @@ def command(arguments):
         set_up(builds[-1] if builds else None)
         if name == "open":
             update_copies()
-    sys.stdout.flush()
     return {"setup": lambda _: print("Next: python3 start.py"), "test": run_tests, "open": open_lab}[name](rest)
 
 
@@ -288,8 +288,8 @@ def main(arguments):
         return 130
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            return ("Not enough disk: the set-up needs 2 GB, or 7 GB with CUDA, in %s (%.1f GB are free) and for "
-                    "a while half of that for temporary files. Make room, then try again." % (ROOT, free_gigabytes()))
+            return ("Not enough disk: the set-up needs 2 GB, or 7 GB with CUDA, and for a while half of that again; "
+                    "%s has %.1f GB. Make room, then try again." % (ROOT, free_gigabytes()))
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return ("No write access to %s: move the kit's folder to where you may write, then run start.py there."
                     % (error.filename or ROOT))

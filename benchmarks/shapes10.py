@@ -44,8 +44,7 @@ def main() -> None:
     for name, (shared, one, other) in EFFECTS.items():
         materials = Materials.of(Settings(data="shapes10", **shared), dataset, teacher)
         runs = [[figure(Settings(data="shapes10", seed=seed, **shared, **arm), materials)
-                 for seed in range(options.seeds)]
-                for arm in (one, other)]
+                 for seed in range(options.seeds)] for arm in (one, other)]
         report["effects"][name] = row = summary(*runs)
         report["precision"] = materials.precision
         print(f"{name}: {row['one'][0]:.1%} -> {row['other'][0]:.1%}, difference {row['difference'][0]:.1%} "
@@ -71,11 +70,11 @@ def summary(one: list[float], other: list[float]) -> dict:
 
 
 def draw_sheet(images: ImageSet, path: str, rows: int = 8) -> None:
-    """A column a class: images from the clearest to the most doubtful, each with its two likeliest classes."""
+    """A column a class: its images from the clearest to the most doubtful, each with its two likeliest classes."""
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    figure, axes = plt.subplots(rows, 10, figsize=(11, 10.6), gridspec_kw={"wspace": 0.06, "hspace": 0.3})
+    figure, axes = plt.subplots(rows, 10, figsize=(11, 11.2), gridspec_kw={"wspace": 0.06, "hspace": 0.32})
     for label, name in enumerate(images.classes):
         own = images[images.labels == label]
         order = own.probabilities[:, label].argsort(descending=True)
@@ -84,9 +83,8 @@ def draw_sheet(images: ImageSet, path: str, rows: int = 8) -> None:
             axis.imshow(own.images[image].permute(1, 2, 0), interpolation="nearest")
             axis.set_axis_off()
             shares, classes = own.probabilities[image].topk(2)
-            text = [f"{images.classes[k]} {share:.0%}"
-                    for share, k in zip(shares.tolist(), classes.tolist()) if share > 0.005]
-            axis.text(0.5, -0.04, "  ".join(text), fontsize=5.6, color="0.35", ha="center", va="top",
+            text = [f"{images.classes[k]} {share:.0%}" for share, k in zip(shares, classes) if share > 0.005]
+            axis.text(0.5, -0.04, "\n".join(text), fontsize=6.5, color="0.35", ha="center", va="top",
                       transform=axis.transAxes)
         axes[0, label].set_title(name, fontsize=11, pad=4)
     figure.savefig(path, dpi=110, bbox_inches="tight", facecolor="white")

@@ -8,35 +8,53 @@ import dataclasses
 import json
 import sys
 import typing
+from difflib import get_close_matches
 from pathlib import Path
 
 from .history import plain
 
-OPTIONS = {  # of `distill`: the fields of run.Settings, with what --help says of them
-    "data": "auto, cifar10, shapes10 or a folder of images",
-    "images": "training images",
-    "epochs": "of images // batch size steps each; 8 makes the quick run",
-    "temperature": "softens both sides of the soft loss; above 0",
-    "final-temperature": "where the temperature ends, if it is to change",
-    "alpha": "weight of the hard loss, 0 to 1; 1 is cross-entropy alone",
-    "final-alpha": "where alpha ends, if it is to change",
-    "schedule": "how alpha and temperature change: linear or cosine",
-    "learning-rate": "the highest, after one epoch of warm-up",
-    "batch-size": "images a step",
-    "label-noise": "share of labels drawn at random, 0 to 1",
-    "labelled": "so many images keep their label; the others enter the soft term alone",
-    "leave-out": "a class that the student never sees",
-    "student": "small, default, wide or wider",
-    "seed": "weights, batch order, view offsets and noise",
-    "data-seed": "which training images",
-    "device": "cpu, cuda, cuda:N or mps; chosen where left out",
-    "precision": "auto, float32 or bfloat16",
+OPTIONS = {  # of `distill`: the fields of run.Settings in groups, with what --help says of them
+    "what the student learns from": {
+        "data": "auto, cifar10, shapes10 or a folder of images",
+        "images": "training images",
+        "data-seed": "which training images",
+        "label-noise": "share of labels drawn at random, 0 to 1",
+        "labelled": "so many images keep their label; the others enter the soft term alone",
+        "leave-out": "a class that the student never sees",
+    },
+    "the loss": {
+        "temperature": "softens both sides of the soft term; above 0",
+        "alpha": "weight of the hard term, 0 to 1; 1 is cross-entropy alone",
+        "final-temperature": "where the temperature ends, if it is to change",
+        "final-alpha": "where alpha ends, if it is to change",
+        "schedule": "how alpha and temperature change: linear or cosine",
+    },
+    "the training": {
+        "epochs": "of images // batch size steps each; 8 makes the quick run",
+        "learning-rate": "the highest, after one epoch of warm-up",
+        "batch-size": "images a step",
+        "student": "small, default, wide or wider",
+        "seed": "weights, batch order, view offsets and noise",
+        "device": "cpu, cuda, cuda:N or mps; chosen where left out",
+        "precision": "auto, float32 or bfloat16",
+    },
 }
+DEVICE, PRECISION = OPTIONS["the training"]["device"], OPTIONS["the training"]["precision"]
+DATA = OPTIONS["what the student learns from"]["data"]
+EXAMPLES = """\
+examples:
+  python -m distill_kit distill --epochs 8                     the quick run
+  python -m distill_kit distill --epochs 8 --alpha 1           the same without the teacher
+  python -m distill_kit distill --alpha 0.9 --final-alpha 0.1  progressive distillation
+  python -m distill_kit distill --labelled 1000 --json         1,000 labels, for a script
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     try:
-        options = parser().parse_args(arguments)
+        options, unknown = parser().parse_known_args(arguments)
+        if unknown:
+            raise ValueError(unknown_option(unknown[0], options))
         return options.command(options)
     except ModuleNotFoundError as error:
         return _complain(f"{error}. Install what is missing: pip install -r requirements.txt", 1)
@@ -49,48 +67,64 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.")
+    top = argparse.ArgumentParser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.",
+                                  allow_abbrev=False)
     commands = top.add_subparsers(required=True, metavar="doctor | data | teacher | distill")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
 
-    doctor = commands.add_parser("doctor", parents=[common], help="is this machine ready?")
-    doctor.add_argument("--device", help=OPTIONS["device"])
+    doctor = commands.add_parser("doctor", parents=[common], help="is this machine ready?", allow_abbrev=False)
+    doctor.add_argument("--device", help=DEVICE)
     doctor.set_defaults(command=run_doctor)
 
-    data = commands.add_parser("data", parents=[common], help="what images are at hand; fetch CIFAR-10")
-    data.add_argument("--data", default="auto", help=OPTIONS["data"])
+    data = commands.add_parser("data", parents=[common], help="what images are at hand; fetch CIFAR-10",
+                               allow_abbrev=False)
+    data.add_argument("--data", default="auto", help=DATA)
     data.add_argument("--download", action="store_true", help="fetch CIFAR-10 (170 MB) if it is not at hand")
     data.set_defaults(command=run_data)
 
-    teacher = commands.add_parser("teacher", parents=[common], help="measure or train a teacher")
+    teacher = commands.add_parser("teacher", parents=[common], help="measure or train a teacher", allow_abbrev=False)
     what = teacher.add_mutually_exclusive_group(required=True)
     what.add_argument("--evaluate", action="store_true", help="accuracy and calibration on the data at hand")
     what.add_argument("--train", action="store_true", help="train one on the data at hand, by the shipped one's recipe")
-    teacher.add_argument("--data", default="auto", help=OPTIONS["data"])
+    teacher.add_argument("--data", default="auto", help=DATA)
     teacher.add_argument("--weights", help="a teacher's weights to measure, where not the shipped one's")
     teacher.add_argument("--out", help="where --train writes the weights (default: in a new folder under runs/)")
     teacher.add_argument("--epochs", type=int, help="fewer or more than the recipe has")
     teacher.add_argument("--seed", type=int, default=0)
-    teacher.add_argument("--device", help=OPTIONS["device"])
-    teacher.add_argument("--precision", default="auto", help=OPTIONS["precision"])
+    teacher.add_argument("--device", help=DEVICE)
+    teacher.add_argument("--precision", default="auto", help=PRECISION)
     teacher.set_defaults(command=run_teacher)
 
-    distill = commands.add_parser("distill", parents=[common], help="train one student",
-                                  argument_default=argparse.SUPPRESS)
+    distill = commands.add_parser("distill", parents=[common], help="train one student", allow_abbrev=False,
+                                  usage="python -m distill_kit distill [options]", argument_default=argparse.SUPPRESS,
+                                  epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     from .run import Settings
-    for field in dataclasses.fields(Settings):
-        option = field.name.replace("_", "-")
-        kind = (typing.get_args(field.type) or (field.type,))[0]  # int of "int | None"
-        distill.add_argument(f"--{option}", type=kind, help=f"{OPTIONS[option]} (default: {field.default})")
-    distill.add_argument("--teacher", help="a teacher's weights, where not the shipped one's")
-    distill.add_argument("--out", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/)")
+    fields = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
+    for title, options in OPTIONS.items():
+        group = distill.add_argument_group(title)
+        for option, words in options.items():
+            kind = (typing.get_args(fields[option].type) or (fields[option].type,))[0]  # int of "int | None"
+            default = fields[option].default
+            group.add_argument(f"--{option}", type=kind, metavar={int: "N", float: "X", str: "NAME"}[kind],
+                               help=words if default is None else f"{words} (default: {default})")
+    distill.add_argument("--teacher", metavar="FILE", help="a teacher's weights, where not the shipped one's")
+    distill.add_argument("--out", metavar="FOLDER", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/)")
     distill.set_defaults(command=run_distill, json=False)
+    for command in (doctor, data, teacher, distill):
+        command.set_defaults(known=[option for action in command._actions for option in action.option_strings])
     return top
+
+
+def unknown_option(given: str, options: argparse.Namespace) -> str:
+    near = get_close_matches(given.split("=")[0], options.known, n=1)
+    return (f"there is no option {given}" + (f"; did you mean {near[0]}?" if near else ".")
+            + " --help lists the options of a command.")
 
 
 def run_doctor(options) -> int:
     from .doctor import examine
+    _say("Looking at this machine, and training on noise for two seconds to time it ...")
     report = examine(options.device)
     memory = report["memory"]
     _answer(options, report, [
@@ -98,7 +132,8 @@ def run_doctor(options) -> int:
         ("computes on", f"{report['device']}, {report['precision']}, {report['threads']} threads"),
         ("memory", f"{memory['available'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB free"),
         ("images", report["data"]),
-        ("a slider's run", f"about {report['slider_run_seconds']:.0f} s once the teacher has answered"),
+        ("a quick run", f"about {report['slider_run_seconds']:.0f} s for a student of 5,000 images and 8 epochs, "
+                        "as busy as this machine is now"),
         ("verdict", "ready" if report["ok"] else " ".join(report["problems"]))])
     return 0 if report["ok"] else 1
 
@@ -166,8 +201,10 @@ def run_distill(options) -> int:
     if not options.json:
         report["picture"] = _draw(run, folder)
     _answer(options, report, [
-        ("images", dataset.pool.source), ("test accuracy", f"{report['test_accuracy']:.2%}"),
-        ("validation accuracy", f"{report['val_accuracy']:.2%}"),
+        ("images", dataset.pool.source), 
+        ("test accuracy", f"{report['test_accuracy']:.2%}" if "stopped" not in report else "not looked at"),
+        ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(dataset.validation):,} images; "
+                                f"after each epoch it was measured on {len(materials.watched.labels):,}"),
         ("training", f"{report['seconds']:.1f} s, {report['images_per_second']:,.0f} images a second"),
         ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
         *([("picture", report["picture"])] if "picture" in report else []),
@@ -182,7 +219,8 @@ def _draw(run, folder: Path) -> str:
     from .plotting import run_figure
     settings = run.settings
     path = folder / "curves.png"
-    title = f"T = {settings.temperature:g}, alpha = {settings.alpha:g}, seed {settings.seed}"
+    title = (f"{run.materials.dataset.pool.source}: {settings.images:,} images, {settings.epochs} epochs, "
+             f"T = {settings.temperature:g}, alpha = {settings.alpha:g}, seed {settings.seed}")
     run_figure(run.history, title).savefig(path, dpi=120)
     return str(path)
 

@@ -1,6 +1,7 @@
 """Drawing: rows or arrays in, matplotlib axes in and out. No torch here, and no pyplot state.
 
 Colours are Okabe and Ito's (2008), told apart by colour-blind readers; each line also has its own dash, marker, name.
+Runs, the terms of a loss and the figures of one run have colours of their own, so that one never stands for the other.
 """
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -14,6 +15,8 @@ from .history import epoch_rows
 
 BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#222222"
 GREY = "#dddddd"
+TERMS = {"total": (BLACK, "-", "o"), "hard": (GREEN, "--", "s"), "soft": (PINK, "-.", "^")}
+FIGURES = {"validation": (BLUE, "-", "o"), "training": (SKY, "--", "s"), "agreement": (ORANGE, "-.", "^")}
 LINES = ((BLUE, "-", "o"), (RED, "--", "s"), (GREEN, "-.", "^"), (PINK, ":", "D"), (ORANGE, (0, (5, 1)), "v"),
          (SKY, (0, (3, 1, 1, 1)), "P"), (BLACK, (0, (1, 1)), "X"))
 
@@ -55,8 +58,8 @@ def curves(runs: Mapping[str, Sequence[dict]], column: str, ax: Axes) -> Axes:
 def loss_terms(rows: Sequence[dict], ax: Axes, part: str = "train") -> Axes:
     """The total loss of one run and its hard and soft terms; part: "train" or "val"."""
     ends = []
-    for (term, name), (colour, dash, marker) in zip((("loss", "total"), ("hard", "hard"), ("soft", "soft")), LINES):
-        epochs, values = _column(rows, f"{part}_{term}")
+    for name, (colour, dash, marker) in TERMS.items():
+        epochs, values = _column(rows, f"{part}_{'loss' if name == 'total' else name}")
         if len(values):
             ax.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
             ends.append((epochs[-1], values[-1], f"{name} {_short(values[-1])}", colour))
@@ -73,7 +76,8 @@ def run_figure(rows: Sequence[dict], title: str = "") -> Figure:
     loss_terms(rows, middle, "val").set_title("The same on validation images")
     accuracies = {"validation": "val_accuracy", "training": "train_accuracy", "agreement": "val_agreement"}
     ends = []
-    for (name, column), (colour, dash, marker) in zip(accuracies.items(), LINES):
+    for name, column in accuracies.items():
+        colour, dash, marker = FIGURES[name]
         epochs, values = _column(rows, column)
         if len(values):
             right.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
@@ -103,7 +107,7 @@ def soft_targets(probabilities: Mapping[str, np.ndarray], classes: Sequence[str]
     """
     places, thick = np.arange(len(classes)), 0.8 / len(probabilities)
     hatches = cycle(("", "///", "...", "xx"))
-    for k, ((name, shares), (colour, _, _), hatch) in enumerate(zip(probabilities.items(), LINES, hatches)):
+    for k, ((name, shares), (colour, _, _), hatch) in enumerate(zip(probabilities.items(), cycle(LINES), hatches)):
         ax.barh(places + (k - (len(probabilities) - 1) / 2) * thick, shares, thick, color=colour, hatch=hatch,
                 edgecolor="white", linewidth=0.4, label=name)
     ax.set(yticks=places, yticklabels=classes, xlim=(0, 1), xlabel="probability")
@@ -137,8 +141,8 @@ def confusion(teacher: np.ndarray, student: np.ndarray, classes: Sequence[str], 
 def gains(pairs: Mapping[str, Sequence[float]], ax: Axes, interval: tuple[float, float] | None = None) -> Axes:
     """The gain of each of several seeds in points, one dot each, and the interval of their mean, where given."""
     for place, (name, values) in enumerate(pairs.items()):
-        ax.plot(values, [place] * len(values), "o", color=BLUE, markersize=7, alpha=0.8)
-        ax.plot([np.mean(values)] * 2, [place - 0.25, place + 0.25], color=RED, linewidth=2)
+        ax.plot(values, [place] * len(values), "o", color=BLACK, markersize=7, alpha=0.8)
+        ax.plot([np.mean(values)] * 2, [place - 0.25, place + 0.25], color=BLACK, linewidth=2)
     if interval is not None:
         ax.axvspan(*interval, color=SKY, alpha=0.25, linewidth=0)
     ax.axvline(0, color=BLACK, linewidth=1)
@@ -162,7 +166,15 @@ def _name_ends(ax: Axes, ends: list[tuple]) -> None:
     for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
         last = max(y, last + gap)
         ax.annotate(text, (x, y), xytext=(8, (last - y) / (high - low) * _height_in_points(ax)),
-                    textcoords="offset points", color=colour, va="center", fontsize=9, annotation_clip=False)
+                    textcoords="offset points", color=_darker(colour), va="center", fontsize=9, annotation_clip=False)
+
+
+def _darker(colour: str) -> tuple[float, float, float]:
+    """The same colour, dark enough to be read as text on white."""
+    from matplotlib.colors import to_rgb
+    red, green, blue = to_rgb(colour)
+    share = min(1.0, 0.4 / (0.30 * red + 0.59 * green + 0.11 * blue + 1e-9))
+    return red * share, green * share, blue * share
 
 
 def _height_in_points(ax: Axes) -> float:

@@ -34,7 +34,7 @@ class Settings:
     epochs: int = DEFAULT_EPOCHS    # of images // batch_size steps each
     temperature: float = 4.0
     final_temperature: float | None = None
-    alpha: float = 0.1              # weight of the hard loss; 1 is cross-entropy alone
+    alpha: float = 0.1              # weight of the hard term; 1 is cross-entropy alone
     final_alpha: float | None = None
     schedule: str = "linear"        # how alpha and temperature go to their final values
     learning_rate: float = 1e-2     # at its highest, after one epoch of warm-up
@@ -161,7 +161,7 @@ class Run:
                             "classes": list(self.training.classes)}, half=False)
 
     def report(self) -> dict:
-        """The run's figures. Reads the test images: once, when all is decided.
+        """The run's figures. Reads the test images: once, when all is decided, and not at all if the run diverged.
 
         Raises RuntimeError where no epoch is finished yet.
         """
@@ -169,16 +169,16 @@ class Run:
             raise RuntimeError("the run has no figures yet: no epoch is finished")
         dataset, rows = self.materials.dataset, self.history
         device, precision = self.materials.device, self.materials.precision
-        test = answers(self.student, dataset.test, device, precision).float().cpu()
         validation = answers(self.student, dataset.validation, device, precision).float().cpu()
         figures = {
-            "val_accuracy": accuracy(validation, dataset.validation.labels),
-            "test_accuracy": accuracy(test, dataset.test.labels),
+            "val_accuracy": accuracy(validation, dataset.validation.labels), "test_accuracy": None,
             "seconds": rows[-1]["seconds"], "teacher_seconds": self.teacher_seconds,
             "images_per_second": rows[-1]["steps"] * self.batches.batch_size / rows[-1]["seconds"],
             "precision": precision, "best_epoch": best_row(rows)["epoch"], "epochs_done": rows[-1]["epoch"]}
         if "stopped" in rows[-1]:
-            figures["stopped"] = rows[-1]["stopped"]
+            return {**figures, "stopped": rows[-1]["stopped"]}  # a failed run is no reason to look at the test images
+        test = answers(self.student, dataset.test, device, precision).float().cpu()
+        figures["test_accuracy"] = accuracy(test, dataset.test.labels)
         if self.settings.leave_out is not None:
             number = class_number(dataset.test.classes, self.settings.leave_out)
             figures["rank2_left_out"] = share_in_top(test, dataset.test.labels, number, 2)

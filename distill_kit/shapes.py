@@ -56,8 +56,8 @@ def load_shapes10() -> Dataset:
     """Shapes-10, drawn anew in about a second: pool, validation and test."""
     training, test = make_shapes(TRAINING_COUNT, TRAINING_SEED), make_shapes(TEST_COUNT, TEST_SEED)
     notice = (f"Shapes-10, drawn on this machine: {len(training):,} training and {len(test):,} test images of ten "
-              f"kinds of shapes that overlap. Even who knows the true probabilities guesses only "
-              f"{best_accuracy(test):.1%} of the test labels right.")
+              f"kinds of shapes that overlap, so that even the best possible guess is right for only "
+              f"{best_accuracy(test):.1%} of the test images.")
     return split("shapes10", training, test, notice)
 
 

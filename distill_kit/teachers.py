@@ -1,6 +1,6 @@
 """The shipped teachers: their recipes, how they are trained, measured and loaded."""
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .batches import Teacher
+from .batches import Batch, Teacher
 from .data.imageset import Dataset, ImageSet
 from .devices import choose_device, choose_precision
 from .files import replace_file
@@ -28,12 +28,14 @@ class TeacherRecipe:
     epochs: int
     batch_size: int = 500
     learning_rate: float = 2e-3   # AdamW's, for head, biases and norms
-    muon_ratio: float = 80.0      # the convolutions' learning rate over AdamW's
+    muon_ratio: float = 30.0      # the convolutions' learning rate over AdamW's
     warmup_epochs: float = 1.0
+    cutout: int = 0               # side of a square that is hidden in every training image, in pixels
 
 
 RECIPES = {
-    "cifar10": TeacherRecipe(Architecture(widths=(64, 128, 256), depth=2, stem_stride=1, head="max"), epochs=24),
+    "cifar10": TeacherRecipe(Architecture(widths=(64, 192, 256), depth=2, stem_stride=1, head="max"), epochs=30,
+                             cutout=8),
     "shapes10": TeacherRecipe(Architecture(widths=(32, 64, 128), depth=2, stem_stride=1, head="max"), epochs=10,
                               batch_size=250),
 }
@@ -72,6 +74,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     model = make_model(recipe.architecture, dataset.pool.images, seed).to(device)
     batches = ViewBatches(ViewBank(dataset.pool.images, ALL_VIEWS, device), dataset.pool.labels, recipe.batch_size,
                           seed)
+    training = Cutout(batches, recipe.cutout, seed) if recipe.cutout else batches
     validation = PlainBatches(ViewBank(dataset.validation.images, PLAIN, device), dataset.validation.labels)
     unfinished = None if out is None else Path(out).with_suffix(".unfinished.safetensors")
     keep_unfinished(model, unfinished, dataset, {"epoch": 0})  # no write access is better known before the hour
@@ -79,7 +82,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     warmup = round(recipe.warmup_epochs * len(batches))
     rate = recipe.learning_rate
     started = time.perf_counter()
-    for row in train(model, batches, validation, epochs=epochs, optimizer=Muon(model, recipe.muon_ratio),
+    for row in train(model, training, validation, epochs=epochs, optimizer=Muon(model, recipe.muon_ratio),
                      learning_rate=warmup_then(linear(rate, 0.0, steps - warmup), rate, warmup),
                      temperature=constant(1.0), alpha=constant(1.0), every=10, precision=precision):
         if on_row is not None:
@@ -105,6 +108,33 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     return model, card
 
 
+class Cutout:
+    """Batches with a square of each image hidden behind the batch's mean colour (DeVries and Taylor, 2017).
+
+    It lies at a new random place each time. Only for a teacher: a student must see what its teacher saw.
+    """
+
+    def __init__(self, batches: Iterable[Batch], side: int, seed: int):
+        self.batches, self.side = batches, side
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __iter__(self):
+        for batch in self.batches:
+            yield batch._replace(images=self._hide(batch.images))
+
+    def _hide(self, images: Tensor) -> Tensor:
+        count, _, height, width = images.shape
+        down, right = (self._within(count, size).to(images.device) for size in (height, width))
+        hidden = down[:, None, :, None] & right[:, None, None, :]                        # (N, 1, H, W)
+        return torch.where(hidden, images.mean((0, 2, 3), keepdim=True), images)
+
+    def _within(self, count: int, size: int) -> Tensor:
+        """Which places of a line lie in the square: bool (N, size)."""
+        start = torch.randint(size - self.side + 1, (count, 1), generator=self._generator)
+        place = torch.arange(size)
+        return (place >= start) & (place < start + self.side)
+
+
 def keep_unfinished(model: ConvNet, path: Path | None, dataset: Dataset, row: dict) -> None:
     if path is not None:
         save_model(model, path, {"classes": list(dataset.pool.classes), "unfinished": row})
@@ -122,16 +152,19 @@ def card_text(card: dict) -> str:
 | network | blocks of {", ".join(map(str, architecture["widths"]))} channels, \
 {architecture["depth"]} convolutions each; \
 {card["parameters"]:,} parameters, {card["forward_flops"] / 1e6:.0f} MFLOP an image |
-| recipe | cross-entropy alone, no label smoothing; {recipe["optimizer"]}, {recipe["epochs"]} epochs, \
+| recipe | cross-entropy alone, no label smoothing; \
+Muon, whose steps are made orthogonal, for the convolutions and AdamW for the rest; \
+{recipe["epochs"]} epochs, \
 batch {recipe["batch_size"]}, learning rate {recipe["learning_rate"]:g} \
-({recipe["muon_ratio"]:g} times that for convolutions), {recipe["warmup_epochs"]:g} epoch of warm-up, \
-then a straight line to 0; mirrored and shifted by up to two pixels; seed {recipe["seed"]} |
+({recipe["muon_ratio"]:g} times that for the convolutions), {recipe["warmup_epochs"]:g} epoch of warm-up, \
+then a straight line to 0; mirrored and shifted by up to two pixels\
+{f", a square of {recipe['cutout']} pixels hidden" if recipe["cutout"] else ""}; seed {recipe["seed"]} |
 | made in | {card["seconds"]:,} s on {card["device"]} ({card["threads"]} threads, {card["precision"]}), \
 torch {card["torch"]} |
 | accuracy | {test["accuracy"]:.2%} of {test["images"]:,} test images, each seen once and as it is; \
 {card["validation"]["accuracy"]:.2%} of {card["validation"]["images"]:,} validation images |
-| calibration | expected calibration error {test["ece"]:.4f} (15 bins), \
-cross-entropy {test["cross_entropy"]:.4f} on the test images |
+| calibration | expected calibration error {test["ece"]:.4f} on the test images: how far the share of right answers \
+lies from the confidence, on average over 15 bins of confidence; 0 is perfect. Cross-entropy {test["cross_entropy"]:.4f} |
 | weights | float16; the figures are those of the rounded weights |
 | licence | the weights: MIT, as the kit. {card["data_licence"]} |
 """

@@ -175,8 +175,8 @@ def train_student_with_distillation(
     history: a list to which the epoch rows are added as they are made, so that an interrupted run keeps them.
     on_row: called with each row, to print or draw.
 
-    Returns the student with its best weights loaded; it has them also after an interrupt. Warns where the loss was no
-    longer finite, and returns the best weights before that. Raises ValueError for bad arguments.
+    Returns the student with its best weights loaded, in eval mode; it has them also after an interrupt. Warns where
+    the loss was no longer finite, and returns the best weights before that. Raises ValueError for bad arguments.
     """
     if num_epochs < 1:
         raise ValueError(f"num_epochs must be 1 or more; got {num_epochs}")
@@ -184,6 +184,8 @@ def train_student_with_distillation(
         raise ValueError(f"learning_rate must be above 0; got {learning_rate}")
     if patience is not None and patience < 1:
         raise ValueError(f"patience must be 1 or more, or None; got {patience}")
+    if student is teacher:
+        raise ValueError("student and teacher are the same module; a student needs weights of its own")
     device = choose_device(device)
     precision = choose_precision(precision, device)
     temperature, alpha = as_schedule(temperature), as_schedule(alpha)
@@ -195,11 +197,17 @@ def train_student_with_distillation(
     rows = train(student, batches, validation, epochs=num_epochs, optimizer=adamw(student),
                  learning_rate=warmup_cosine(learning_rate, len(batches), len(batches) * num_epochs),
                  temperature=temperature, alpha=alpha, precision=precision)
-    for row in keep_best(student, rows, patience):
-        if history is not None:
-            history.append(row)
-        if on_row is not None:
-            on_row(row)
-        if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
-            warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
+    try:
+        for row in keep_best(student, rows, patience):
+            if history is not None:
+                history.append(row)
+            if on_row is not None:
+                on_row(row)
+            if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
+                warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
+    except IndexError as error:  # without a teacher nobody knows the number of classes before the loss does
+        if "Target" not in str(error):
+            raise
+        raise ValueError(f"train_loader and val_loader must yield labels below the student's number of classes, or "
+                         f"-100 for none; got another ({error})") from None
     return student.eval()

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from start_copy import called, commands, kit  # noqa: F401 (fixtures of the tests of start.py)
 
 
 @pytest.fixture

@@ -98,6 +98,9 @@ def test_each_run_has_a_folder_of_its_own(answer):
     (["--images", "5000"], "images must be "),
     (["--images", "0"], "images must be 1 or more; got 0"),
     (["--labelled", "97"], "labelled must be 0 to 96"),
+    (["--epoch", "3"], "there is no option --epoch; did you mean --epochs?"),
+    (["--tempratur=4"], "there is no option --tempratur=4; did you mean --temperature?"),
+    (["--xyz"], "there is no option --xyz. --help lists"),
     (["--leave-out", "gren"], "no class named 'gren'; did you mean 'green'?"),
     (["--student", "huge"], "student must be one of small, default, wide, wider; got 'huge'"),
     (["--schedule", "square"], "schedule must be one of linear, cosine; got 'square'"),
@@ -199,7 +202,7 @@ def test_doctor_answers_with_all_its_keys(answer, monkeypatch):
     assert {"ok", "problems", "python", "packages", "device", "precision", "memory", "data",
             "slider_run_seconds"} <= set(report)
     assert status == (0 if report["ok"] else 1)
-    assert "a slider's run" in answer("doctor", "--device", "cpu")[1]
+    assert "a quick run" in answer("doctor", "--device", "cpu")[1]
 
 
 def test_doctor_that_finds_a_problem_is_exit_status_1(answer, monkeypatch):

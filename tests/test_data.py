@@ -120,7 +120,7 @@ def test_auto_takes_shapes10_and_says_how_to_get_cifar10(tmp_path, shapes):
     dataset = load_dataset("auto")
     assert dataset.name == "shapes10" and dataset.pool is shapes.pool
     assert str(tmp_path / "data") in dataset.notice and "python -m distill_kit data --download" in dataset.notice
-    assert "Shapes-10" in dataset.notice and "DISTILL_KIT_DATA" in dataset.notice
+    assert dataset.notice.startswith(shapes.notice) and "DISTILL_KIT_DATA" in dataset.notice
 
 
 def test_shapes10_by_name(shapes):

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import rgb_to_hsv, to_hex, to_rgb
 
 from distill_kit import plotting
 
@@ -55,7 +55,10 @@ def test_each_line_is_named_at_its_end_in_its_colour(ax):
     colours = {line.get_label(): line.get_color() for line in ax.get_lines()}
     assert sorted(texts_of(ax)) == ["alone 0.200", "taught 0.450"]
     for text in ax.texts:
-        assert text.get_color() == colours[text.get_text().split()[0]]
+        shade, line = to_rgb(text.get_color()), to_rgb(colours[text.get_text().split()[0]])
+        assert rgb_to_hsv(shade)[:2] == pytest.approx(rgb_to_hsv(line)[:2])  # the same hue, dark enough for text
+        linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in shade]
+        assert 1.05 / (0.05 + np.dot(linear, (0.2126, 0.7152, 0.0722))) >= 4.5       # WCAG 2's contrast with white
     assert {text.xy for text in ax.texts} == {(4, 0.2), (3, 0.45)}
 
 

@@ -268,7 +268,7 @@ def test_a_run_that_diverges_has_a_report_that_says_so(tmp_path):
     run = run_of(folder=tmp_path, learning_rate=1e30)
     list(run.rows())
     report = run.report()
-    assert "no longer a finite number" in report["stopped"]
+    assert "no longer a finite number" in report["stopped"] and report["test_accuracy"] is None
     assert "no longer a finite number" in load_history(tmp_path / "history.jsonl")[1][-1]["stopped"]
 
 

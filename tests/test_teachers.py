@@ -5,10 +5,11 @@ import pytest
 import torch
 from small import ColourTeacher, LittleNet, coloured_dataset, coloured_images, same_state, state_of
 
+from distill_kit.batches import Batch
 from distill_kit.data import find_cifar10, load_dataset
 from distill_kit.models import Architecture, parameter_count
-from distill_kit.teachers import (RECIPES, TeacherRecipe, accuracy, answers, classification_figures, load_teacher,
-                                  measure, recipe_for, shipped_path, train_teacher)
+from distill_kit.teachers import (RECIPES, Cutout, TeacherRecipe, accuracy, answers, classification_figures,
+                                  load_teacher, measure, recipe_for, shipped_path, train_teacher)
 from distill_kit.weights import load_model
 
 DATASET = coloured_dataset()
@@ -44,6 +45,21 @@ def test_measuring_is_over_every_image_in_eval_mode():
     assert torch.allclose(answers(model, images).float(), expected, atol=2e-3)
     assert measure(model, images)["accuracy"] == accuracy(expected, images.labels)
     assert measure(ColourTeacher(), images)["accuracy"] > 0.9 and measure(model, images)["images"] == 70
+
+
+def test_cutout_hides_one_square_of_each_image_and_nothing_else():
+    images = torch.rand(30, 3, 16, 12)
+    batch = Batch(images, torch.arange(30), None)
+    seen = [next(iter(Cutout([batch], side=5, seed=seed))) for seed in (0, 0, 1)]
+    changed = (seen[0].images != images).any(1)                                      # (30, 16, 12)
+    rows, columns = changed.any(2), changed.any(1)
+    assert (changed == rows[:, :, None] & columns[:, None, :]).all()
+    assert set(rows.sum(1).tolist()) == set(columns.sum(1).tolist()) == {5}
+    assert (rows.int().diff(dim=1).abs().sum(1) <= 2).all() and len(torch.unique(rows, dim=0)) > 5
+    hidden = seen[0].images[0][:, changed[0]]                                        # (3, 25)
+    assert torch.allclose(hidden, images.mean((0, 2, 3))[:, None].expand_as(hidden))
+    assert torch.equal(seen[0].images, seen[1].images) and not torch.equal(seen[0].images, seen[2].images)
+    assert torch.equal(seen[0].labels, batch.labels)
 
 
 def test_a_teacher_is_trained_written_and_described(tmp_path):

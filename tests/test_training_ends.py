@@ -11,7 +11,7 @@ from torch import nn
 from distill_kit.batches import Batch, Teacher
 from distill_kit.history import best_row
 from distill_kit.schedules import constant
-from distill_kit.training import keep_best
+from distill_kit.training import keep_best, train_student_with_distillation
 
 pytestmark = pytest.mark.usefixtures("global_random_state_untouched")
 
@@ -199,6 +199,17 @@ def test_bad_arguments_are_refused_by_name_before_anything_happens(argument, val
     with pytest.raises(ValueError, match=f"{argument} .*{value}"):
         distil(student, **{argument: value})
     assert same_state(before, state_of(student))
+
+
+def test_a_student_that_is_its_own_teacher_is_refused():
+    student = LittleNet()
+    with pytest.raises(ValueError, match="student and teacher are the same module"):
+        distil(student, teacher=student)
+
+
+def test_a_label_out_of_range_is_named_also_without_a_teacher():
+    with pytest.raises(ValueError, match="labels below the student's number of classes"):
+        train_student_with_distillation(LittleNet(classes=2), None, loader_of(IMAGES), loader_of(VALIDATION), alpha=1.0)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")

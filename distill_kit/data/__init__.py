@@ -69,18 +69,18 @@ def _cifar10_or(wanted: str, download: bool, progress: bool) -> Dataset:
         problems = []
     if dataset is not None:
         return dataset
-    missing = " ".join([*problems, f"No CIFAR-10 in {' or '.join(map(str, folders))}."])
+    missing = " ".join([f"No CIFAR-10 in {' or '.join(map(in_short, folders))}.", *problems])
     if wanted == "cifar10":
         raise FileNotFoundError(f"{missing} {HOW_TO_GET_CIFAR10} Or take data that needs no download: shapes10.")
     shapes = _shapes10()
-    return replace(shapes, notice=f"{missing} Taken instead: Shapes-10, drawn on this machine. {HOW_TO_GET_CIFAR10}")
+    return replace(shapes, notice=f"{shapes.notice} {missing} {HOW_TO_GET_CIFAR10}")
 
 
 def _from_folder(root: Path, given: str, progress: bool) -> Dataset:
     if not root.is_dir():
         if root.exists():
             raise ValueError(f"data must be a folder or one of {', '.join(NAMES)}; {given} is a file")
-        raise FileNotFoundError(f"no data set and no folder named {given!r}{_near(root, given)}. "
+        raise FileNotFoundError(f"no data set and no folder named {given!r}{_near(root, given)} "
                                 f"The names are {', '.join(NAMES)}; anything else is a folder of images.")
     dataset, problems = _first_readable(find_cifar10([root]), progress)
     if dataset is not None:
@@ -135,7 +135,7 @@ def _cifar10(arrays: cache.Arrays, source: str, place: Path) -> Dataset:
     if len(arrays["train_labels"]) < TRAIN_COUNT or len(arrays["test_labels"]) < TEST_COUNT:
         notice += f" These are fewer than the official {TRAIN_COUNT:,} and {TEST_COUNT:,}, so figures will differ."
     if "JPEG" in source:
-        notice += " JPEG costs a few points of accuracy against the official images."
+        notice += " JPEG loses detail: students and teachers score a few points less than on the official images."
     return _cut("cifar10", arrays, CIFAR10_CLASSES, source, notice)
 
 
@@ -159,11 +159,11 @@ def _shapes10() -> Dataset:
 
 
 def _near(root: Path, given: str) -> str:
-    """", did you mean ...": names of data sets, and of folders beside the one that is not there."""
+    """"; did you mean ...?", or a full stop: names of data sets, and of folders beside the one that is not there."""
     near = get_close_matches(given.lower(), NAMES, n=2)
     try:
         beside = [path.name for path in root.parent.iterdir() if path.is_dir()]
     except OSError:
         beside = []
     near += [str(root.parent / name) for name in get_close_matches(root.name, beside, n=2)]
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
