@@ -46,7 +46,10 @@ STUDENTS = {
 
 
 class Block(nn.Module):
-    """3x3 convolution, 2x2 max pool, normalise, ReLU; then the further convolutions at the halved size."""
+    """3x3 convolution, 2x2 max pool, normalise, ReLU; then the further convolutions at the halved size.
+
+    From a depth of 3 on, what the first convolution made is added again before the last ReLU (He et al., 2016).
+    """
 
     def __init__(self, inputs: int, outputs: int, depth: int):
         super().__init__()
@@ -55,11 +58,12 @@ class Block(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(depth))
 
     def forward(self, x: Tensor) -> Tensor:
-        for place, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):
-            x = convolution(x)
-            if place == 0:
-                x = F.max_pool2d(x, 2)  # before norm and ReLU: the same result in the mean, a quarter of the work
-            x = F.relu(norm(x))
+        # Pooling before norm and ReLU: the same result in the mean, a quarter of the work.
+        first = x = F.relu(self.norms[0](F.max_pool2d(self.convolutions[0](x), 2)))            # (N, width, h/2, w/2)
+        for place in range(1, len(self.convolutions)):
+            x = self.norms[place](self.convolutions[place](x))
+            is_last_of_many = 2 <= place == len(self.convolutions) - 1
+            x = F.relu(x + first if is_last_of_many else x)
         return x
 
 

@@ -35,7 +35,7 @@ CLASSES = ("circle", "drop", "heart", "leaf", "triangle", "square", "cross", "st
 # those two are truly ambiguous; a star stays a star, though it resembles a flower: only soft targets tell of that.
 BOLDNESS = np.array([112, 112, 112, 112, 112, 112, 112, 24, 24, 112])
 TICKETS = np.array([3, 3, 8, 9, 8, 6, 8, 7, 7, 10])  # in the lottery for the first form: the classes get about as many
-TAU = 0.003                                          # how fast probabilities fall with squared distance (radius 1)
+TAU = 0.0025                                          # how fast probabilities fall with squared distance (radius 1)
 
 TRAINING_COUNT, TEST_COUNT = 25_000, 5_000
 TRAINING_SEED, TEST_SEED = 10, 11

@@ -28,14 +28,14 @@ class TeacherRecipe:
     epochs: int
     batch_size: int = 500
     learning_rate: float = 2e-3   # AdamW's, for head, biases and norms
-    muon_ratio: float = 30.0      # the convolutions' learning rate over AdamW's
+    muon_ratio: float = 50.0      # the convolutions' learning rate over AdamW's
     warmup_epochs: float = 1.0
     cutout: int = 0               # side of a square that is hidden in every training image, in pixels
 
 
 RECIPES = {
-    "cifar10": TeacherRecipe(Architecture(widths=(64, 192, 256), depth=2, stem_stride=1, head="max"), epochs=30,
-                             cutout=8),
+    "cifar10": TeacherRecipe(Architecture(widths=(64, 128, 256), depth=3, stem_stride=1, head="max"), epochs=36,
+                             cutout=12),
     "shapes10": TeacherRecipe(Architecture(widths=(32, 64, 128), depth=2, stem_stride=1, head="max"), epochs=10,
                               batch_size=250),
 }
@@ -157,7 +157,7 @@ Muon, whose steps are made orthogonal, for the convolutions and AdamW for the re
 {recipe["epochs"]} epochs, \
 batch {recipe["batch_size"]}, learning rate {recipe["learning_rate"]:g} \
 ({recipe["muon_ratio"]:g} times that for the convolutions), {recipe["warmup_epochs"]:g} epoch of warm-up, \
-then a straight line to 0; mirrored and shifted by up to two pixels\
+then a straight line to 0; mirrored and shifted by up to four pixels\
 {f", a square of {recipe['cutout']} pixels hidden" if recipe["cutout"] else ""}; seed {recipe["seed"]} |
 | made in | {card["seconds"]:,} s on {card["device"]} ({card["threads"]} threads, {card["precision"]}), \
 torch {card["torch"]} |
