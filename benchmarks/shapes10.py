@@ -103,7 +103,7 @@ def table(report: dict) -> str:
     best, own = report["best_possible_test"], report["sets"]["shapes10"]
     left_out = " and ".join(f"the {row['left_out']} of {row['data'].split(',')[0]}" for row in sets)
     lines = [f"""
-The best possible guess is right for {best:.1%} of the test images; the shipped teacher is for {own["teacher_test"]:.1%}.
+The best possible guess is right for {best:.1%} of the test images, the shipped teacher for {own["teacher_test"]:.1%}.
 Below: per cent of the test images, means over {report["seeds"]} seeds, and the difference with its standard deviation,
 in percentage points. The class never seen is {left_out}; its row counts its own test images alone.
 `python benchmarks/shapes10.py` makes this table again ({own["precision"]}, {report["threads"]} threads).
