@@ -164,7 +164,8 @@ torch {card["torch"]} |
 | accuracy | {test["accuracy"]:.2%} of {test["images"]:,} test images, each seen once and as it is; \
 {card["validation"]["accuracy"]:.2%} of {card["validation"]["images"]:,} validation images |
 | calibration | expected calibration error {test["ece"]:.4f} on the test images: how far the share of right answers \
-lies from the confidence, on average over 15 bins of confidence; 0 is perfect. Cross-entropy {test["cross_entropy"]:.4f} |
+lies from the confidence, on average over 15 bins of confidence; 0 is perfect. \
+Cross-entropy {test["cross_entropy"]:.4f} |
 | weights | float16; the figures are those of the rounded weights |
 | licence | the weights: MIT, as the kit. {card["data_licence"]} |
 """
