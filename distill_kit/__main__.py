@@ -88,9 +88,11 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--evaluate", action="store_true", help="accuracy and calibration on the data at hand")
     what.add_argument("--train", action="store_true", help="train one on the data at hand, by the shipped one's recipe")
     teacher.add_argument("--data", default="auto", help=DATA)
-    teacher.add_argument("--weights", help="a teacher's weights to measure, where not the shipped one's")
+    teacher.add_argument("--weights", metavar="FILE",
+                         help="a teacher's weights to measure, where not the shipped one's; or to train further")
     teacher.add_argument("--out", help="where --train writes the weights (default: in a new folder under runs/)")
     teacher.add_argument("--epochs", type=int, help="fewer or more than the recipe has")
+    teacher.add_argument("--learning-rate", type=float, metavar="X", help="another than the recipe's")
     teacher.add_argument("--seed", type=int, default=0)
     teacher.add_argument("--device", help=DEVICE)
     teacher.add_argument("--precision", default="auto", help=PRECISION)
@@ -168,7 +170,9 @@ def run_teacher(options) -> int:
         epochs = recipe.epochs if options.epochs is None else options.epochs
         with _bar(epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
             model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
-                                        precision=options.precision, epochs=epochs, out=out, on_row=on_row)
+                                        precision=options.precision, epochs=epochs,
+                                        learning_rate=options.learning_rate, out=out, on_row=on_row,
+                                        start=load_teacher(dataset, options.weights) if options.weights else None)
         report = {"data": dataset.pool.source, "test_accuracy": card["test"]["accuracy"],
                   "test_ece": card["test"]["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
     _answer(options, report, [("measured on", report["data"]), ("test accuracy", f"{report['test_accuracy']:.2%}"),

@@ -1,7 +1,7 @@
 """The shipped teachers: their recipes, how they are trained, measured and loaded."""
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -56,13 +56,17 @@ def recipe_for(dataset: Dataset) -> TeacherRecipe:
 
 
 def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed: int = 0, device: str | None = None,
-                  precision: str = "auto", epochs: int | None = None, out: Path | str | None = None,
+                  precision: str = "auto", epochs: int | None = None, learning_rate: float | None = None,
+                  out: Path | str | None = None, start: tuple[ConvNet, dict] | None = None,
                   on_row: Callable[[dict], None] | None = None) -> tuple[ConvNet, dict]:
     """Train a teacher on the whole pool of `dataset`; returns it, rounded to float16 as it will be kept, and its card.
 
     Validation images are looked at after each epoch but decide nothing; the test images are read once, for the card.
     out: where the weights go in the end, with their card beside them. After each epoch they are kept in
         OUT.unfinished.safetensors: an interrupted hour is not lost, and a good file is only replaced by a finished one.
+    epochs, learning_rate: others than the recipe's.
+    start: a network of the recipe's architecture and its card, to be trained further instead of a fresh one: after
+        warm-up, a second straight line to 0. The card then tells of both.
     on_row: called with light rows every ten steps and with each epoch's row.
     """
     recipe = recipe or recipe_for(dataset)
@@ -71,7 +75,11 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     epochs = recipe.epochs if epochs is None else epochs
     if epochs < 1:
         raise ValueError(f"epochs must be 1 or more; got {epochs}")
-    model = make_model(recipe.architecture, dataset.pool.images, seed).to(device)
+    recipe = recipe if learning_rate is None else replace(recipe, learning_rate=learning_rate)
+    if start is not None and start[0].architecture != recipe.architecture:
+        raise ValueError(f"the weights to start from are of {start[0].architecture}; the recipe's are of "
+                         f"{recipe.architecture}")
+    model = (make_model(recipe.architecture, dataset.pool.images, seed) if start is None else start[0]).to(device)
     batches = ViewBatches(ViewBank(dataset.pool.images, ALL_VIEWS, device), dataset.pool.labels, recipe.batch_size,
                           seed)
     training = Cutout(batches, recipe.cutout, seed) if recipe.cutout else batches
@@ -96,7 +104,9 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
             "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
             "recipe": {**asdict(recipe), "epochs": epochs, "seed": seed, "optimizer": "Muon with AdamW",
-                       "label_smoothing": 0.0}, "seconds": round(seconds), "threads": torch.get_num_threads(),
+                       "label_smoothing": 0.0},
+            "started_from": None if start is None else {name: start[1].get(name) for name in CARRIED},
+            "seconds": round(seconds), "threads": torch.get_num_threads(),
             "device": device.type, "precision": precision, "parameters": parameter_count(model),
             "forward_flops": forward_flops(model, recipe.architecture.image_size),
             "torch": torch.__version__, "validation": measure(model, dataset.validation),
@@ -159,6 +169,7 @@ batch {recipe["batch_size"]}, learning rate {recipe["learning_rate"]:g} \
 ({recipe["muon_ratio"]:g} times that for the convolutions), {recipe["warmup_epochs"]:g} epoch of warm-up, \
 then a straight line to 0; mirrored and shifted by up to four pixels\
 {f", a square of {recipe['cutout']} pixels hidden" if recipe["cutout"] else ""}; seed {recipe["seed"]} |
+{started_text(card.get("started_from"))}\
 | made in | {card["seconds"]:,} s on {card["device"]} ({card["threads"]} threads, {card["precision"]}), \
 torch {card["torch"]} |
 | accuracy | {test["accuracy"]:.2%} of {test["images"]:,} test images, each seen once and as it is; \
@@ -169,6 +180,20 @@ Cross-entropy {test["cross_entropy"]:.4f} |
 | weights | float16; the figures are those of the rounded weights |
 | licence | the weights: MIT, as the kit. {card["data_licence"]} |
 """
+
+
+CARRIED = ("recipe", "seconds", "test")  # from the card of the weights that a training started from
+
+
+def started_text(start: dict | None) -> str:
+    if start is None:
+        return ""
+    recipe = start["recipe"]
+    if recipe is None:
+        return "| started from | the weights of a training that was interrupted |\n"
+    return (f"| started from | the weights of {recipe['epochs']} epochs at learning rate {recipe['learning_rate']:g} "
+            f"with seed {recipe['seed']}, made in {start['seconds']:,} s in the same way: "
+            f"{start['test']['accuracy']:.2%} of the test images |\n")
 
 
 def measure(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu", precision: str = "float32") -> dict:
