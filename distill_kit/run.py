@@ -95,15 +95,19 @@ class Materials:
         watched = dataset.validation[: max(1, round(WATCHED_SHARE * len(dataset.validation)))]
         frozen = Teacher(teacher, self.device, self.precision)
         self.bank = ViewBank(self.training.images, VIEWS, self.device)
-        self.logits = KeptLogits(frozen, self.bank, len(self.training))
+        self.logits = KeptLogits(frozen, self.bank, len(self.training), self.training.images)
         plain = ViewBank(watched.images, PLAIN, self.device)
-        self._watched_logits = KeptLogits(frozen, plain, len(watched))
+        self._watched_logits = KeptLogits(frozen, plain, len(watched), watched.images)
         self.watched = PlainBatches(plain, watched.labels, self._watched_logits)
 
     @classmethod
     def of(cls, settings: Settings, dataset: Dataset, teacher: nn.Module) -> "Materials":
         return cls(dataset, teacher, images=settings.images, data_seed=settings.data_seed,
                    leave_out_class=settings.leave_out, device=settings.device, precision=settings.precision)
+
+    def save_logits(self) -> None:
+        """Keep what the teacher has said on the disk, for later runs."""
+        self.logits.save(), self._watched_logits.save()
 
     @property
     def teacher_seconds(self) -> float:
@@ -155,6 +159,7 @@ class Run:
                     self._save_history()
                 yield row
         finally:
+            self.materials.save_logits()
             if self.folder is not None and self.history:
                 save_model(self.student, self.folder / "student.safetensors",
                            {"settings": asdict(settings), "data": self.training.source,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .batches import Batch, Teacher
+from .logit_store import LogitStore, addresses
 
 View = tuple[bool, int, int]
 
@@ -60,13 +61,23 @@ class ViewBank:
 
 
 class KeptLogits:
-    """A teacher's logits by (image, view): made when first needed, then kept in memory as float16 [N, V, C]."""
+    """A teacher's logits by (image, view): made when first needed, then kept in memory as float16 [N, V, C].
 
-    def __init__(self, teacher: Teacher, bank: ViewBank, count: int):
+    images: the bank's, uint8 [N, 3, H, W]. Given them, logits are also kept on the disk, where the teacher is of the
+    kit's family, and found there by a later run (see logit_store.py).
+    """
+
+    def __init__(self, teacher: Teacher, bank: ViewBank, count: int, images: Tensor | None = None):
         self.teacher, self.bank = teacher, bank
         self.seconds = 0.0  # spent in the teacher so far
         self._known = torch.zeros(count, len(bank.views), dtype=torch.bool)
         self._values: Tensor | None = None  # its width is known with the first answer
+        self._unsaved: list[tuple[Tensor, Tensor]] = []
+        self._store = None if images is None else LogitStore.of(teacher, bank.views)
+        if self._store is not None:
+            self._addresses = addresses(images)
+            known, values = self._store.read(self._addresses) or (self._known, None)
+            self._known, self._values = known, None if values is None else values.to(bank.device)
 
     def take(self, rows: Tensor, views: Tensor) -> Tensor:
         """float16 [n, C] on the bank's device."""
@@ -85,6 +96,18 @@ class KeptLogits:
             self._values[r.to(self.bank.device), v.to(self.bank.device)] = logits
             self._known[r, v] = True
         self.seconds += time.perf_counter() - started
+        self._unsaved.append((rows, views))
+        if sum(len(rows) for rows, _ in self._unsaved) >= len(self._known):  # as many as one view of all images
+            self.save()
+
+    def save(self) -> None:
+        """Add to the disk what is not there yet. Without it an ended process loses less than one view of all images."""
+        unsaved, self._unsaved = self._unsaved, []
+        if self._store is None or not unsaved:
+            return
+        rows, views = (torch.cat(parts) for parts in zip(*unsaved))
+        logits = self._values[rows.to(self.bank.device), views.to(self.bank.device)].cpu()
+        self._store.add(self._addresses[rows.numpy()], views.numpy(), logits.numpy())
 
 
 class ViewBatches:

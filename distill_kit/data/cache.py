@@ -1,4 +1,4 @@
-"""Arrays that can be computed again, kept on the disk: decoded images.
+"""Arrays that can be computed again, kept on the disk: decoded images, a teacher's logits.
 
 A file appears whole or not at all (temporary name, fsync, rename), and is believed only if its key and its checksum are
 right; so the folder may be deleted at any time, and any number of processes may share it.
@@ -40,7 +40,7 @@ def cached(source: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays
     folder = cache_folder() / "images"
     path = folder / f"{source_key}-{key}.npz"
 
-    arrays = _read(path, key)
+    arrays = read_arrays(path, key)
     if arrays is not None:
         return arrays
     from filelock import FileLock, Timeout
@@ -53,11 +53,11 @@ def cached(source: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays
         warnings.warn(_no_cache(folder, error), stacklevel=2)
         return make()
     try:
-        arrays = _read(path, key)  # another process may have made it while this one waited
+        arrays = read_arrays(path, key)  # another process may have made it while this one waited
         if arrays is None:
             arrays = make()
             try:
-                _write(path, key, arrays)
+                write_arrays(path, key, arrays)
                 _tidy(folder, source_key, keep=path)
             except OSError as error:
                 warnings.warn(_no_cache(folder, error), stacklevel=2)
@@ -71,7 +71,7 @@ def _no_cache(folder: Path, error: Exception) -> str:
             "set DISTILL_KIT_CACHE to a folder that you can write to.")
 
 
-def _read(path: Path, key: str) -> Arrays | None:
+def read_arrays(path: Path, key: str) -> Arrays | None:
     """The arrays of an intact file with this key, else None. They have memory of their own: the file may go."""
     try:
         # A zip: each array is checked against its crc32 as it is read.
@@ -82,7 +82,7 @@ def _read(path: Path, key: str) -> Arrays | None:
     return arrays if str(arrays.pop("key", "")) == key else None
 
 
-def _write(path: Path, key: str, arrays: Arrays) -> None:
+def write_arrays(path: Path, key: str, arrays: Arrays) -> None:
     """Raises OSError, and leaves nothing, if it cannot be written."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}-{time.time_ns()}.tmp")
     try:
@@ -101,13 +101,24 @@ def _tidy(folder: Path, source_key: str, keep: Path) -> None:
     Whoever holds the lock of a source is the only one that writes for it, so its temporary files are dead; those of
     other sources are judged by their age.
     """
-    dead = [path for path in folder.glob(f"{source_key}-*") if path != keep]
-    dead += [path for path in folder.glob("*.tmp") if _age(path) > OLD_SECONDS]
-    for path in dead:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError:
-            pass  # another user's, or open elsewhere on Windows: it does no harm, and a later run tries again
+    for path in folder.glob(f"{source_key}-*"):
+        if path != keep:
+            remove(path)
+    remove_leftovers(folder)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes left that were killed as they wrote; a young file may still be written."""
+    for path in folder.glob("*.tmp"):
+        if _age(path) > OLD_SECONDS:
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass  # another user's, or open elsewhere on Windows: it does no harm, and a later run tries again
 
 
 def _age(path: Path) -> float:
