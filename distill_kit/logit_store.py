@@ -1,9 +1,9 @@
 """A teacher's logits on the disk, addressed by what an image shows and not by where it stands.
 
 An image's address is a hash of its pixels, so nothing that is done to a data set can misalign its logits: shuffling,
-subsetting, other labels, a class left out. A store belongs to one teacher (its weights), one set of views, one precision
-and one kind of machine; anything else is another store. Each process only ever adds files of its own, whole or not at
-all, so any number may share a store without locks, and one that is killed loses what it had not yet added.
+subsetting, other labels, a class left out. A store belongs to one teacher (its weights), one set of views, one
+precision and one kind of machine; anything else is another store. Each process only ever adds files of its own, whole
+or not at all, so any number may share a store without locks, and one that is killed loses what it had not yet added.
 """
 import os
 import secrets
@@ -83,7 +83,7 @@ class LogitStore:
         return torch.from_numpy(rows >= 0), torch.from_numpy(logits[rows])               # unknown ones hold anything
 
     def add(self, address: np.ndarray, view: np.ndarray, logits: np.ndarray) -> bool:
-        """Keep logits float16 [n, C] of images at these addresses [n] in these views [n]; says whether they are kept."""
+        """Keep logits float16 [n, C] of images at addresses [n] in views [n]; says whether they are kept."""
         if not self._writable or not len(address):
             return False
         path = self.folder / f"{os.getpid()}-{secrets.token_hex(8)}.npz"
@@ -92,8 +92,8 @@ class LogitStore:
             write_arrays(path, self.key, {"addresses": address, "views": view.astype(np.uint8), "logits": logits})
         except OSError as error:
             self._writable = False
-            warnings.warn(f"The teacher's logits cannot be kept in {self.folder} ({error}); the run goes on, and the next "
-                          "one asks the teacher again. Make room, or set DISTILL_KIT_CACHE to a folder of yours.",
+            warnings.warn(f"The teacher's logits cannot be kept in {self.folder} ({error}); the run goes on, and the "
+                          "next one asks the teacher again. Make room, or set DISTILL_KIT_CACHE to a folder of yours.",
                           stacklevel=2)
         return self._writable
 

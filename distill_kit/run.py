@@ -105,6 +105,12 @@ class Materials:
         return cls(dataset, teacher, images=settings.images, data_seed=settings.data_seed,
                    leave_out_class=settings.leave_out, device=settings.device, precision=settings.precision)
 
+    def complete(self, training: bool = True) -> None:
+        """Ask the teacher for all that a run can need; training=False: only for what is watched."""
+        self._watched_logits.complete()
+        if training:
+            self.logits.complete()
+
     def save_logits(self) -> None:
         """Keep what the teacher has said on the disk, for later runs."""
         self.logits.save(), self._watched_logits.save()

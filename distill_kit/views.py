@@ -86,7 +86,20 @@ class KeptLogits:
             self._make(rows[missing], views[missing])
         return self._values[rows.to(self.bank.device), views.to(self.bank.device)]
 
+    def complete(self) -> None:
+        """Ask the teacher for all that is not known yet."""
+        views, rows = (~self._known).T.nonzero(as_tuple=True)                            # view by view
+        if len(rows):
+            self._make(rows, views)
+            self.save()
+
+    def __getstate__(self) -> dict:
+        """What another process is sent: the answers, and neither the teacher nor the disk."""
+        return {**self.__dict__, "teacher": None, "_store": None, "_unsaved": []}
+
     def _make(self, rows: Tensor, views: Tensor) -> None:
+        if self.teacher is None:
+            raise RuntimeError("the teacher's answers for some images are missing: call complete() first")
         started = time.perf_counter()
         for r, v in zip(rows.split(TEACHER_BLOCK), views.split(TEACHER_BLOCK)):
             fill = torch.arange(TEACHER_BLOCK).clamp(max=len(r) - 1)                # a short block repeats its last
