@@ -1,4 +1,4 @@
-"""The command line: python -m distill_kit doctor | data | teacher | distill.
+"""The command line: python -m distill_kit doctor | data | teacher | distill | bench.
 
 Human text, or with --json one JSON value on standard output; progress on standard error. Exit status 0; 2 for bad
 arguments; 1 for a run that failed; 130 where you interrupted it.
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.",
                                   allow_abbrev=False)
-    commands = top.add_subparsers(required=True, metavar="doctor | data | teacher | distill")
+    commands = top.add_subparsers(required=True, metavar="doctor | data | teacher | distill | bench")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
 
@@ -113,7 +113,14 @@ def parser() -> argparse.ArgumentParser:
     distill.add_argument("--teacher", metavar="FILE", help="a teacher's weights, where not the shipped one's")
     distill.add_argument("--out", metavar="FOLDER", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/)")
     distill.set_defaults(command=run_distill, json=False)
-    for command in (doctor, data, teacher, distill):
+    bench = commands.add_parser("bench", parents=[common], allow_abbrev=False,
+                                help="how fast the kit is on this machine; some minutes")
+    bench.add_argument("--data", default="auto", help=DATA)
+    bench.add_argument("--seeds", type=int, default=5, help="runs whose mean accuracy is given (default: 5)")
+    bench.add_argument("--device", help=DEVICE)
+    bench.add_argument("--precision", default="auto", help=PRECISION)
+    bench.set_defaults(command=run_bench)
+    for command in (doctor, data, teacher, distill, bench):
         command.set_defaults(known=[option for action in command._actions for option in action.option_strings])
     return top
 
@@ -216,6 +223,29 @@ def run_distill(options) -> int:
           if settings.leave_out is not None else [])])
     if "stopped" in report:
         return _complain(report["stopped"], 1)
+    return 0
+
+
+def run_bench(options) -> int:
+    from .bench import measure
+    from .data import load_dataset
+    from .teachers import load_teacher
+    dataset = load_dataset(options.data)
+    _say(dataset.notice)
+    teacher, _ = load_teacher(dataset)
+    report = measure(dataset, teacher, seeds=options.seeds, device=options.device, precision=options.precision,
+                     say=lambda sentence: _say(f"timing {sentence} ..."))
+    speed = report["images_per_second"]
+    _answer(options, report, [
+        ("computes in", f"{report['precision']}, {report['machine']['threads']} threads"),
+        ("training loop", f"{speed['loop']:,.0f} images a second, {report['ratio_to_bare_step']:.0%} of the bare step"),
+        ("the article's loop", f"{speed['article_loop']:,.0f} images a second: the kit's is "
+                               f"{report['ratio_to_article_loop']:.1f} times as fast with the teacher's answers kept, "
+                               f"{report['ratio_to_article_loop_cold']:.1f} times with none"),
+        ("default run", f"{report['default_run_seconds']:.1f} s, {report['default_run_test_accuracy']:.2%}"),
+        ("quick run", f"{report['quick_run_seconds']:.1f} s, {report['quick_run_test_accuracy']:.2%}"),
+        ("the teacher's answers", f"{report['teacher_pass_seconds']:.1f} s for eight views of 5,000 images"),
+        *([("memory", f"{report['peak_memory_bytes'] / 1e9:.2f} GB")] if report["peak_memory_bytes"] else [])])
     return 0
 
 

@@ -1,0 +1,55 @@
+"""The benchmark on little images: every figure is there and made of what it says it is."""
+import functools
+
+import pytest
+from small import ColourTeacher, coloured_dataset
+
+from distill_kit import bench
+from distill_kit.batches import Teacher
+from distill_kit.models import parameter_count
+from distill_kit.run import Materials, Settings
+
+KEYS = {"ratio_to_bare_step", "ratio_to_article_loop", "ratio_to_article_loop_cold", "default_run_seconds",
+        "default_run_test_accuracy", "quick_run_seconds", "quick_run_test_accuracy", "teacher_pass_seconds",
+        "peak_memory_bytes", "precision", "machine"}
+
+
+@pytest.fixture(scope="module")
+def report():
+    dataset = coloured_dataset(400, size=32)
+    little = functools.partial(Settings, images=200, batch_size=16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, "Settings", little)
+        patch.setattr(bench, "STEPS", 4)
+        patch.setattr(bench, "peak_memory", lambda settings: 10**9)
+        patch.setattr(bench, "DEFAULT_EPOCHS", 2), patch.setattr(bench, "QUICK_EPOCHS", 1)
+        return bench.measure(dataset, ColourTeacher(), rounds=2, seeds=2, device="cpu", precision="float32")
+
+
+def test_every_promised_key_is_there(report):
+    assert KEYS <= report.keys() and all(report[key] is not None for key in KEYS)
+    assert {"processor", "threads", "cores", "torch", "memory_bytes"} <= report["machine"].keys()
+
+
+def test_figures_are_possible(report):
+    assert 0 < report["ratio_to_bare_step"] < 3 and report["ratio_to_article_loop"] > 0
+    assert 0.2 < report["quick_run_test_accuracy"] <= 1 and report["quick_run_seconds"] > 0
+    assert set(report["images_per_second"]) == {"bare_step", "loop", "loop_with_validation", "article_loop",
+                                                "tutorial_loop"}
+    assert set(report["step_milliseconds"]) == {"gather", "loss", "optimizer", "validation"}
+    speeds = report["images_per_second"]
+    assert speeds["loop_with_validation"] < 1.5 * speeds["loop"]
+
+
+def test_the_tutorials_pair_has_the_tutorials_sizes():
+    assert parameter_count(bench._plain_net((128, 64, 64, 32), 512)) == 1_186_986
+    assert parameter_count(bench._plain_net((16, 16), 256)) == 267_738
+
+
+def test_a_pass_asks_for_every_view_of_every_image_once(monkeypatch):
+    dataset, asked = coloured_dataset(), []
+    real = Teacher.__call__
+    monkeypatch.setattr(Teacher, "__call__", lambda self, images: asked.append(len(images)) or real(self, images))
+    materials = Materials.of(Settings(images=64), dataset, ColourTeacher())
+    figures = bench.timed_passes(materials, ColourTeacher())
+    assert sum(asked) == 64 * 8 and figures["seconds"] > 0
