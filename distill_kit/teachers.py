@@ -1,6 +1,7 @@
 """The shipped teachers: their recipes, how they are trained, measured and loaded."""
 import time
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from .batches import Batch, Teacher
 from .data.imageset import Dataset, ImageSet
-from .devices import choose_device, choose_precision
+from .devices import casting, choose_device, choose_precision
 from .files import replace_file
 from .history import EPOCH
 from .models import Architecture, ConvNet, forward_flops, make_model, parameter_count
@@ -66,7 +67,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
         OUT.unfinished.safetensors: an interrupted hour is not lost, and a good file is only replaced by a finished one.
     epochs, learning_rate: others than the recipe's.
     start: a network of the recipe's architecture and its card, to be trained further instead of a fresh one: after
-        warm-up, a second straight line to 0. The card then tells of both.
+        warm-up, a second straight line to 0. The result is the mean of both networks' weights, and its card tells of
+        both trainings.
     on_row: called with light rows every ten steps and with each epoch's row.
     """
     recipe = recipe or recipe_for(dataset)
@@ -79,7 +81,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     if start is not None and start[0].architecture != recipe.architecture:
         raise ValueError(f"the weights to start from are of {start[0].architecture}; the recipe's are of "
                          f"{recipe.architecture}")
-    model = (make_model(recipe.architecture, dataset.pool.images, seed) if start is None else start[0]).to(device)
+    model = make_model(recipe.architecture, dataset.pool.images, seed) if start is None else deepcopy(start[0])
+    model = model.to(device)
     batches = ViewBatches(ViewBank(dataset.pool.images, ALL_VIEWS, device), dataset.pool.labels, recipe.batch_size,
                           seed)
     training = Cutout(batches, recipe.cutout, seed) if recipe.cutout else batches
@@ -99,6 +102,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
             raise RuntimeError(row["stopped"])
         if row["kind"] == EPOCH:
             keep_unfinished(model, unfinished, dataset, row)
+    if start is not None:
+        to_mean_of_weights(model, start[0], training, precision)
     seconds = time.perf_counter() - started
     rounded(model)
     card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
@@ -116,6 +121,22 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
         replace_file(Path(out).with_suffix(".md"), card_text(card).encode())
         unfinished.unlink()
     return model, card
+
+
+def to_mean_of_weights(model: ConvNet, other: ConvNet, batches: Iterable[Batch], precision: str) -> None:
+    """Set `model` to the mean of its weights and those of `other`, both at ends of one long training.
+
+    Such a mean lies where the loss is flatter and generalises better (Izmailov et al., 2018). BatchNorm's statistics
+    are not those of either, so they are measured anew on `batches`.
+    """
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        for mine, theirs in zip(model.state_dict().values(), other.state_dict().values()):
+            if mine.is_floating_point():
+                mine.lerp_(theirs.to(device), 0.5)
+    with casting(device, precision):
+        torch.optim.swa_utils.update_bn(batches, model)
+    model.eval()
 
 
 class Cutout:
@@ -191,8 +212,9 @@ def started_text(start: dict | None) -> str:
     recipe = start["recipe"]
     if recipe is None:
         return "| started from | the weights of a training that was interrupted |\n"
-    return (f"| started from | the weights of {recipe['epochs']} epochs at learning rate {recipe['learning_rate']:g} "
-            f"with seed {recipe['seed']}, made in {start['seconds']:,} s in the same way: "
+    return ("| mean of | the weights of this training and those that it started from, "
+            f"the end of {recipe['epochs']} epochs at learning rate {recipe['learning_rate']:g} with seed "
+            f"{recipe['seed']}, made in {start['seconds']:,} s: "
             f"{start['test']['accuracy']:.2%} of the test images |\n")
 
 
@@ -226,7 +248,7 @@ def classification_figures(logits: Tensor, labels: Tensor) -> dict:
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """The share of rows of logits [N, C] whose highest is the label."""
-    return (logits.argmax(1) == labels).float().mean().item()
+    return (logits.argmax(1) == labels).double().mean().item()
 
 
 def shipped_path(name: str) -> Path:

@@ -9,7 +9,7 @@ from distill_kit.batches import Batch
 from distill_kit.data import find_cifar10, load_dataset
 from distill_kit.models import Architecture, make_model, parameter_count
 from distill_kit.teachers import (RECIPES, Cutout, TeacherRecipe, accuracy, answers, card_text, classification_figures,
-                                  load_teacher, measure, recipe_for, shipped_path, train_teacher)
+                                  load_teacher, measure, recipe_for, shipped_path, to_mean_of_weights, train_teacher)
 from distill_kit.weights import load_model
 
 DATASET = coloured_dataset()
@@ -116,9 +116,23 @@ def test_a_teacher_can_be_trained_further_and_its_card_tells(tmp_path):
                  if one.is_floating_point())
     assert 0 < change < 1 and card["recipe"]["learning_rate"] == 1e-4
     assert card["started_from"]["recipe"]["epochs"] == 1 and card["started_from"]["recipe"]["learning_rate"] == 2e-3
-    assert "| started from | the weights of 1 epochs at learning rate 0.002" in (tmp_path / "further.md").read_text()
+    assert "started from, the end of 1 epochs at learning rate 0.002" in (tmp_path / "further.md").read_text()
     interrupted = card_text({**card, "started_from": {"recipe": None}})
     assert "a training that was interrupted" in interrupted
+
+
+def test_the_mean_of_two_networks_has_its_own_batchnorm_statistics():
+    one, other = (make_model(RECIPE.architecture, DATASET.pool.images, seed) for seed in (0, 1))
+    expected = (one.head.weight + other.head.weight) / 2
+    batches = [Batch(DATASET.pool.images[:60].float() / 255, DATASET.pool.labels[:60], None)]
+    to_mean_of_weights(one, other, batches, "float32")
+    assert torch.allclose(one.head.weight, expected) and not one.training
+    norm, seen = one.blocks[0].norms[0], []
+    hook = norm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    one(batches[0].images)
+    hook.remove()
+    assert torch.allclose(norm.running_mean, seen[0].mean((0, 2, 3)), atol=1e-5)
+    assert torch.allclose(norm.running_var, seen[0].var((0, 2, 3)), rtol=1e-3)
 
 
 def test_weights_of_another_architecture_are_no_start():
@@ -180,7 +194,7 @@ def shipped(name):
 
 
 # `least` finds a file that is broken; the figure that counts is the card's.
-@pytest.mark.parametrize("name, least", [("cifar10", 0.90), ("shapes10", 0.6)])
+@pytest.mark.parametrize("name, least", [("cifar10", 0.905), ("shapes10", 0.6)])
 def test_a_shipped_teacher_has_the_accuracy_of_its_card(name, least):
     dataset, model, card = shipped(name)
     assert "unfinished" not in card
