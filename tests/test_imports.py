@@ -13,7 +13,8 @@ HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tq
 # A module may import those before it, along the way of the data.
 ORDER = ("data.imageset", "files", "schedules", "data.cache", "data.folder", "data.official", "data.places",
          "data.download", "shapes", "data", "losses", "devices", "models", "optimizers", "history", "weights",
-         "batches", "views", "training", "teachers", "run", "doctor", "plotting", "notebook", "__main__")
+         "batches", "logit_store", "views", "training", "teachers", "run", "many", "bench", "doctor", "plotting",
+         "notebook", "__main__")
 
 
 def modules_after(statement, beside="sys"):
