@@ -119,7 +119,7 @@ def logged(*command):
             return process.wait(timeout=15)
         except subprocess.TimeoutExpired:
             at = (PIP_IS_AT.findall("\n".join(last_lines(200))) or [["at work"]])[-1]
-            print("     %d:%02d  %s" % (*divmod(int(time.monotonic() - BEGAN), 60), " ".join(filter(None, at)).lower()),
+            print("     %d:%02d  %s" % (*divmod(int(time.monotonic() - BEGAN), 60), " ".join(filter(None, at))),
                   flush=True)
 
 
