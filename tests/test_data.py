@@ -116,7 +116,15 @@ def test_an_image_of_cifar10_has_32_pixels(tmp_path):
 
 # nothing at hand
 
+def test_a_data_folder_that_is_not_there_is_said_first(tmp_path, shapes, monkeypatch):
+    nowhere = tmp_path / "nowhere"
+    monkeypatch.setenv("DISTILL_KIT_DATA", str(nowhere))
+    first = f"DISTILL_KIT_DATA names {nowhere}, and there is no such folder. {shapes.notice}"
+    assert load_dataset("auto").notice.startswith(first)
+
+
 def test_auto_takes_shapes10_and_says_how_to_get_cifar10(tmp_path, shapes):
+    (tmp_path / "data").mkdir()
     dataset = load_dataset("auto")
     assert dataset.name == "shapes10" and dataset.pool is shapes.pool
     assert str(tmp_path / "data") in dataset.notice and "python -m distill_kit data --download" in dataset.notice

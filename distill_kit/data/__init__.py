@@ -4,6 +4,7 @@
     dataset = load_dataset()           # the best at hand; dataset.notice says which
     images = subset(dataset.pool, 5000)
 """
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
@@ -69,11 +70,13 @@ def _cifar10_or(wanted: str, download: bool, progress: bool) -> Dataset:
         problems = []
     if dataset is not None:
         return dataset
-    missing = " ".join([f"No CIFAR-10 in {' or '.join(map(in_short, folders))}.", *problems])
+    missing = " ".join([f"No CIFAR-10 in the folder {' or '.join(map(in_short, folders))}.", *problems])
     if wanted == "cifar10":
         raise FileNotFoundError(f"{missing} {HOW_TO_GET_CIFAR10} Or take data that needs no download: shapes10.")
     shapes = _shapes10()
-    return replace(shapes, notice=f"{shapes.notice} {missing} {HOW_TO_GET_CIFAR10}")
+    named = os.environ.get("DISTILL_KIT_DATA")
+    lost = f"DISTILL_KIT_DATA names {named}, and there is no such folder. " if named and not folders[0].is_dir() else ""
+    return replace(shapes, notice=f"{lost}{shapes.notice} {missing} {HOW_TO_GET_CIFAR10}")
 
 
 def _from_folder(root: Path, given: str, progress: bool) -> Dataset:

@@ -122,7 +122,7 @@ def class_number(classes: tuple[str, ...], name: str) -> int:
     if name in classes:
         return classes.index(name)
     near = get_close_matches(name, classes)
-    raise ValueError(f"no class named {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    raise ValueError(f"no class named {name!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
                      + f" The classes are: {', '.join(classes)}.")
 
 
