@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .devices import casting
+from .devices import casting, send
 from .losses import check_labels
 from .models import logits_of
 
@@ -59,8 +59,8 @@ class LoaderBatches:
             if not isinstance(pair, list | tuple) or len(pair) != 2:
                 raise ValueError(f"{self.name} must yield (images, labels); got {type(pair).__name__}")
             images, labels = pair
-            images = images.to(self.device, non_blocking=True)
+            images = send(images, self.device)
             logits = None if self.teacher is None else self.teacher(images)
             if logits is not None:
                 check_labels(labels, logits)  # before the labels move, so that a GPU is not waited for
-            yield Batch(images, labels.to(self.device, non_blocking=True), logits)
+            yield Batch(images, send(labels, self.device), logits)

@@ -1,11 +1,12 @@
 """Where to compute, and with how many bits."""
 import contextlib
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:
@@ -29,15 +30,17 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
 
 
 def choose_precision(precision: str = "auto", device: torch.device = torch.device("cpu")) -> str:
-    """"auto": bfloat16 where the hardware multiplies it, else float32. Raises ValueError for an unknown name."""
+    """"auto": bfloat16 where the hardware multiplies it; float16 on CUDA devices that know that alone; else float32.
+
+    Raises ValueError for an unknown name.
+    """
     if precision == "auto":
         if device.type == "cuda":  # `is_bf16_supported` also says yes where it is emulated, which is slow (T4)
-            fast = torch.cuda.get_device_capability(device) >= (8, 0)
-        else:
-            fast = device.type == "cpu" and cpu_has_bfloat16()
-        return "bfloat16" if fast else "float32"
+            capability = torch.cuda.get_device_capability(device)
+            return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
+        return "bfloat16" if device.type == "cpu" and cpu_has_bfloat16() else "float32"
     if precision not in PRECISIONS:
-        raise ValueError(f"precision must be auto, {' or '.join(PRECISIONS)}; got {precision!r}")
+        raise ValueError(f"precision must be auto, {', '.join(PRECISIONS)}; got {precision!r}")
     return precision
 
 
@@ -53,6 +56,19 @@ def cpu_has_bfloat16() -> bool:
         return False
     flags = next((line.split(":", 1)[1].split() for line in text.splitlines() if line.startswith("flags")), [])
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on the device. The caller does not wait until it is there; the device does, before it is used."""
+    return tensor.to(device, non_blocking=True)
+
+
+def numbers_on(device: torch.device, *numbers: float) -> Iterable:
+    """The numbers on a CPU; elsewhere tensors of one number each, so that a step is the same work whatever they are.
+
+    That is what a CUDA graph asks for, whose work is recorded once.
+    """
+    return numbers if device.type == "cpu" else send(torch.tensor(numbers, dtype=torch.float32), device)
 
 
 def casting(device: torch.device, precision: str):

@@ -9,7 +9,6 @@ import os
 import secrets
 import warnings
 from hashlib import blake2b, sha256
-from pathlib import Path
 
 import numpy as np
 import torch

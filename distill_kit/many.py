@@ -35,7 +35,7 @@ def train_many(settings: Iterable[Settings], dataset: Dataset, teacher: nn.Modul
     workers: processes at once; as many as threads where None. On a GPU students are trained one after the other.
     """
     settings = list(settings)
-    shared = _materials(settings, dataset, teacher)
+    shared = _materials(settings, dataset, teacher, progress)
     with _Bar(sum(one.epochs for one in settings), progress) as bar:
         for row in _rows(settings, shared, workers or torch.get_num_threads()):
             bar.follow(row)
@@ -53,7 +53,8 @@ def reports(rows: Iterable[dict], count: int) -> list[dict]:
     return found
 
 
-def _materials(settings: Sequence[Settings], dataset: Dataset, teacher: nn.Module) -> dict[tuple, Materials]:
+def _materials(settings: Sequence[Settings], dataset: Dataset, teacher: nn.Module,
+               progress: bool) -> dict[tuple, Materials]:
     """One for each choice of images, with all that the teacher will be asked."""
     shared: dict[tuple, Materials] = {}
     for one in settings:
@@ -61,7 +62,7 @@ def _materials(settings: Sequence[Settings], dataset: Dataset, teacher: nn.Modul
             shared[_key(one)] = Materials.of(one, dataset, teacher)
         Run(one, shared[_key(one)])  # a bad setting is refused before anything has begun
     for one in settings:
-        shared[_key(one)].complete(training=not one.labels_alone)
+        shared[_key(one)].complete(not one.labels_alone, progress)
     return shared
 
 

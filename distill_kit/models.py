@@ -23,6 +23,7 @@ class Architecture:
     head: str = "flat"                       # "flat" reads the whole last block, "max" its strongest place per channel
     num_classes: int = 10
     image_size: int = 32
+    last_halves: bool = True                 # does the last block halve, too?
 
     def __post_init__(self):
         object.__setattr__(self, "widths", tuple(self.widths))  # JSON knows lists alone
@@ -34,32 +35,36 @@ class Architecture:
     @property
     def final_size(self) -> int:
         """Height and width behind the last block."""
-        return ((self.image_size - STEM_PATCH) // self.stem_stride + 1) >> len(self.widths)
+        halvings = len(self.widths) - (not self.last_halves)
+        return ((self.image_size - STEM_PATCH) // self.stem_stride + 1) >> halvings
 
 
 STUDENTS = {
-    "small": Architecture(widths=(16, 32, 64)),
-    "default": Architecture(widths=(32, 64, 128)),
-    "wide": Architecture(widths=(48, 96, 192)),
-    "wider": Architecture(widths=(64, 128, 256)),
+    "small": Architecture(widths=(16, 32, 64), last_halves=False),
+    "default": Architecture(widths=(32, 64, 128), last_halves=False),
+    "wide": Architecture(widths=(48, 96, 192), last_halves=False),
+    "wider": Architecture(widths=(64, 128, 256), last_halves=False),
 }
 
 
 class Block(nn.Module):
-    """3x3 convolution, 2x2 max pool, normalise, ReLU; then the further convolutions at the halved size.
+    """3x3 convolution, 2x2 max pool where it halves, normalise, ReLU; then further convolutions at that size.
 
     From a depth of 3 on, what the first convolution made is added again before the last ReLU (He et al., 2016).
     """
 
-    def __init__(self, inputs: int, outputs: int, depth: int):
+    def __init__(self, inputs: int, outputs: int, depth: int, halves: bool):
         super().__init__()
+        self.halves = halves
         self.convolutions = nn.ModuleList(
             nn.Conv2d(inputs if place == 0 else outputs, outputs, 3, padding=1, bias=False) for place in range(depth))
         self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(depth))
 
     def forward(self, x: Tensor) -> Tensor:
-        # Pooling before norm and ReLU: the same result in the mean, a quarter of the work.
-        first = x = F.relu(self.norms[0](F.max_pool2d(self.convolutions[0](x), 2)))            # (N, width, h/2, w/2)
+        x = self.convolutions[0](x)                                                            # (N, width, h, w)
+        if self.halves:  # before norm and ReLU: the same result in the mean, a quarter of the work
+            x = F.max_pool2d(x, 2)                                                             # (N, width, h/2, w/2)
+        first = x = F.relu(self.norms[0](x))
         for place in range(1, len(self.convolutions)):
             x = self.norms[place](self.convolutions[place](x))
             is_last_of_many = 2 <= place == len(self.convolutions) - 1
@@ -77,7 +82,9 @@ class ConvNet(nn.Module):
         self.register_buffer("stem_weight", torch.zeros(STEM_CHANNELS, 3, STEM_PATCH, STEM_PATCH))
         self.register_buffer("stem_bias", torch.zeros(STEM_CHANNELS))
         channels = (STEM_CHANNELS, *architecture.widths)
-        self.blocks = nn.Sequential(*(Block(a, b, architecture.depth) for a, b in zip(channels, channels[1:])))
+        halves = [True] * (len(architecture.widths) - 1) + [architecture.last_halves]
+        self.blocks = nn.Sequential(*(Block(a, b, architecture.depth, half)
+                                      for a, b, half in zip(channels, channels[1:], halves)))
         places = architecture.final_size**2 if architecture.head == "flat" else 1
         self.head = nn.Linear(channels[-1] * places, architecture.num_classes)
 

@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
             average.mul_(momentum).add_(parameter.grad)
             update = parameter.grad.add(average, alpha=momentum)                     # Nesterov's look ahead
             parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
-            parameter.add_(orthogonal(update.flatten(1)).view_as(parameter), alpha=-rate)
+            parameter.sub_(rate * orthogonal(update.flatten(1)).view_as(parameter))
         self._adamw.step()
 
 

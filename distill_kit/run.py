@@ -19,7 +19,7 @@ from .optimizers import adamw
 from .schedules import SHAPES, from_to, warmup_cosine
 from .teachers import accuracy, answers
 from .training import keep_best, train
-from .views import PLAIN, VIEWS, KeptLogits, PlainBatches, ViewBank, ViewBatches
+from .views import PLAIN, VIEWS, KeptLogits, PlainBatches, View, ViewBank, ViewBatches
 from .weights import save_model
 
 DEFAULT_EPOCHS, QUICK_EPOCHS = 14, 8
@@ -80,7 +80,8 @@ class Materials:
     """
 
     def __init__(self, dataset: Dataset, teacher: nn.Module, *, images: int = 5_000, data_seed: int = 0,
-                 leave_out_class: str | None = None, device: str | None = None, precision: str = "auto"):
+                 leave_out_class: str | None = None, device: str | None = None, precision: str = "auto",
+                 views: tuple[View, ...] = VIEWS):
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self.drawn = (images, data_seed, leave_out_class)
@@ -94,7 +95,7 @@ class Materials:
         self.dataset = replace(dataset, pool=self.training)  # the rest of the pool is 120 MB that no run looks at
         watched = dataset.validation[: max(1, round(WATCHED_SHARE * len(dataset.validation)))]
         frozen = Teacher(teacher, self.device, self.precision)
-        self.bank = ViewBank(self.training.images, VIEWS, self.device)
+        self.bank = ViewBank(self.training.images, views, self.device)
         self.logits = KeptLogits(frozen, self.bank, len(self.training), self.training.images)
         plain = ViewBank(watched.images, PLAIN, self.device)
         self._watched_logits = KeptLogits(frozen, plain, len(watched), watched.images)
@@ -105,11 +106,11 @@ class Materials:
         return cls(dataset, teacher, images=settings.images, data_seed=settings.data_seed,
                    leave_out_class=settings.leave_out, device=settings.device, precision=settings.precision)
 
-    def complete(self, training: bool = True) -> None:
+    def complete(self, training: bool = True, progress: bool = False) -> None:
         """Ask the teacher for all that a run can need; training=False: only for what is watched."""
-        self._watched_logits.complete()
+        self._watched_logits.complete(progress)
         if training:
-            self.logits.complete()
+            self.logits.complete(progress)
 
     def save_logits(self) -> None:
         """Keep what the teacher has said on the disk, for later runs."""

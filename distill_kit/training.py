@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .batches import Batch, LoaderBatches, Teacher
-from .devices import casting, choose_device, choose_precision
+from .devices import casting, choose_device, choose_precision, numbers_on
 from .history import EPOCH, STEP
 from .losses import LossTerms, check_alpha, check_logits, check_teacher, check_temperature, distillation_terms
 from .models import logits_of
@@ -16,6 +16,7 @@ from .optimizers import adamw
 from .schedules import Schedule, as_schedule, warmup_cosine
 
 CLIP_NORM = 1.0
+FLOAT16_SCALE = 2.0**10  # lifts small gradients above what float16 rounds to 0; used in float16 alone
 
 
 def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Batch] | None, *, epochs: int,
@@ -30,6 +31,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
     """
     parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
     device = parameters[0].device
+    scaler = torch.amp.GradScaler(device.type, init_scale=FLOAT16_SCALE, enabled=precision == "float16")
     step, started = 0, time.perf_counter()
     for epoch in range(1, epochs + 1):
         student.train()
@@ -37,17 +39,20 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
         for images, labels, teacher_logits in batches:
             rate, t, a = learning_rate(step), temperature(step), alpha(step)
             check_temperature(t), check_alpha(a), check_teacher(teacher_logits, a)
+            rate_there, t_there, a_there = numbers_on(device, rate, t, a)
             for group in optimizer.param_groups:
-                group["lr"] = rate * group.get("lr_ratio", 1.0)
+                group["lr"] = rate_there * group.get("lr_ratio", 1.0)
 
             with casting(device, precision):
                 logits = logits_of(student(images))                                  # (N, C)
             check_logits(logits, teacher_logits)
-            terms = distillation_terms(logits, teacher_logits, labels, t, a)
+            terms = distillation_terms(logits, teacher_logits, labels, t_there, a_there)
             optimizer.zero_grad(set_to_none=True)
-            terms.total.backward()
+            scaler.scale(terms.total).backward()
+            scaler.unscale_(optimizer)
             norms.append(nn.utils.clip_grad_norm_(parameters, clip_norm))
-            optimizer.step()
+            scaler.step(optimizer)
+            scaler.update()
 
             step += 1
             tally.add(terms, logits, teacher_logits, labels)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .batches import Batch, Teacher
+from .devices import send
 from .logit_store import LogitStore, addresses
 
 View = tuple[bool, int, int]
@@ -23,6 +24,7 @@ VIEWS: tuple[View, ...] = tuple((flip, dy, dx) for dy, dx in ((0, 0), (1, 2), (2
 _SHIFTS = tuple(product(range(-4, 5), repeat=2))
 ALL_VIEWS: tuple[View, ...] = tuple((flip, *_SHIFTS[31 * k % 81]) for k in range(81) for flip in (False, True))
 
+ASKED_AT_ONCE = 640  # images: between two moves of a progress bar
 TEACHER_BLOCK = 64  # images a pass, always: sums of floats depend on the size of the batch they are made in
 
 
@@ -56,7 +58,7 @@ class ViewBank:
         """Floats 0 to 1, [n, 3, H, W] in channels_last: image `rows[k]` in view `views[k]` (int64 [n], on the CPU)."""
         start = rows * self._image_step + self._view_start[views]                   # (n,)
         windows = (start.unsqueeze(1) + self._row_start).flatten()                  # (n * H,)
-        pixels = self._windows.index_select(0, windows.to(self.device, non_blocking=True))
+        pixels = self._windows.index_select(0, send(windows, self.device))
         return pixels.view(len(rows), *self.size, 3).permute(0, 3, 1, 2).float().div_(255)
 
 
@@ -84,14 +86,23 @@ class KeptLogits:
         missing = ~self._known[rows, views]
         if missing.any():
             self._make(rows[missing], views[missing])
-        return self._values[rows.to(self.bank.device), views.to(self.bank.device)]
+        return self._values[send(rows, self.bank.device), send(views, self.bank.device)]
 
-    def complete(self) -> None:
-        """Ask the teacher for all that is not known yet."""
+    @property
+    def known(self) -> float:
+        """Share of all answers that are known."""
+        return self._known.float().mean().item()
+
+    def complete(self, progress: bool = False) -> None:
+        """Ask the teacher for all that is not known yet; progress: with a bar."""
+        from tqdm import tqdm
         views, rows = (~self._known).T.nonzero(as_tuple=True)                            # view by view
-        if len(rows):
-            self._make(rows, views)
-            self.save()
+        if not len(rows):
+            return
+        for r, v in tqdm(list(zip(rows.split(ASKED_AT_ONCE), views.split(ASKED_AT_ONCE))), "asking the teacher",
+                         leave=False, delay=1, disable=not progress):
+            self._make(r, v)
+        self.save()
 
     def __getstate__(self) -> dict:
         """What another process is sent: the answers, and neither the teacher nor the disk."""
@@ -106,7 +117,7 @@ class KeptLogits:
             logits = self.teacher(self.bank.take(r[fill], v[fill]))[: len(r)]
             if self._values is None:
                 self._values = logits.new_zeros(*self._known.shape, logits.shape[1])
-            self._values[r.to(self.bank.device), v.to(self.bank.device)] = logits
+            self._values[send(r, self.bank.device), send(v, self.bank.device)] = logits
             self._known[r, v] = True
         self.seconds += time.perf_counter() - started
         self._unsaved.append((rows, views))
@@ -119,7 +130,7 @@ class KeptLogits:
         if self._store is None or not unsaved:
             return
         rows, views = (torch.cat(parts) for parts in zip(*unsaved))
-        logits = self._values[rows.to(self.bank.device), views.to(self.bank.device)].cpu()
+        logits = self.take(rows, views).cpu()
         self._store.add(self._addresses[rows.numpy()], views.numpy(), logits.numpy())
 
 
@@ -155,7 +166,7 @@ class ViewBatches:
                 rows = next(self._queue)
             views = (self._offset[rows] + self._passes - 1) % len(self.bank.views)
             logits = None if self.logits is None else self.logits.take(rows, views)
-            yield Batch(self.bank.take(rows, views), self.labels[rows.to(self.bank.device)], logits)
+            yield Batch(self.bank.take(rows, views), self.labels[send(rows, self.bank.device)], logits)
 
     def _new_pass(self):
         self._passes += 1
@@ -177,7 +188,7 @@ class PlainBatches:
         for rows in torch.arange(len(self.labels)).split(self.batch_size):
             views = torch.zeros_like(rows)
             logits = None if self.logits is None else self.logits.take(rows, views)
-            yield Batch(self.bank.take(rows, views), self.labels[rows.to(self.bank.device)], logits)
+            yield Batch(self.bank.take(rows, views), self.labels[send(rows, self.bank.device)], logits)
 
 
 def _mirrored(length: int, pad: int) -> Tensor:

@@ -2,10 +2,12 @@
 import functools
 
 import pytest
+import torch
 from small import ColourTeacher, coloured_dataset
 
 from distill_kit import bench
 from distill_kit.batches import Teacher
+from distill_kit.bench import growth, loops
 from distill_kit.models import parameter_count
 from distill_kit.run import Materials, Settings
 
@@ -20,10 +22,12 @@ def report():
     little = functools.partial(Settings, images=200, batch_size=16)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "Settings", little)
-        patch.setattr(bench, "STEPS", 4)
+        patch.setattr(loops, "STEPS", 4)
         patch.setattr(bench, "peak_memory", lambda settings: 10**9)
         patch.setattr(bench, "DEFAULT_EPOCHS", 2), patch.setattr(bench, "QUICK_EPOCHS", 1)
-        return bench.measure(dataset, ColourTeacher(), rounds=2, seeds=2, device="cpu", precision="float32")
+        patch.setattr(growth, "IMAGES", (50, 100, 10**6)), patch.setattr(growth, "EPOCHS", (1, 2))
+        patch.setattr(growth, "STUDENTS_AT_ONCE", 2)
+        return bench.measure(dataset, ColourTeacher(), rounds=2, seeds=2, device="cpu", precision="float32", full=True)
 
 
 def test_every_promised_key_is_there(report):
@@ -37,13 +41,20 @@ def test_figures_are_possible(report):
     assert set(report["images_per_second"]) == {"bare_step", "loop", "loop_with_validation", "article_loop",
                                                 "tutorial_loop"}
     assert set(report["step_milliseconds"]) == {"gather", "loss", "optimizer", "validation"}
-    speeds = report["images_per_second"]
-    assert speeds["loop_with_validation"] < 1.5 * speeds["loop"]
+
+
+def test_growth_has_a_time_for_every_size_that_the_data_set_has(report):
+    threads = torch.get_num_threads()
+    assert {name: list(seconds) for name, seconds in report["growth"].items()} == {
+        "epoch_seconds_by_images": [50, 100], "seconds_by_epochs": [1, 2],
+        "quick_run_seconds_by_threads": list(range(1, threads + 1)),
+        "seconds_a_student_by_processes": sorted({1, threads})}
+    assert all(seconds > 0 for sizes in report["growth"].values() for seconds in sizes.values())
 
 
 def test_the_tutorials_pair_has_the_tutorials_sizes():
-    assert parameter_count(bench._plain_net((128, 64, 64, 32), 512)) == 1_186_986
-    assert parameter_count(bench._plain_net((16, 16), 256)) == 267_738
+    assert parameter_count(loops.plain_net((128, 64, 64, 32), 512)) == 1_186_986
+    assert parameter_count(loops.plain_net((16, 16), 256)) == 267_738
 
 
 def test_a_pass_asks_for_every_view_of_every_image_once(monkeypatch):

@@ -106,7 +106,7 @@ def test_each_run_has_a_folder_of_its_own(answer):
     (["--schedule", "square"], "schedule must be one of linear, cosine; got 'square'"),
     (["--device", "tpu"], "device must be 'cpu', 'cuda', 'cuda:N' or 'mps'; got 'tpu'"),
     (["--device", "cuda:99"], "device 'cuda:99' was asked for and is not here"),
-    (["--precision", "int4"], "precision must be auto, float32 or bfloat16; got 'int4'"),
+    (["--precision", "int4"], "precision must be auto, float32, bfloat16, float16; got 'int4'"),
     (["--data", "cifar11"], "no data set and no folder named 'cifar11'; did you mean 'cifar10'?"),
     (["--data", "cifar10"], "No CIFAR-10 in "),
 ])
@@ -137,12 +137,12 @@ def test_a_run_folder_that_cannot_be_made_is_exit_status_1(answer, tmp_path):
 
 
 def test_an_interrupt_is_exit_status_130_and_keeps_the_rows(answer, monkeypatch, tmp_path):
-    from distill_kit.__main__ import _bar
+    from distill_kit.command_line.commands import Bar
 
-    def press(self, row):
+    def press(self, row, more):
         if row["kind"] == "epoch":
             raise KeyboardInterrupt
-    monkeypatch.setattr(_bar, "follow", press)
+    monkeypatch.setattr(Bar, "follow", press)
     status, out, errors = answer("distill", *QUICK, "--json")
     assert status == 130 and out == "" and "Interrupted" in errors.splitlines()[-1]
     (folder,) = (tmp_path / "runs").iterdir()

@@ -13,8 +13,9 @@ HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tq
 # A module may import those before it, along the way of the data.
 ORDER = ("data.imageset", "files", "schedules", "data.cache", "data.folder", "data.official", "data.places",
          "data.download", "shapes", "data", "losses", "devices", "models", "optimizers", "history", "weights",
-         "batches", "logit_store", "views", "training", "teachers", "run", "many", "bench", "doctor", "plotting",
-         "notebook", "__main__")
+         "batches", "logit_store", "views", "training", "teachers", "run", "many", "bench.growth", "bench.loops",
+         "bench", "doctor", "plotting", "notebook", "command_line", "command_line.commands", "command_line.options",
+         "__main__")
 
 
 def modules_after(statement, beside="sys"):

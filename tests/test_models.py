@@ -16,14 +16,14 @@ def pixels(count=50, size=16, seed=0):
     return torch.randint(256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
-def test_default_student_has_104650_parameters():
-    assert parameter_count(ConvNet(STUDENTS["default"])) == 104_650
+def test_default_student_has_120010_parameters():
+    assert parameter_count(ConvNet(STUDENTS["default"])) == 120_010
 
 
 def test_flops_agree_with_a_count_by_hand():
     stem = 16 * 16 * 24 * 12
     blocks = 16 * 16 * 32 * 24 * 9 + 8 * 8 * 64 * 32 * 9 + 4 * 4 * 128 * 64 * 9
-    head = 2 * 2 * 128 * 10
+    head = 4 * 4 * 128 * 10
     assert forward_flops(ConvNet(STUDENTS["default"])) == 2 * (stem + blocks + head)
 
 
@@ -152,12 +152,13 @@ def test_precision_is_read_from_the_processors_flags(monkeypatch):
         monkeypatch.setattr("distill_kit.devices.cpu_has_bfloat16", lambda: flags)
         assert choose_precision("auto") == precision
     assert choose_precision("float32") == "float32"
-    with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16; got 'int4'"):
+    with pytest.raises(ValueError, match="precision must be auto, float32, bfloat16, float16; got 'int4'"):
         choose_precision("int4")
 
 
-@pytest.mark.parametrize("capability, precision", [((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")])
-def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(monkeypatch, capability, precision):
+@pytest.mark.parametrize("capability, precision", [((6, 1), "float32"), ((7, 5), "float16"), ((8, 0), "bfloat16"),
+                                                   ((9, 0), "bfloat16")])
+def test_a_gpu_computes_in_the_half_precision_that_it_multiplies(monkeypatch, capability, precision):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert choose_precision("auto", torch.device("cuda")) == precision
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from distill_kit import history as history_module
 from distill_kit import train_student_with_distillation
-from distill_kit.batches import LoaderBatches, Teacher
+from distill_kit.batches import Batch, LoaderBatches, Teacher
 from distill_kit.losses import distillation_terms
 from distill_kit.schedules import constant, linear, warmup_cosine
 from distill_kit.training import evaluate
@@ -246,6 +246,53 @@ def test_alpha_1_without_a_teacher_is_the_run_with_one():
 def test_without_a_teacher_another_alpha_is_refused():
     with pytest.raises(ValueError, match="teacher_logits must be given where alpha is not 1; got None and alpha 0.3"):
         next(run_of(LittleNet(), loader_batches()))
+
+
+def test_controls_that_are_tensors_make_the_same_run(monkeypatch):
+    """As they are on a GPU, for a CUDA graph to read."""
+    rows = [list(run_of(LittleNet(), loader_batches(ColourTeacher()), temperature=linear(4.0, 2.0, 10)))]
+    monkeypatch.setattr("distill_kit.training.numbers_on", lambda device, *numbers: torch.tensor(numbers))
+    rows.append(list(run_of(LittleNet(), loader_batches(ColourTeacher()), temperature=linear(4.0, 2.0, 10))))
+    for one, other in zip(*rows):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-5)
+        assert one["temperature"] == other["temperature"] and type(other["learning_rate"]) is float
+
+
+def test_float16_scales_the_loss_so_that_small_gradients_survive():
+    """The rows are those of float32 within rounding: figures see the loss and gradients without their scale."""
+    rows = {precision: list(run_of(LittleNet(), loader_batches(ColourTeacher()), loader_batches(ColourTeacher()),
+                                   precision=precision)) for precision in ("float32", "float16")}
+    for one, other in zip(rows["float32"], rows["float16"]):
+        for column in ("train_loss", "gradient_norm", "val_loss"):
+            assert one[column] == pytest.approx(other[column], rel=0.02)
+
+
+def test_a_step_that_overflowed_in_float16_is_left_out():
+    """As gradients scaled up may do: the weights stay as they were, and finite."""
+    student = LittleNet()
+    before = state_of(student)
+    broken = [Batch(batch.images * 1e6, *batch[1:]) for batch in list(loader_batches(ColourTeacher()))[:1]]
+    next(iter(run_of(student, broken, epochs=1, precision="float16")))
+    assert all(torch.equal(before[name], value) for name, value in student.named_parameters())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_no_step_waits_for_the_gpu():
+    """Neither to make a batch nor to learn from it. Only an epoch's figures must be waited for."""
+    bank = ViewBank(IMAGES.images, device="cuda")
+    logits = KeptLogits(Teacher(PixelTeacher(), "cuda"), bank, len(IMAGES))
+    logits.complete()
+
+    class Watched(ViewBatches):
+        def __iter__(self):
+            torch.cuda.set_sync_debug_mode("error")
+            yield from super().__iter__()
+            torch.cuda.set_sync_debug_mode("default")
+    try:
+        (row,) = run_of(LittleNet().cuda(), Watched(bank, IMAGES.labels, 16, 3, logits), epochs=1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert row["steps"] == len(IMAGES) // 16
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -1,12 +1,4 @@
-"""How fast is the kit on this machine? Each thing timed in turn, round after round, so that all share the weather.
-
-Figures are medians over the rounds; ratios are medians of the rounds' ratios.
-"""
-import json
-import platform
-import statistics
-import subprocess
-import sys
+"""The loops that are timed: the kit's own, the article's, and that of PyTorch's distillation tutorial."""
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,63 +6,18 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from .batches import Batch, Teacher
-from .data.imageset import Dataset, ImageSet
-from .devices import casting, choose_device, choose_precision
-from .losses import distillation_terms
-from .models import STUDENTS, make_model
-from .optimizers import adamw
-from .run import DEFAULT_EPOCHS, QUICK_EPOCHS, Materials, Run, Settings
-from .schedules import constant
-from .training import CLIP_NORM, evaluate, train
-from .views import PLAIN, VIEWS, KeptLogits, ViewBank, ViewBatches
+from ..batches import Teacher
+from ..data.imageset import ImageSet
+from ..devices import casting
+from ..losses import distillation_terms
+from ..models import STUDENTS, make_model
+from ..optimizers import adamw
+from ..run import Materials, Run, Settings
+from ..schedules import constant
+from ..training import CLIP_NORM, evaluate, train
+from ..views import ViewBatches
 
 ARTICLE_BATCHES, STEPS = 8, 78
-
-
-def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int = 5, device: str | None = None,
-            precision: str = "auto", say: Callable[[str], None] = lambda sentence: None) -> dict:
-    """Every figure of `bench`, as plain data; `say` is told what is being timed."""
-    device = choose_device(device)
-    precision = choose_precision(precision, device)
-    settings = Settings(data=dataset.name, device=str(device), precision=precision)
-    materials = Materials.of(settings, dataset, teacher)
-    say("the teacher, all views of the training images")
-    passes = timed_passes(materials, teacher)
-    materials.complete()
-    kit = Kit(settings, materials)
-    article = ArticleLoop(materials.training, teacher, settings)
-    tutorial = TutorialLoop(materials.training)
-    clocks: dict[str, list[float]] = {}
-    for number in range(rounds):
-        say(f"loops, round {number + 1} of {rounds}")
-        for name, seconds_an_image in (("bare_step", kit.bare_step), ("loop", kit.epoch),
-                                       ("loop_with_validation", kit.validated_epoch), ("article_loop", article.run),
-                                       ("tutorial_loop", tutorial.run)):
-            clocks.setdefault(name, []).append(seconds_an_image())
-        for name, seconds_a_step in kit.parts():
-            clocks.setdefault(f"{name}_ms", []).append(1000 * seconds_a_step)
-    runs = {name: timed_runs(settings, epochs, materials, seeds, say)
-            for name, epochs in (("default_run", DEFAULT_EPOCHS), ("quick_run", QUICK_EPOCHS))}
-    say("memory of a fresh process")
-    median = {name: statistics.median(values) for name, values in clocks.items()}
-    ratio = lambda name, other: statistics.median(b / a for a, b in zip(clocks[name], clocks[other]))
-    cold = runs["default_run"]["seconds"] + passes["seconds"]
-    images = DEFAULT_EPOCHS * len(kit.run.batches) * settings.batch_size
-    return {
-        "ratio_to_bare_step": ratio("loop", "bare_step"),
-        "ratio_to_article_loop": ratio("loop", "article_loop"),
-        "ratio_to_article_loop_cold": median["article_loop"] * images / cold,
-        "default_run_seconds": runs["default_run"]["seconds"],
-        "default_run_test_accuracy": runs["default_run"]["test_accuracy"],
-        "quick_run_seconds": runs["quick_run"]["seconds"],
-        "quick_run_test_accuracy": runs["quick_run"]["test_accuracy"],
-        "teacher_pass_seconds": passes["seconds"], "teacher_images_per_second": passes["images_per_second"],
-        "peak_memory_bytes": peak_memory(settings),
-        "images_per_second": {name: 1 / value for name, value in median.items() if not name.endswith("_ms")},
-        "step_milliseconds": {name[:-3]: value for name, value in median.items() if name.endswith("_ms")},
-        "precision": precision, "data": dataset.pool.source, "rounds": rounds, "seeds": seeds,
-        "machine": machine(device)}
 
 
 class Kit:
@@ -207,7 +154,7 @@ class TutorialLoop:
         self.loader = torch.utils.data.DataLoader(Pictures(images, transforms.ToTensor()), 128, shuffle=True,
                                                   generator=torch.Generator().manual_seed(0), drop_last=True)
         with torch.random.fork_rng(devices=[]):
-            self.teacher, self.student = _plain_net((128, 64, 64, 32), 512), _plain_net((16, 16), 256)
+            self.teacher, self.student = plain_net((128, 64, 64, 32), 512), plain_net((16, 16), 256)
         self.optimizer = torch.optim.Adam(self.student.parameters(), lr=1e-3)
 
     def run(self) -> float:
@@ -227,7 +174,7 @@ class TutorialLoop:
         return (time.perf_counter() - started) / count
 
 
-def _plain_net(channels: tuple[int, ...], hidden: int) -> nn.Module:
+def plain_net(channels: tuple[int, ...], hidden: int) -> nn.Module:
     """Convolutions with ReLU, a pooling after every second (or, of two, after each), and two linear layers."""
     layers: list[nn.Module] = []
     for place, (inputs, outputs) in enumerate(zip((3, *channels), channels)):
@@ -236,56 +183,3 @@ def _plain_net(channels: tuple[int, ...], hidden: int) -> nn.Module:
             layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * 64, hidden), nn.ReLU(), nn.Dropout(0.1),
                          nn.Linear(hidden, 10))
-
-
-def timed_passes(materials: Materials, teacher: nn.Module) -> dict:
-    """All eight views of the training images through the teacher, nothing kept before."""
-    frozen = Teacher(teacher, materials.device, materials.precision)
-    logits = KeptLogits(frozen, materials.bank, len(materials.training))
-    logits.complete()
-    return {"seconds": logits.seconds, "images_per_second": len(materials.training) * len(VIEWS) / logits.seconds}
-
-
-def timed_runs(settings: Settings, epochs: int, materials: Materials, seeds: int, say: Callable[[str], None]) -> dict:
-    """Median seconds and mean test accuracy of whole runs with kept logits."""
-    made = []
-    for seed in range(seeds):
-        say(f"a run of {epochs} epochs, seed {seed + 1} of {seeds}")
-        run = Run(replace(settings, epochs=epochs, seed=seed), materials)
-        for _ in run.rows():
-            pass
-        made.append(run.report())
-    return {"seconds": statistics.median(report["seconds"] for report in made),
-            "test_accuracy": statistics.mean(report["test_accuracy"] for report in made)}
-
-
-def peak_memory(settings: Settings) -> int | None:
-    """Bytes that a fresh process of `distill` with these settings held at most; None on Windows, which does not say."""
-    if sys.platform == "win32":
-        return None
-    code = ("import resource, sys; from distill_kit.__main__ import main; status = main(sys.argv[1:]); "
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)")
-    import tempfile
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([sys.executable, "-c", code, "distill", "--data", settings.data, "--json",
-                               "--out", folder, "--precision", settings.precision, "--device", settings.device],
-                              capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"the run whose memory was to be measured failed: {done.stderr.strip()[-300:]}")
-    answer, kilobytes = done.stdout.strip().splitlines()
-    json.loads(answer)
-    return int(kilobytes) * (1 if sys.platform == "darwin" else 1024)
-
-
-def machine(device: torch.device) -> dict:
-    """What the figures were taken on."""
-    import psutil
-    from pathlib import Path
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    return {"processor": name, "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-            "cores": psutil.cpu_count(logical=False), "threads": torch.get_num_threads(),
-            "instructions": torch.backends.cpu.get_cpu_capability(), "memory_bytes": psutil.virtual_memory().total,
-            "system": platform.system(), "python": platform.python_version(), "torch": torch.__version__}

@@ -1,0 +1,122 @@
+"""How fast is the kit on this machine? Each thing timed in turn, round after round, so that all share the weather.
+
+Figures are medians over the rounds; ratios are medians of the rounds' ratios.
+"""
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from ..batches import Teacher
+from ..data.imageset import Dataset
+from ..devices import choose_device, choose_precision
+from ..run import DEFAULT_EPOCHS, QUICK_EPOCHS, Materials, Run, Settings
+from ..views import VIEWS, KeptLogits
+from .growth import measure_growth
+from .loops import ArticleLoop, Kit, TutorialLoop
+
+
+def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int = 5, device: str | None = None,
+            precision: str = "auto", full: bool = False, say: Callable[[str], None] = lambda sentence: None) -> dict:
+    """Every figure of `bench`, as plain data; full: with growth.py's. `say` is told what is being timed."""
+    device = choose_device(device)
+    precision = choose_precision(precision, device)
+    settings = Settings(data=dataset.name, device=str(device), precision=precision)
+    materials = Materials.of(settings, dataset, teacher)
+    say("the teacher, all views of the training images")
+    passes = timed_passes(materials, teacher)
+    materials.complete()
+    kit = Kit(settings, materials)
+    article = ArticleLoop(materials.training, teacher, settings)
+    tutorial = TutorialLoop(materials.training)
+    clocks: dict[str, list[float]] = {}
+    for number in range(rounds):
+        say(f"loops, round {number + 1} of {rounds}")
+        for name, seconds_an_image in (("bare_step", kit.bare_step), ("loop", kit.epoch),
+                                       ("loop_with_validation", kit.validated_epoch), ("article_loop", article.run),
+                                       ("tutorial_loop", tutorial.run)):
+            clocks.setdefault(name, []).append(seconds_an_image())
+        for name, seconds_a_step in kit.parts():
+            clocks.setdefault(f"{name}_ms", []).append(1000 * seconds_a_step)
+    runs = {name: timed_runs(settings, epochs, materials, seeds, say)
+            for name, epochs in (("default_run", DEFAULT_EPOCHS), ("quick_run", QUICK_EPOCHS))}
+    say("memory of a fresh process")
+    median = {name: statistics.median(values) for name, values in clocks.items()}
+    ratio = lambda name, other: statistics.median(b / a for a, b in zip(clocks[name], clocks[other]))
+    cold = runs["default_run"]["seconds"] + passes["seconds"]
+    images = DEFAULT_EPOCHS * len(kit.run.batches) * settings.batch_size
+    quick = replace(settings, epochs=QUICK_EPOCHS)
+    return {
+        "ratio_to_bare_step": ratio("loop", "bare_step"),
+        "ratio_to_article_loop": ratio("loop", "article_loop"),
+        "ratio_to_article_loop_cold": median["article_loop"] * images / cold,
+        "default_run_seconds": runs["default_run"]["seconds"],
+        "default_run_test_accuracy": runs["default_run"]["test_accuracy"],
+        "quick_run_seconds": runs["quick_run"]["seconds"],
+        "quick_run_test_accuracy": runs["quick_run"]["test_accuracy"],
+        "teacher_pass_seconds": passes["seconds"], "teacher_images_per_second": passes["images_per_second"],
+        "peak_memory_bytes": peak_memory(settings),
+        "images_per_second": {name: 1 / value for name, value in median.items() if not name.endswith("_ms")},
+        "step_milliseconds": {name[:-3]: value for name, value in median.items() if name.endswith("_ms")},
+        "precision": precision, "data": dataset.pool.source, "rounds": rounds, "seeds": seeds,
+        "machine": machine(device), **({"growth": measure_growth(quick, dataset, teacher, materials, say)}
+                                       if full else {})}
+
+
+def timed_passes(materials: Materials, teacher: nn.Module) -> dict:
+    """All eight views of the training images through the teacher, nothing kept before."""
+    frozen = Teacher(teacher, materials.device, materials.precision)
+    logits = KeptLogits(frozen, materials.bank, len(materials.training))
+    logits.complete()
+    return {"seconds": logits.seconds, "images_per_second": len(materials.training) * len(VIEWS) / logits.seconds}
+
+
+def timed_runs(settings: Settings, epochs: int, materials: Materials, seeds: int, say: Callable[[str], None]) -> dict:
+    """Median seconds and mean test accuracy of whole runs with kept logits."""
+    made = []
+    for seed in range(seeds):
+        say(f"a run of {epochs} epochs, seed {seed + 1} of {seeds}")
+        run = Run(replace(settings, epochs=epochs, seed=seed), materials)
+        for _ in run.rows():
+            pass
+        made.append(run.report())
+    return {"seconds": statistics.median(report["seconds"] for report in made),
+            "test_accuracy": statistics.mean(report["test_accuracy"] for report in made)}
+
+
+def peak_memory(settings: Settings) -> int | None:
+    """Bytes that a fresh process of `distill` with these settings held at most; None on Windows, which does not say."""
+    if sys.platform == "win32":
+        return None
+    code = ("import resource, sys; from distill_kit.__main__ import main; status = main(sys.argv[1:]); "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)")
+    import tempfile
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([sys.executable, "-c", code, "distill", "--data", settings.data, "--json",
+                               "--out", folder, "--precision", settings.precision, "--device", settings.device],
+                              capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"the run whose memory was to be measured failed: {done.stderr.strip()[-300:]}")
+    answer, kilobytes = done.stdout.strip().splitlines()
+    json.loads(answer)
+    return int(kilobytes) * (1 if sys.platform == "darwin" else 1024)
+
+
+def machine(device: torch.device) -> dict:
+    """What the figures were taken on."""
+    import psutil
+    from pathlib import Path
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    return {"processor": name, "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+            "cores": psutil.cpu_count(logical=False), "threads": torch.get_num_threads(),
+            "instructions": torch.backends.cpu.get_cpu_capability(), "memory_bytes": psutil.virtual_memory().total,
+            "system": platform.system(), "python": platform.python_version(), "torch": torch.__version__}

@@ -1,0 +1,173 @@
+"""What each command does: ask the package, then answer for people or for scripts."""
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from ..history import plain
+
+
+def run_doctor(options) -> int:
+    from ..doctor import examine
+    say("Looking at this machine, and training on noise for two seconds to time it ...")
+    report = examine(options.device)
+    memory = report["memory"]
+    answer(options, report, [
+        ("Python", report["python"]), ("torch", report["packages"]["torch"]),
+        ("computes on", f"{report['device']}, {report['precision']}, {report['threads']} threads"),
+        ("memory", f"{memory['available'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB free"),
+        ("images", report["data"]),
+        ("a quick run", f"about {report['slider_run_seconds']:.0f} s for a student of 5,000 images and 8 epochs, "
+                        "as busy as this machine is now"),
+        ("verdict", "ready" if report["ok"] else " ".join(report["problems"]))])
+    return 0 if report["ok"] else 1
+
+
+def run_data(options) -> int:
+    from ..data import load_dataset
+    dataset = load_dataset(options.data, download=options.download)
+    report = {"name": dataset.name, "notice": dataset.notice, "classes": list(dataset.pool.classes),
+              "pool": len(dataset.pool), "validation": len(dataset.validation), "test": len(dataset.test)}
+    answer(options, report, [("images", dataset.notice), ("classes", ", ".join(dataset.pool.classes)),
+                              ("training pool", f"{len(dataset.pool):,}"),
+                              ("validation", f"{len(dataset.validation):,}"), ("test", f"{len(dataset.test):,}")])
+    return 0
+
+
+def run_teacher(options) -> int:
+    from ..data import load_dataset
+    from ..teachers import load_teacher, measure, recipe_for, train_teacher
+    dataset = load_dataset(options.data)
+    say(dataset.notice)
+    if options.evaluate:
+        from ..devices import choose_device, choose_precision
+        device = choose_device(options.device)
+        model, card = load_teacher(dataset, options.weights)
+        figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
+        report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"],
+                  "test_cross_entropy": figures["cross_entropy"], "card": card}
+    else:
+        from ..run import Settings, new_run_folder
+        out = Path(options.out) if options.out else new_run_folder(Settings(seed=options.seed)) / "teacher.safetensors"
+        recipe = recipe_for(dataset)
+        epochs = recipe.epochs if options.epochs is None else options.epochs
+        with Bar(epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
+            model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
+                                        precision=options.precision, epochs=epochs,
+                                        learning_rate=options.learning_rate, out=out, on_row=on_row,
+                                        start=load_teacher(dataset, options.weights) if options.weights else None)
+        report = {"data": dataset.pool.source, "test_accuracy": card["test"]["accuracy"],
+                  "test_ece": card["test"]["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
+    answer(options, report, [("measured on", report["data"]), ("test accuracy", f"{report['test_accuracy']:.2%}"),
+                              ("calibration error", f"{report['test_ece']:.3f}"),
+                              *([("weights", report["weights"])] if "weights" in report else [])])
+    return 0
+
+
+def run_distill(options) -> int:
+    import time
+    from ..data import load_dataset
+    from ..run import Materials, Run, Settings, new_run_folder
+    from ..teachers import load_teacher
+    names = {field.name for field in dataclasses.fields(Settings)}
+    settings = Settings(**{name: value for name, value in vars(options).items() if name in names})
+    started = time.perf_counter()
+    dataset = load_dataset(settings.data)
+    load_seconds = time.perf_counter() - started
+    say(dataset.notice)
+    teacher, _ = load_teacher(dataset, getattr(options, "teacher", None))
+    materials = Materials.of(settings, dataset, teacher)
+    dataset = materials.dataset  # lets the images go that this run does not need
+    run = Run(settings, materials)  # checks the settings against the images: no folder is left behind if they are bad
+    run.folder = folder = new_run_folder(settings, getattr(options, "out", None))
+    with Bar(settings.epochs * len(run.batches), "training the student") as on_row:
+        for row in run.rows(every=5):
+            known = 1 if settings.labels_alone else materials.logits.known
+            on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")
+    report = {**run.report(), "load_seconds": load_seconds, "history": str(folder / "history.jsonl"),
+              "data": dataset.pool.source, "settings": dataclasses.asdict(settings)}
+    if not options.json:
+        report["picture"] = draw(run, folder)
+    answer(options, report, [
+        ("images", dataset.pool.source),
+        ("test accuracy", f"{report['test_accuracy']:.2%}" if "stopped" not in report else "not looked at"),
+        ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(dataset.validation):,} images; "
+                                f"after each epoch it was measured on {len(materials.watched.labels):,}"),
+        ("training", f"{report['seconds']:.1f} s, {report['images_per_second']:,.0f} images a second"),
+        ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
+        *([("picture", report["picture"])] if "picture" in report else []),
+        *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]
+          if settings.leave_out is not None else [])])
+    if "stopped" in report:
+        return complain(report["stopped"], 1)
+    return 0
+
+
+def run_bench(options) -> int:
+    from ..bench import measure
+    from ..data import load_dataset
+    from ..teachers import load_teacher
+    dataset = load_dataset(options.data)
+    say(dataset.notice)
+    teacher, _ = load_teacher(dataset)
+    report = measure(dataset, teacher, seeds=options.seeds, device=options.device, precision=options.precision,
+                     full=options.full, say=lambda sentence: say(f"timing {sentence} ..."))
+    speed = report["images_per_second"]
+    answer(options, report, [
+        ("computes in", f"{report['precision']}, {report['machine']['threads']} threads"),
+        ("training loop", f"{speed['loop']:,.0f} images a second, {report['ratio_to_bare_step']:.0%} of the bare step"),
+        ("the article's loop", f"{speed['article_loop']:,.0f} images a second: the kit's is "
+                               f"{report['ratio_to_article_loop']:.1f} times as fast with the teacher's answers kept, "
+                               f"{report['ratio_to_article_loop_cold']:.1f} times with none"),
+        ("default run", f"{report['default_run_seconds']:.1f} s, {report['default_run_test_accuracy']:.2%}"),
+        ("quick run", f"{report['quick_run_seconds']:.1f} s, {report['quick_run_test_accuracy']:.2%}"),
+        ("the teacher's answers", f"{report['teacher_pass_seconds']:.1f} s for eight views of 5,000 images"),
+        *([("memory", f"{report['peak_memory_bytes'] / 1e9:.2f} GB")] if report["peak_memory_bytes"] else [])])
+    return 0
+
+
+def draw(run, folder: Path) -> str:
+    from ..plotting import run_figure
+    settings = run.settings
+    path = folder / "curves.png"
+    title = (f"{run.materials.dataset.pool.source}: {settings.images:,} images, {settings.epochs} epochs, "
+             f"T = {settings.temperature:g}, alpha = {settings.alpha:g}, seed {settings.seed}")
+    run_figure(run.history, title).savefig(path, dpi=120)
+    return str(path)
+
+
+class Bar:
+    """A progress bar with time left, fed with rows; on standard error, so that it never mixes with the answer."""
+
+    def __init__(self, steps: int, what: str):
+        from tqdm import tqdm
+        self.bar, self.accuracy = tqdm(total=steps, desc=what, unit="step", leave=False, delay=0.5, mininterval=0.5), ""
+
+    def __enter__(self):
+        return self.follow
+
+    def follow(self, row: dict, more: str = "") -> None:
+        self.bar.update(row["steps"] - self.bar.n)
+        if row.get("val_accuracy") is not None:
+            self.accuracy = f", validation {row['val_accuracy']:.1%}"
+        self.bar.set_postfix_str(f"epoch {row['epoch']}{self.accuracy}{more}", refresh=False)
+
+    def __exit__(self, *error):
+        self.bar.close()
+
+
+def answer(options, report: dict, table: list[tuple[str, str]]) -> None:
+    if options.json:
+        print(json.dumps(plain(report), allow_nan=False))
+    else:
+        width = max(len(name) for name, _ in table)
+        print("\n".join(f"{name:<{width}}  {value}" for name, value in table))
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+def complain(error, status: int) -> int:
+    say(f"distill_kit: {error}")
+    return status
