@@ -95,11 +95,13 @@ def figures(rows: list[tuple]) -> dict:
 
 
 def write_table(report: dict) -> None:
-    lines = ["", "| | n | labels alone | with the teacher | gain (least) | seconds |", "|---|---|---|---|---|---|"]
+    lines = ["", "| | n | labels alone | with the teacher | gain | least gain | seconds |", "|---" * 7 + "|"]
     for name, row in report["candidates"].items():
-        cells = [f"{row[key]['mean']:.1f} ± {row[key]['sd']:.1f}" for key in ("labels alone", "with the teacher", "gain")]
-        lines.append(f"| {name} | {row['gain']['n']} | {cells[0]} | {cells[1]} | {cells[2]} ({row['gain']['least']:.1f}) "
-                     f"| {row['seconds']:.1f} |")
+        gain = row["gain"]
+        cells = [name, str(gain["n"]), *(f"{row[key]['mean']:.1f} ± {row[key]['sd']:.1f}"
+                                         for key in ("labels alone", "with the teacher", "gain")),
+                 f"{gain['least']:.1f}", f"{row['seconds']:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     path = ROOT / "docs" / "recipe.md"
     before, _, rest = path.read_text(encoding="utf-8").partition(START)
     path.write_text(before + START + "\n".join(lines) + "\n" + END + rest.partition(END)[2], encoding="utf-8")

@@ -97,11 +97,12 @@ class KeptLogits:
         """Ask the teacher for all that is not known yet; progress: with a bar."""
         from tqdm import tqdm
         views, rows = (~self._known).T.nonzero(as_tuple=True)                            # view by view
-        if not len(rows):
-            return
-        for r, v in tqdm(list(zip(rows.split(ASKED_AT_ONCE), views.split(ASKED_AT_ONCE))), "asking the teacher",
-                         leave=False, delay=1, disable=not progress):
-            self._make(r, v)
+        with tqdm(total=len(rows), desc="asking the teacher", unit=" images", leave=False, delay=1,
+                  disable=not progress) as bar:
+            for r, v in zip(rows.split(ASKED_AT_ONCE), views.split(ASKED_AT_ONCE)):
+                if len(r):
+                    self._make(r, v)
+                    bar.update(len(r))
         self.save()
 
     def __getstate__(self) -> dict:

@@ -48,7 +48,10 @@ def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int
             for name, epochs in (("default_run", DEFAULT_EPOCHS), ("quick_run", QUICK_EPOCHS))}
     say("memory of a fresh process")
     median = {name: statistics.median(values) for name, values in clocks.items()}
-    ratio = lambda name, other: statistics.median(b / a for a, b in zip(clocks[name], clocks[other]))
+
+    def ratio(name: str, other: str) -> float:
+        return statistics.median(b / a for a, b in zip(clocks[name], clocks[other]))
+
     cold = runs["default_run"]["seconds"] + passes["seconds"]
     images = DEFAULT_EPOCHS * len(kit.run.batches) * settings.batch_size
     quick = replace(settings, epochs=QUICK_EPOCHS)

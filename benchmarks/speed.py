@@ -1,0 +1,71 @@
+"""The picture and the table of speed in README.md, from what `bench` measured.
+
+    python -m distill_kit bench --full --json > benchmarks/speed.json
+    python benchmarks/speed.py
+
+Writes docs/speed.png and the table in README.md.
+"""
+import json
+from pathlib import Path
+
+from distill_kit import plotting
+
+ROOT = Path(__file__).resolve().parents[1]
+START, END = "<!-- speed -->", "<!-- /speed -->"
+LOOPS = {"article_loop": "the article's loop: the teacher answers every batch,\nimages transformed one by one",
+         "tutorial_loop": "PyTorch's tutorial, its own smaller pair",
+         "loop_with_validation": "the kit's loop, with validation", "loop": "the kit's loop",
+         "bare_step": "the student's bare step, one batch again and again"}
+
+
+def main() -> None:
+    report = json.loads((ROOT / "benchmarks" / "speed.json").read_text())
+    draw(report, ROOT / "docs" / "speed.png")
+    path = ROOT / "README.md"
+    before, _, rest = path.read_text(encoding="utf-8").partition(START)
+    path.write_text(before + START + table(report) + END + rest.partition(END)[2], encoding="utf-8")
+
+
+def draw(report: dict, path: Path) -> None:
+    figure, (left, right) = plotting.new_figure(2, width=11, height=3.4)
+    speeds = [report["images_per_second"][name] for name in LOOPS]
+    colours = ["#999999", "#999999", plotting.BLUE, plotting.BLUE, "#555555"]
+    bars = left.barh(range(len(LOOPS)), speeds, color=colours)
+    left.bar_label(bars, [f"{speed:,.0f}" for speed in speeds], padding=4)
+    left.set(yticks=range(len(LOOPS)), yticklabels=LOOPS.values(), xlim=(0, 1.18 * max(speeds)), xticks=[],
+             title="Images trained on in a second")
+    left.invert_yaxis()
+    left.spines[["bottom", "top", "right"]].set_visible(False)
+    seconds = {int(images): value for images, value in report["growth"]["epoch_seconds_by_images"].items()}
+    right.loglog(list(seconds), list(seconds.values()), "o-", color=plotting.BLUE)
+    for images, value in seconds.items():
+        right.annotate(f"{value:.1f} s" if value >= 1 else f"{value:.2f} s", (images, value), (-4, 6),
+                       textcoords="offset points", ha="right")
+    right.set(title="Seconds of an epoch, by training images", xticks=list(seconds), xlim=(250, 70_000),
+              xticklabels=[f"{images:,}" for images in seconds], ylim=(min(seconds.values()) / 2, 60))
+    right.minorticks_off()
+    figure.savefig(path, dpi=110)
+
+
+def table(report: dict) -> str:
+    """What was measured, in Markdown."""
+    machine, growth = report["machine"], report["growth"]
+    by_processes = growth["seconds_a_student_by_processes"]
+    rows = {
+        "the kit's loop beside the bare step of the same student": f"{report['ratio_to_bare_step']:.0%}",
+        "beside the article's loop, the teacher's answers kept": f"{report['ratio_to_article_loop']:.1f} times as fast",
+        "beside the article's loop, nothing kept yet": f"{report['ratio_to_article_loop_cold']:.1f} times as fast",
+        f"default run, mean of {report['seeds']} seeds": f"{report['default_run_seconds']:.1f} s, "
+                                                         f"{report['default_run_test_accuracy']:.1%} of the test images",
+        "quick run": f"{report['quick_run_seconds']:.1f} s, {report['quick_run_test_accuracy']:.1%}",
+        "the teacher's answers to eight views of 5,000 images, once": f"{report['teacher_pass_seconds']:.0f} s",
+        f"a quick run, of four, {max(by_processes, key=int)} side by side": f"{min(by_processes.values()):.1f} s each",
+        "memory of a fresh process": f"{report['peak_memory_bytes'] / 1e9:.2f} GB",
+    }
+    head = (f"\nMeasured on {report['data']}, {machine['cores']} cores ({machine['processor']}, {machine['instructions']}), "
+            f"{report['precision']}, torch {machine['torch']}.\n`python -m distill_kit bench` measures your machine.\n\n")
+    return head + "| | |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows.items())
+
+
+if __name__ == "__main__":
+    main()

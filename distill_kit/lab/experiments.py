@@ -1,0 +1,134 @@
+"""The lab's experiments, each a description: what is asked, what can be moved, what is measured, what is said of it.
+
+A control bears the name of a field of run.Settings, so a sixth experiment is one more record here.
+"""
+from dataclasses import dataclass, field, replace
+
+from ..data.imageset import Dataset
+from ..run import QUICK_EPOCHS, Settings
+from .measures import ACCURACY, RANK2, Measure
+
+
+@dataclass(frozen=True)
+class Control:
+    """One slider or list: a field of Settings under the learner's hand."""
+    name: str
+    label: str
+    stops: tuple                # the values it can take, in order
+    words: str                  # what it does, in one sentence
+
+    def check(self, value) -> None:
+        """Raises ValueError, naming the control, the value and what it may be."""
+        if value not in self.stops:
+            raise ValueError(f"{self.name} must be one of {', '.join(map(str, self.stops))}; got {value}")
+
+
+@dataclass(frozen=True)
+class Preset:
+    name: str
+    values: dict
+    why: str                    # one sentence: why it is a good one, or a bad one
+
+
+@dataclass(frozen=True)
+class Experiment:
+    name: str
+    title: str
+    question: str
+    note: str                   # what must be known to read the result rightly
+    controls: tuple[Control, ...]
+    start: dict                 # values of the controls, and other fields of Settings that differ from the default
+    presets: tuple[Preset, ...]
+    measure: Measure = ACCURACY
+    # What the run is held against. Labels alone hear no temperature: one baseline serves them all.
+    baseline: dict = field(default_factory=lambda: {"alpha": 1.0, "final_alpha": None, "temperature": 4.0})
+    baseline_name: str = "alpha = 1, labels alone"
+
+    def settings(self, values: dict, dataset: Dataset, seed: int) -> Settings:
+        """The run that these values of the controls ask for. Raises ValueError for a value that a control has not."""
+        for control in self.controls:
+            if control.name in values:
+                control.check(values[control.name])
+        chosen = {**self.start, **values}
+        if chosen.get("leave_out") == FAVOURITE:
+            chosen["leave_out"] = favourite(dataset)
+        return Settings(**{"data": dataset.name, "epochs": QUICK_EPOCHS, "seed": seed, **chosen})
+
+    def baseline_of(self, settings: Settings) -> Settings:
+        return replace(settings, **self.baseline)
+
+
+FAVOURITE = "favourite"
+LEFT_OUT = {"cifar10": "cat", "shapes10": "star"}  # the class whose absence shows most of what a teacher hands on
+
+
+def favourite(dataset: Dataset) -> str:
+    return LEFT_OUT.get(dataset.name, dataset.pool.classes[0])
+
+
+TEMPERATURE = Control("temperature", "Temperature T", (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0),
+                      "Divides the logits of teacher and student before softmax: higher is softer.")
+ALPHA = Control("alpha", "alpha", tuple(round(0.05 * k, 2) for k in range(21)),
+                "Weight of the labels; the rest is the teacher's.")
+LABELS = Control("labelled", "Images with a label", (100, 250, 500, 1_000, 2_000, 3_000, 5_000),
+                 "How many of the 5,000 images keep their label.")
+NOISE = Control("label_noise", "False labels", tuple(round(0.1 * k, 1) for k in range(10)),
+                "Share of the labels that are drawn at random.")
+RATE = Control("learning_rate", "Learning rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+               "The highest, after one epoch of warm-up.")
+IMAGES = Control("images", "Training images", (500, 1_000, 2_000, 5_000), "Drawn from the pool.")
+STUDENT = Control("student", "Student", ("small", "default", "wide"), "How many channels it has.")
+FINAL_ALPHA = Control("final_alpha", "alpha at the end", ALPHA.stops, "Where alpha goes.")
+FINAL_TEMPERATURE = Control("final_temperature", "T at the end", TEMPERATURE.stops, "Where the temperature goes.")
+SHAPE = Control("schedule", "On the way", ("linear", "cosine"), "A straight line, or half a cosine wave.")
+
+EXPERIMENTS = {experiment.name: experiment for experiment in (
+    Experiment(
+        "temperature", "A class the student never saw",
+        "No image of one class is shown to the student. How often does it still rank that class first or second?",
+        "All that the student can know of that class it has from the teacher's small probabilities.",
+        (TEMPERATURE, ALPHA), {"temperature": 4.0, "alpha": 0.0, "leave_out": FAVOURITE},
+        (Preset("T = 1: hardly audible", {"temperature": 1.0, "alpha": 0.0},
+                "The teacher's small probabilities are too small to move the student."),
+         Preset("T = 10: spoken up", {"temperature": 10.0, "alpha": 0.0},
+                "Softened, they tell what the missing class looks like."),
+         Preset("Labels as well", {"temperature": 10.0, "alpha": 0.5},
+                "The labels say that there is no such class, and contradict the teacher.")),
+        RANK2),
+    Experiment(
+        "alpha", "Labels that cannot be trusted",
+        "A share of the labels is drawn at random. Whom should the student believe?",
+        "This teacher was trained on the true labels of these very images. One of your own would have seen false ones.",
+        (ALPHA, NOISE), {"temperature": 4.0, "alpha": 0.1, "label_noise": 0.4},
+        (Preset("Believe the teacher", {"alpha": 0.1}, "It has never seen the false labels."),
+         Preset("Believe the labels", {"alpha": 1.0}, "The student learns the false ones with the true ones."),
+         Preset("Half and half", {"alpha": 0.5}, "The teacher is heard, and so are the false labels."))),
+    Experiment(
+        "labels", "Few labels, many images",
+        "Only some of the images have a label; the teacher speaks about all of them. What is that worth?",
+        "This teacher has seen the labels that the student has not. In real use the teacher comes from elsewhere.",
+        (LABELS, ALPHA), {"temperature": 4.0, "alpha": 0.1, "labelled": 1_000},
+        (Preset("1,000 labels", {"labelled": 1_000}, "The plainest gain there is."),
+         Preset("All labels", {"labelled": 5_000}, "With labels in plenty the teacher adds less."),
+         Preset("100 labels", {"labelled": 100}, "Too few for labels alone, and the teacher speaks on."))),
+    Experiment(
+        "schedule", "Progressive distillation",
+        "alpha or the temperature changes while the student trains. Is that better than leaving them alone?",
+        "Both runs take the same steps. The second one keeps alpha and T where they start.",
+        (ALPHA, FINAL_ALPHA, TEMPERATURE, FINAL_TEMPERATURE, SHAPE),
+        {"alpha": 0.1, "final_alpha": 0.5, "temperature": 4.0, "final_temperature": 4.0, "schedule": "linear"},
+        (Preset("Teacher first, labels later", {"alpha": 0.1, "final_alpha": 0.9}, "The usual advice."),
+         Preset("Labels first, teacher later", {"alpha": 0.9, "final_alpha": 0.1}, "The other way round."),
+         Preset("Cooling down", {"alpha": 0.1, "final_alpha": 0.1, "temperature": 8.0, "final_temperature": 2.0},
+                "Soft first, sharp at the end.")),
+        baseline={"final_alpha": None, "final_temperature": None}, baseline_name="alpha and T as they start"),
+    Experiment(
+        "plain", "Everything at once",
+        "Move what you like. What is the teacher worth, for this student and these images?",
+        "One run cannot tell half a point from luck.",
+        (TEMPERATURE, ALPHA, RATE, IMAGES, NOISE, STUDENT), {"temperature": 4.0, "alpha": 0.1},
+        (Preset("The quick run", {"temperature": 4.0, "alpha": 0.1, "learning_rate": 0.01, "images": 5_000,
+                                  "label_noise": 0.0, "student": "default"}, "The course's own recipe."),
+         Preset("Learning rate too high", {"learning_rate": 0.3}, "The student stumbles about and learns little."),
+         Preset("Learning rate too low", {"learning_rate": 0.0003}, "The epochs are over before it has gone far."))),
+)}

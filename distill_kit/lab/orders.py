@@ -1,0 +1,115 @@
+"""Who trains, and what: one thread at a time, always at work on what was asked for last.
+
+`Orders` is the rule alone, a state without threads or clocks; `Worker` is the thread that follows it. Whoever moves a
+slider only leaves an order and goes on.
+"""
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+QUIET_SECONDS = 0.3  # without a further order: then the slider has come to rest
+
+WAITING, RUNNING, FINISHED, STOPPED, FAILED = "waiting", "running", "finished", "stopped", "failed"
+
+
+@dataclass
+class Orders:
+    """The last order counts: a new one takes the place of one that waits, and makes one at work out of date."""
+    quiet: float = QUIET_SECONDS
+    newest: int = 0                                             # number of the last order; 0 before the first
+    _waiting: tuple[object, float] | None = field(default=None, repr=False)  # what was asked, and when it is due
+    _stopped: int = 0                                           # orders up to this one are not wanted any more
+
+    def ask(self, order: object, now: float) -> int:
+        """Leave an order; its number. It may be taken after the quiet time, in seconds."""
+        self.newest += 1
+        self._waiting = order, now + self.quiet
+        return self.newest
+
+    def stop(self) -> None:
+        self._waiting, self._stopped = None, self.newest
+
+    def due_in(self, now: float) -> float | None:
+        """Seconds until an order may be taken, None where there is none."""
+        return None if self._waiting is None else max(self._waiting[1] - now, 0.0)
+
+    def take(self, now: float) -> tuple[int, object]:
+        """The order and its number. Only where `due_in` is 0."""
+        if self.due_in(now) != 0.0:
+            raise RuntimeError("there is no order that is due")
+        (order, _), self._waiting = self._waiting, None
+        return self.newest, order
+
+    def is_wanted(self, number: int) -> bool:
+        return number == self.newest and number > self._stopped
+
+
+class Worker:
+    """Works on the last order in a thread of its own, which ends when nothing is left to do.
+
+    begin: from an order to a generator of events, run in the thread and closed as soon as the order is out of date.
+    tell: called in the thread: tell(number, state, event); of an order that is out of date, only that it is STOPPED.
+    Only one worker of a process works at a time: two trainings at once would slow each other down many times. An order
+    to another worker stops this one.
+    """
+    _turn, _last = threading.Lock(), None
+
+    def __init__(self, begin: Callable[[object], Iterator], tell: Callable[[int, str, object], None],
+                 quiet: float = QUIET_SECONDS):
+        self._begin, self._tell = begin, tell
+        self._orders, self._changed, self._thread = Orders(quiet), threading.Condition(), None
+
+    def ask(self, order: object) -> int:
+        other, Worker._last = Worker._last, self
+        if other not in (None, self):
+            other.stop()
+        with self._changed:
+            number = self._orders.ask(order, time.monotonic())
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="distill_kit lab", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+        return number
+
+    def stop(self) -> None:
+        with self._changed:
+            self._orders.stop()
+            self._changed.notify_all()
+
+    def is_wanted(self, number: int) -> bool:
+        return self._orders.is_wanted(number)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is left to do; whether that came before the timeout, in seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._thread is None, timeout)
+
+    def _work(self) -> None:
+        while (order := self._next()) is not None:
+            self._follow(*order)
+
+    def _next(self) -> tuple[int, object] | None:
+        """The next order, once it is due; None, and the end of the thread, where there is none."""
+        with self._changed:
+            while (seconds := self._orders.due_in(time.monotonic())) != 0.0:
+                if seconds is None:
+                    self._thread = None
+                    self._changed.notify_all()
+                    return None
+                self._changed.wait(seconds)
+            return self._orders.take(time.monotonic())
+
+    def _follow(self, number: int, order: object) -> None:
+        try:
+            with Worker._turn:
+                events = self._begin(order)
+                for event in events:
+                    if not self.is_wanted(number):
+                        events.close()
+                        self._tell(number, STOPPED, None)
+                        return
+                    self._tell(number, RUNNING, event)
+            self._tell(number, FINISHED if self.is_wanted(number) else STOPPED, None)
+        except Exception as error:  # whatever it is, the learner is told, and the next order is followed
+            self._tell(number, FAILED, error)

@@ -1,0 +1,71 @@
+"""A run in words that bring it back: a short code for any lab, a command line, a dozen lines of Python."""
+import shlex
+from dataclasses import fields
+
+from ..run import Settings
+from .experiments import EXPERIMENTS, Experiment
+
+ALSO = ("seed", "hide", "lock")  # of a code, beside the controls
+
+
+def code_of(experiment: Experiment, values: dict, seed: int) -> str:
+    """"alpha/alpha=0.5/label_noise=0.4/seed=3": the experiment, every control, the seed."""
+    return "/".join([experiment.name, *(f"{name}={value}" for name, value in values.items()), f"seed={seed}"])
+
+
+def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ...]]]:
+    """Experiment, values of its controls, seed, and which controls are hidden or locked (hide=T,alpha: for a lesson).
+
+    Raises ValueError, naming the part that cannot be read and what it may be.
+    """
+    name, *parts = code.strip().split("/")
+    if name not in EXPERIMENTS:
+        raise ValueError(f"a code begins with one of {', '.join(EXPERIMENTS)}; got {name!r}")
+    experiment = EXPERIMENTS[name]
+    controls = {control.name: control for control in experiment.controls}
+    values, seed, lesson = {}, 0, {"hide": (), "lock": ()}
+    for part in parts:
+        key, _, text = part.partition("=")
+        if key in ("hide", "lock"):
+            unknown = [one for one in text.split(",") if one not in controls]
+            if unknown:
+                raise ValueError(f"{key} must name controls of {name} ({', '.join(controls)}); got {unknown[0]!r}")
+            lesson[key] = tuple(text.split(","))
+        elif key == "seed":
+            if not text.isdecimal():
+                raise ValueError(f"seed must be a whole number from 0; got {text!r}")
+            seed = int(text)
+        elif key in controls:
+            found = [stop for stop in controls[key].stops if str(stop) == text]
+            if not found:
+                controls[key].check(text)
+            values[key] = found[0]
+        else:
+            raise ValueError(f"{key!r} is not a part of a code for {name}: {', '.join([*controls, *ALSO])}")
+    return experiment, values, seed, lesson
+
+
+def changed(settings: Settings) -> dict:
+    """The fields that differ from the default run's."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    return {field.name: values[field.name] for field in fields(settings) if values[field.name] != field.default}
+
+
+def command_line(settings: Settings) -> str:
+    """The one command that trains this student again."""
+    options = (f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in changed(settings).items())
+    return " ".join(["python -m distill_kit distill", *options])
+
+
+def python_lines(settings: Settings) -> str:
+    """The lines of Python that train this student again, without widgets."""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in changed(settings).items() if name != "data")
+    return "\n".join([
+        "from distill_kit import Materials, Run, Settings, load_dataset, load_teacher",
+        f"dataset = load_dataset({settings.data!r})",
+        "teacher, card = load_teacher(dataset)",
+        f"settings = Settings(data={settings.data!r}, {arguments})",
+        "run = Run(settings, Materials.of(settings, dataset, teacher))",
+        "for row in run.rows():",
+        "    print(row['epoch'], row['val_accuracy'])",
+        "print(run.report())"])

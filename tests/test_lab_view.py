@@ -1,0 +1,93 @@
+"""The lab's widgets, moved as a browser would move them, without one."""
+import time
+
+import ipywidgets as widgets
+import pytest
+from small import ColourTeacher, coloured_dataset
+
+from distill_kit.lab import Lab
+from distill_kit.lab.orders import FINISHED
+
+DATASET = coloured_dataset()
+
+
+@pytest.fixture
+def lab(tmp_path):
+    made = Lab("alpha", DATASET, ColourTeacher(), device="cpu", folder=tmp_path, images=100, epochs=2, batch_size=20,
+               precision="float32")
+    made.session.worker._orders.quiet = 0.0
+    return made
+
+
+def finished(lab):
+    lab.session.join(60)
+    return lab.session.live
+
+
+def test_a_slider_trains_and_the_picture_follows(lab):
+    pictures = []
+    lab.picture.observe(lambda change: pictures.append(bytes(change["new"])), "value")
+    lab.sliders["alpha"].value = 0.5
+    live = finished(lab)
+    assert live.state == FINISHED and live.settings.alpha == 0.5
+    assert len(pictures) >= 2 and pictures[-1].count(b"<polyline") == 2 and pictures[-1].startswith(b"<svg")
+    assert "against" in lab.verdict.value and lab.state.value == "Done."
+
+
+def test_a_preset_moves_the_sliders_and_says_why(lab):
+    button = next(one for one in buttons(lab) if one.description == "Believe the labels")
+    button.click()
+    assert finished(lab).settings.alpha == 1.0 and lab.sliders["alpha"].value == 1.0
+    assert "The student learns the false ones" in lab.why.value and len(lab.session.runs) == 1
+
+
+def test_a_line_of_the_table_sets_its_values_again(lab):
+    lab.sliders["alpha"].value = 0.5
+    finished(lab)
+    lab.sliders["alpha"].value = 0.9
+    finished(lab)
+    assert [place for _, place in lab.table.options] == [0, 1] and lab.table.value is None
+    lab.table.value = 0
+    assert finished(lab).settings.alpha == 0.5 and lab.sliders["alpha"].value == 0.5
+    assert len(lab.session.runs) == 3
+
+
+def test_a_code_pasted_brings_its_run_and_a_bad_one_is_refused_in_words(lab):
+    lab.code.value = "alpha/alpha=0.25/label_noise=0.2/seed=4"
+    live = finished(lab)
+    assert (live.settings.alpha, live.settings.label_noise, live.settings.seed) == (0.25, 0.2, 4)
+    assert lab.code.value in ("alpha/alpha=0.25/label_noise=0.2/seed=4",)
+    lab.code.value = "alpha/alpha=7"
+    assert "alpha must be one of" in lab.why.value and lab.session.values["alpha"] == 0.25
+
+
+def test_moving_every_slider_at_once_leaves_one_thread(lab):
+    for value in (0.2, 0.3, 0.4, 0.5):
+        lab.sliders["alpha"].value = value
+        time.sleep(0.01)
+    assert finished(lab).settings.alpha == 0.5
+    assert [run.state for run in lab.session.runs].count(FINISHED) == 1
+
+
+def test_every_control_has_a_name_and_every_button_says_what_it_does(lab):
+    assert all(slider.description and slider.tooltip for slider in lab.sliders.values())
+    assert all(button.description and button.tooltip for button in buttons(lab))
+
+
+def test_where_no_widget_can_be_shown_there_are_words_and_a_picture(lab):
+    bundle = lab._repr_mimebundle_()
+    assert bundle["text/plain"] == lab.session.experiment.question and "<svg" in bundle["text/html"]
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == lab.box.model_id
+
+
+def test_an_unknown_experiment_is_refused():
+    with pytest.raises(ValueError, match="experiment must be one of temperature, .*; got 'tempratur'"):
+        Lab("tempratur", DATASET, ColourTeacher())
+
+
+def buttons(lab):
+    def below(widget):
+        for child in getattr(widget, "children", ()):
+            yield child
+            yield from below(child)
+    return [one for one in below(lab.box) if isinstance(one, widgets.Button)]
