@@ -126,9 +126,10 @@ def test_a_difference_within_the_noise_is_called_luck(tmp_path):
     session.train()
     session.join(60)
     session.live.shares[:], session.baseline.shares[:] = [0.618], [0.523]
-    assert "+9.5 points" in verdict(session, 0.004) and "more than another seed does" in verdict(session, 0.004)
+    noise = {"sd": 0.004, "n": 5}
+    assert "+9.5 points" in verdict(session, noise) and "more than another seed does" in verdict(session, noise)
     session.baseline.shares[:] = [0.614]
-    assert "may be luck" in verdict(session, 0.004) and "differ by about 0.4 points" in verdict(session, 0.004)
+    assert "may be luck" in verdict(session, noise) and "spread by 0.4 points" in verdict(session, noise)
 
 
 def test_a_run_restored_has_its_values_and_seed(tmp_path):
@@ -152,7 +153,8 @@ def test_the_picture_has_a_line_for_the_run_the_baseline_and_the_last_ones(tmp_p
         session.move(alpha=alpha)
         session.join(60)
     picture = draw(session)
-    assert picture.count("<polyline") == 4 and "now " in picture and "alpha = 1" in picture and "1: alpha 0.1" in picture
+    assert picture.count("<polyline") == 4
+    assert "now " in picture and "alpha = 1" in picture and "1: alpha 0.1" in picture
     assert picture.startswith("<svg") and "&lt;" not in picture
 
 

@@ -19,7 +19,7 @@ from .orders import RUNNING
 from .picture import HEIGHT, WIDTH, draw
 from .session import LabRun, Session
 from .share import code_of, command_line, python_lines, read_code
-from .words import per_cent, settings_words, state_sentence, verdict
+from .words import per_cent, settings_words, state_sentence, stored_noise, verdict
 
 FRAME_SECONDS = 0.3  # between two pictures of one run
 
@@ -144,7 +144,7 @@ class Lab:
         self._drawn = now
         self.picture.value = draw(self.session).encode()
         self.state.value = escape(state_sentence(self.session))
-        self.verdict.value = f"<b>{escape(verdict(self.session, None))}</b>"
+        self.verdict.value = f"<b>{escape(self._verdict())}</b>"
         if state != self._shown:
             self.table.options = [(self._line(run), place) for place, run in enumerate(self.session.runs)]
             self.table.value = None
@@ -159,7 +159,10 @@ class Lab:
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """The widget; where none can be shown, the words and the picture as they are now."""
-        words = escape(verdict(self.session, None))
+        words = self._verdict()
         return {"application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0,
                                                              "model_id": self.box.model_id},
-                "text/html": f"<p>{words}</p>{draw(self.session)}", "text/plain": verdict(self.session, None)}
+                "text/html": f"<p>{escape(words)}</p>{draw(self.session)}", "text/plain": words}
+
+    def _verdict(self) -> str:
+        return verdict(self.session, stored_noise(self.session))

@@ -1,4 +1,7 @@
 """What a lab says about its runs: sentences, from plain figures."""
+import json
+from importlib.resources import files
+
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING
 from .session import LabRun, Session
 
@@ -30,8 +33,14 @@ def done(run: LabRun) -> str:
     return words if left is None else f"{words}, about {left:.0f} s left"
 
 
-def verdict(session: Session, noise: float | None) -> str:
-    """What happened, and how sure one can be; noise: the standard deviation of this measure over seeds, measured."""
+def stored_noise(session: Session) -> dict | None:
+    """How much seeds differ in this experiment at its first values, by benchmarks/lab_noise.py; None if not measured."""
+    text = (files("distill_kit") / "assets" / "lab-noise.json").read_text(encoding="utf-8")
+    return json.loads(text).get(session.dataset.name, {}).get(session.experiment.name)
+
+
+def verdict(session: Session, noise: dict | None) -> str:
+    """What happened, and how sure one can be. noise: "sd" and "n" of this measure over seeds; None if not measured."""
     live, baseline = session.live, session.baseline
     if live is None or live.best is None:
         return session.experiment.question
@@ -45,10 +54,11 @@ def verdict(session: Session, noise: float | None) -> str:
                 f"{difference:+.1f} points, one run each.")
     if noise is None:
         return sentence
-    spread = 100 * noise * 2 ** 0.5  # of a difference between two runs
+    spread = 100 * noise["sd"] * 2 ** 0.5  # of a difference between two runs
     sure = ("That is within what another seed does: it may be luck." if abs(difference) < 2 * spread
             else "That is more than another seed does.")
-    return f"{sentence} Seeds of this setting differ by about {100 * noise:.1f} points. {sure}"
+    return (f"{sentence} Runs here that differ in their seed alone spread by {100 * noise['sd']:.1f} points "
+            f"(standard deviation, {noise['n']} seeds). {sure}")
 
 
 def settings_words(run: LabRun, session: Session) -> str:
