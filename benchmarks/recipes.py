@@ -1,8 +1,9 @@
 """Why the default student and its recipe are what they are: candidates, measured on validation images.
 
-    python benchmarks/recipes.py [--seeds 3]
+    python benchmarks/recipes.py [--seeds 3] [--only "the default run" "last block halves"]
 
-Writes benchmarks/recipes.json, after every round, and the table in docs/recipe.md.
+Writes benchmarks/recipes.json after every pair of runs, goes on from what is there, and makes the table in
+docs/recipe.md.
 
 Each candidate differs from the default run in what its name says. All are trained in turn, with and without the
 teacher, seed after seed, so that they share the weather of the machine. No test image is looked at.
@@ -23,6 +24,8 @@ from distill_kit.teachers import accuracy, answers, load_teacher
 from distill_kit.views import VIEWS
 
 ROOT = Path(__file__).resolve().parents[1]
+PATH = ROOT / "benchmarks" / "recipes.json"
+FIRST_SEED = 10  # other seeds than those whose test figures are published
 START, END = "<!-- recipes -->", "<!-- /recipes -->"
 SHAPES = {
     "last block halves": replace(STUDENTS["default"], last_halves=True),
@@ -52,28 +55,31 @@ CANDIDATES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=list(CANDIDATES), metavar="NAME", help="candidates")
     options = parser.parse_args()
     STUDENTS.update(SHAPES)
     dataset = load_dataset("cifar10")
     teacher, _ = load_teacher(dataset)
+    made = json.loads(PATH.read_text())["candidates"] if PATH.exists() else {}
     materials = {}
-    for changes in CANDIDATES.values():
-        views = changes.get("views", VIEWS)
-        if views not in materials:
-            materials[views] = Materials(dataset, teacher, views=views)
-            materials[views].complete(progress=True)
-    made = {name: [] for name in CANDIDATES}
-    for seed in range(10, 10 + options.seeds):  # other seeds than those whose test figures are published
-        for name, changes in CANDIDATES.items():
-            changes = dict(changes)
-            shared = materials[changes.pop("views", VIEWS)]
-            alone, taught = (trained(Settings(seed=seed, alpha=alpha, **changes), shared) for alpha in (1.0, 0.1))
-            made[name].append((*alone, *taught))
-            print(f"seed {seed}, {name}: {alone[0]:.1f} -> {taught[0]:.1f}, {taught[1]:.1f} s", flush=True)
-        report = {"data": dataset.pool.source, "precision": shared.precision, "machine": machine(shared.device),
-                  "candidates": {name: figures(rows) for name, rows in made.items()}}
-        (ROOT / "benchmarks" / "recipes.json").write_text(json.dumps(report, indent=1) + "\n")
-    write_table(report)
+    for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
+        for name in options.only:
+            rows = made.setdefault(name, [])
+            if any(row["seed"] == seed for row in rows):
+                continue  # it was measured before
+            changes = dict(CANDIDATES[name])
+            views = changes.pop("views", VIEWS)
+            if views not in materials:
+                materials[views] = Materials(dataset, teacher, views=views)
+                materials[views].complete(progress=True)
+            (alone, _), (taught, seconds) = (trained(Settings(seed=seed, alpha=alpha, **changes), materials[views])
+                                             for alpha in (1.0, 0.1))
+            rows.append({"seed": seed, "labels alone": alone, "with the teacher": taught, "seconds": seconds})
+            print(f"seed {seed}, {name}: {alone:.1f} -> {taught:.1f}, {seconds:.1f} s", flush=True)
+            device = materials[views].device
+            PATH.write_text(json.dumps({"data": dataset.pool.source, "precision": materials[views].precision,
+                                        "machine": machine(device), "candidates": made}, indent=1) + "\n")
+    write_table(made)
 
 
 def trained(settings: Settings, materials: Materials) -> tuple[float, float]:
@@ -86,22 +92,14 @@ def trained(settings: Settings, materials: Materials) -> tuple[float, float]:
     return 100 * accuracy(logits, validation.labels), run.history[-1]["seconds"]
 
 
-def figures(rows: list[tuple]) -> dict:
-    alone, seconds_alone, taught, seconds = zip(*rows)
-    if len(rows) < 2:
-        return {}
-    return {"labels alone": spread(alone), "with the teacher": spread(taught),
-            "gain": spread([b - a for a, b in zip(alone, taught)]), "seconds": round(statistics.median(seconds), 1)}
-
-
-def write_table(report: dict) -> None:
+def write_table(made: dict[str, list[dict]]) -> None:
     lines = ["", "| | n | labels alone | with the teacher | gain | least gain | seconds |", "|---" * 7 + "|"]
-    for name, row in report["candidates"].items():
-        gain = row["gain"]
-        cells = [name, str(gain["n"]), *(f"{row[key]['mean']:.1f} ± {row[key]['sd']:.1f}"
-                                         for key in ("labels alone", "with the teacher", "gain")),
-                 f"{gain['least']:.1f}", f"{row['seconds']:.1f}"]
-        lines.append(f"| {' | '.join(cells)} |")
+    for name, rows in made.items():
+        columns = [[row["labels alone"] for row in rows], [row["with the teacher"] for row in rows]]
+        columns.append([b - a for a, b in zip(*columns)])
+        cells = [f"{found['mean']:.1f} ± {found['sd']:.1f}" for found in map(spread, columns)]
+        seconds = statistics.median(row["seconds"] for row in rows)
+        lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} | {min(columns[2]):.1f} | {seconds:.1f} |")
     path = ROOT / "docs" / "recipe.md"
     before, _, rest = path.read_text(encoding="utf-8").partition(START)
     path.write_text(before + START + "\n".join(lines) + "\n" + END + rest.partition(END)[2], encoding="utf-8")

@@ -15,7 +15,7 @@ ORDER = ("data.imageset", "files", "schedules", "data.cache", "data.folder", "da
          "data.download", "shapes", "data", "losses", "devices", "models", "optimizers", "history", "weights",
          "batches", "logit_store", "views", "training", "teachers", "run", "many", "bench.growth", "bench.loops",
          "bench", "doctor", "plotting", "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.session",
-         "lab.words", "lab.svg", "lab.picture", "lab.share", "lab", "command_line", "command_line.commands",
+         "lab.words", "lab.svg", "lab.picture", "lab.share", "lab.export", "lab", "command_line", "command_line.commands",
          "command_line.options", "__main__")
 
 

@@ -1,12 +1,16 @@
 """The lab without a browser: what a learner does, and what the lab then knows and says."""
+import csv
 import dataclasses
+import io
 import time
+import zipfile
 
 import pytest
 from small import ColourTeacher, coloured_dataset
 
 from distill_kit.history import load_history
 from distill_kit.lab.experiments import EXPERIMENTS, Control, Experiment
+from distill_kit.lab.export import runs_zip, table_csv
 from distill_kit.lab.orders import FAILED, FINISHED, STOPPED, WAITING
 from distill_kit.lab.picture import draw
 from distill_kit.lab.session import Session
@@ -130,6 +134,31 @@ def test_a_difference_within_the_noise_is_called_luck(tmp_path):
     assert "+9.5 points" in verdict(session, noise) and "more than another seed does" in verdict(session, noise)
     session.baseline.shares[:] = [0.614]
     assert "may be luck" in verdict(session, noise) and "spread by 0.4 points" in verdict(session, noise)
+
+
+def test_what_was_expected_is_set_against_what_came(tmp_path):
+    session = session_of(tmp_path)
+    session.expected = "less"
+    session.train()
+    session.join(60)
+    session.live.shares[:], session.baseline.shares[:] = [0.618], [0.523]
+    assert verdict(session, None).startswith("You expected less; it is more. 61.8 %")
+    session.expected, session.baseline.shares[:] = "about the same", [0.614]
+    assert verdict(session, {"sd": 0.004, "n": 5}).startswith("You expected about the same; it is about the same.")
+
+
+def test_runs_can_be_taken_away(tmp_path):
+    session = session_of(tmp_path)
+    for alpha in (0.5, 0.9):
+        session.move(alpha=alpha)
+        session.join(60)
+    table = list(csv.DictReader(io.StringIO(table_csv(session))))
+    assert [line["alpha"] for line in table] == ["0.5", "0.9"]
+    assert float(table[0]["validation accuracy"]) == session.runs[0].best
+    with zipfile.ZipFile(io.BytesIO(runs_zip(session))) as archive:
+        names = archive.namelist()
+        assert names == ["runs.csv", *(f"{run.folder.name}/history.jsonl" for run in session.runs)]
+        assert archive.read(names[1]) == (session.runs[0].folder / "history.jsonl").read_bytes()
 
 
 def test_a_run_restored_has_its_values_and_seed(tmp_path):

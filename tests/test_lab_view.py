@@ -80,6 +80,19 @@ def test_where_no_widget_can_be_shown_there_are_words_and_a_picture(lab):
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == lab.box.model_id
 
 
+def test_a_code_makes_a_lesson(tmp_path):
+    lab = Lab("alpha/alpha=0.5/seed=2/hide=label_noise/lock=alpha", DATASET, ColourTeacher(), folder=tmp_path)
+    assert lab.sliders["alpha"].value == 0.5 and lab.sliders["alpha"].disabled and lab.session.seed == 2
+    assert lab.sliders["label_noise"].layout.display == "none"
+
+
+def test_runs_can_be_saved_from_the_browser(lab):
+    lab.sliders["alpha"].value = 0.5
+    finished(lab)
+    next(one for one in buttons(lab) if one.description == "Download my runs").click()
+    assert "download='distill_kit-runs.zip'" in lab.offer.value and "Save 1 runs" in lab.offer.value
+
+
 def test_an_unknown_experiment_is_refused():
     with pytest.raises(ValueError, match="experiment must be one of temperature, .*; got 'tempratur'"):
         Lab("tempratur", DATASET, ColourTeacher())

@@ -33,13 +33,14 @@ def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int
     passes = timed_passes(materials, teacher)
     materials.complete()
     kit = Kit(settings, materials)
-    article = ArticleLoop(materials.training, teacher, settings)
+    article = ArticleLoop(materials.training, len(materials.watched.labels), teacher, settings)
     tutorial = TutorialLoop(materials.training)
     clocks: dict[str, list[float]] = {}
     for number in range(rounds):
         say(f"loops, round {number + 1} of {rounds}")
         for name, seconds_an_image in (("bare_step", kit.bare_step), ("loop", kit.epoch),
                                        ("loop_with_validation", kit.validated_epoch), ("article_loop", article.run),
+                                       ("article_loop_with_validation", article.validated_run),
                                        ("tutorial_loop", tutorial.run)):
             clocks.setdefault(name, []).append(seconds_an_image())
         for name, seconds_a_step in kit.parts():
@@ -57,8 +58,9 @@ def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int
     quick = replace(settings, epochs=QUICK_EPOCHS)
     return {
         "ratio_to_bare_step": ratio("loop", "bare_step"),
-        "ratio_to_article_loop": ratio("loop", "article_loop"),
-        "ratio_to_article_loop_cold": median["article_loop"] * images / cold,
+        "ratio_to_article_loop": ratio("loop_with_validation", "article_loop_with_validation"),
+        "ratio_to_article_training": ratio("loop", "article_loop"),
+        "ratio_to_article_loop_cold": median["article_loop_with_validation"] * images / cold,
         "default_run_seconds": runs["default_run"]["seconds"],
         "default_run_test_accuracy": runs["default_run"]["test_accuracy"],
         "quick_run_seconds": runs["quick_run"]["seconds"],
@@ -97,8 +99,10 @@ def peak_memory(settings: Settings) -> int | None:
     """Bytes that a fresh process of `distill` with these settings held at most; None on Windows, which does not say."""
     if sys.platform == "win32":
         return None
-    code = ("import resource, sys; from distill_kit.__main__ import main; status = main(sys.argv[1:]); "
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)")
+    # Linux counts in ru_maxrss what the process held before it became this program, so its own status is asked.
+    code = ("import pathlib, re, resource, sys; from distill_kit.__main__ import main; status = main(sys.argv[1:]); "
+            "own = pathlib.Path('/proc/self/status'); print(re.search(r'VmHWM:\\s+(\\d+)', own.read_text())[1] "
+            "if own.exists() else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)")
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([sys.executable, "-c", code, "distill", "--data", settings.data, "--json",

@@ -5,6 +5,7 @@ time; words.py and picture.py (on svg.py) say and draw it; this file puts it und
 """
 import threading
 import time
+from base64 import b64encode
 from html import escape
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from ..data import load_dataset
 from ..data.imageset import Dataset
 from ..teachers import load_teacher
 from .experiments import EXPERIMENTS, Control, Experiment
+from .export import runs_zip
 from .orders import RUNNING
 from .picture import HEIGHT, WIDTH, draw
 from .session import LabRun, Session
 from .share import code_of, command_line, python_lines, read_code
-from .words import per_cent, settings_words, state_sentence, stored_noise, verdict
+from .words import LESS, MORE, SAME, per_cent, settings_words, state_sentence, stored_noise, verdict
 
 FRAME_SECONDS = 0.3  # between two pictures of one run
 
@@ -32,23 +34,31 @@ def hint(words: str) -> dict:
 class Lab:
     """Shown by being the last line of a cell: `Lab("temperature")`.
 
-    experiment: a name from EXPERIMENTS, or a record of one's own. dataset, teacher: the best at hand where None.
+    experiment: a name from EXPERIMENTS, a code (see share.py), or a record of one's own.
+    dataset, teacher: the best at hand where None.
     start: further fields of run.Settings (epochs=4, say).
     """
 
     def __init__(self, experiment: str | Experiment = "plain", dataset: Dataset | None = None,
                  teacher: nn.Module | None = None, *, device: str | None = None, folder: Path | str | None = None,
                  **start):
+        values, seed, lesson = {}, 0, {}
         if isinstance(experiment, str):
-            if experiment not in EXPERIMENTS:
-                raise ValueError(f"experiment must be one of {', '.join(EXPERIMENTS)}; got {experiment!r}")
-            experiment = EXPERIMENTS[experiment]
+            if "/" not in experiment and experiment not in EXPERIMENTS:
+                raise ValueError(f"experiment must be one of {', '.join(EXPERIMENTS)}, or a code; got {experiment!r}")
+            experiment, values, seed, lesson = read_code(experiment)
         dataset = load_dataset() if dataset is None else dataset
         teacher = load_teacher(dataset)[0] if teacher is None else teacher
         self.session = Session(experiment, dataset, teacher, device=device, folder=folder,
                                on_change=self._refresh, **start)
+        self.session.values.update(values)
+        self.session.seed = seed
         self._drawn, self._shown, self._drawing = 0.0, None, threading.Lock()
         self._build(experiment)
+        for name in lesson.get("hide", ()):
+            self.sliders[name].layout.display = "none"
+        for name in lesson.get("lock", ()):
+            self.sliders[name].disabled = True
         self._refresh()
 
     def _build(self, experiment: Experiment) -> None:
@@ -68,12 +78,20 @@ class Lab:
         buttons = [self._button("Train", session.train, "Train again with these values.", "primary"),
                    self._button("Stop", session.stop, "Stop at once; what was learnt is kept."),
                    self._button("New seed", session.new_seed, "Other first weights, another order: was it luck?"),
-                   self._button("Pin", session.pin, "Keep the newest run in the picture.")]
+                   self._button("Pin", session.pin, "Keep the newest run in the picture."),
+                   self._button("Download my runs", self._offer, "Table and histories, in one archive.")]
+        self.offer = widgets.HTML()
+        self.guess = widgets.Dropdown(
+            options=[("no guess", None), *((f"{words} than {experiment.baseline_name}" if words != SAME else
+                                            f"{words} as {experiment.baseline_name}", words)
+                                           for words in (MORE, SAME, LESS))],
+            description="I expect", **hint("Say it before you train: what you expected is set against what came."))
+        self.guess.observe(lambda change: setattr(session, "expected", change["new"]), "value")
         presets = [self._button(preset.name, lambda preset=preset: self._choose(preset), preset.why)
                    for preset in experiment.presets]
         head = widgets.HTML(f"<b>{escape(experiment.title)}.</b> {escape(experiment.question)} "
                             f"<i>{escape(experiment.note)}</i>", layout=widgets.Layout(width=f"{WIDTH}px"))
-        self.box = widgets.VBox([head, *self.sliders.values(), widgets.HBox(buttons),
+        self.box = widgets.VBox([head, *self.sliders.values(), self.guess, widgets.HBox([*buttons, self.offer]),
                                  widgets.HBox([widgets.Label("Try:"), *presets]), self.why, self.state, self.picture,
                                  self.verdict, widgets.Label("Runs so far; choose one to set its values again:"),
                                  self.table, self.code, shown])
@@ -107,6 +125,11 @@ class Lab:
             run = self.session.runs[change["new"]]
             self.session.seed = run.settings.seed
             self._set(run.values)
+
+    def _offer(self) -> None:
+        content = b64encode(runs_zip(self.session)).decode()
+        self.offer.value = (f"<a download='distill_kit-runs.zip' href='data:application/zip;base64,{content}'>"
+                            f"Save {len(self.session.runs)} runs</a>")
 
     def _paste(self, code: str) -> None:
         if code == self._code():

@@ -50,6 +50,7 @@ class Session:
         self.fixed = {"device": device, **start}                # of Settings, beside what the controls say
         self.folder, self.on_change = folder, on_change
         self.seed = 0
+        self.expected: str | None = None                        # what the learner said before, in words.outcome's words
         self.values = {control.name: self._first(control) for control in experiment.controls}
         self.live: LabRun | None = None                         # the newest that was asked for
         self.second: LabRun | None = None                       # the baseline, while it is being trained

@@ -34,9 +34,18 @@ def done(run: LabRun) -> str:
 
 
 def stored_noise(session: Session) -> dict | None:
-    """How much seeds differ in this experiment at its first values, by benchmarks/lab_noise.py; None if not measured."""
+    """How seeds differ in this experiment at its first values, by benchmarks/lab_noise.py; None if not measured."""
     text = (files("distill_kit") / "assets" / "lab-noise.json").read_text(encoding="utf-8")
     return json.loads(text).get(session.dataset.name, {}).get(session.experiment.name)
+
+
+MORE, SAME, LESS = "more", "about the same", "less"  # than what it is held against: what a learner may expect
+
+
+def outcome(difference: float, noise: dict | None) -> str:
+    """Of a difference in points: MORE, LESS, or SAME where another seed might have made it."""
+    luck = 0.0 if noise is None else 2 * 100 * noise["sd"] * 2 ** 0.5  # twice the spread of a difference of two runs
+    return SAME if abs(difference) <= luck else MORE if difference > 0 else LESS
 
 
 def verdict(session: Session, noise: dict | None) -> str:
@@ -52,10 +61,12 @@ def verdict(session: Session, noise: dict | None) -> str:
     difference = 100 * (live.best - baseline.best)
     sentence = (f"{here}, against {per_cent(baseline.best)} for {session.experiment.baseline_name}: "
                 f"{difference:+.1f} points, one run each.")
+    came = outcome(difference, noise)
+    if session.expected is not None:
+        sentence = f"You expected {session.expected}; it is {came}. {sentence}"
     if noise is None:
         return sentence
-    spread = 100 * noise["sd"] * 2 ** 0.5  # of a difference between two runs
-    sure = ("That is within what another seed does: it may be luck." if abs(difference) < 2 * spread
+    sure = ("That is within what another seed does: it may be luck." if came == SAME
             else "That is more than another seed does.")
     return (f"{sentence} Runs here that differ in their seed alone spread by {100 * noise['sd']:.1f} points "
             f"(standard deviation, {noise['n']} seeds). {sure}")
