@@ -12,7 +12,9 @@ from distill_kit import plotting
 
 ROOT = Path(__file__).resolve().parents[1]
 START, END = "<!-- speed -->", "<!-- /speed -->"
-LOOPS = {"article_loop": "the article's loop: the teacher answers every batch,\nimages transformed one by one",
+LOOPS = {"article_loop_with_validation": "the article's loop, with validation: the teacher answers\n"
+                                         "every batch, images are transformed one by one",
+         "article_loop": "the article's loop without validation",
          "tutorial_loop": "PyTorch's tutorial, its own smaller pair",
          "loop_with_validation": "the kit's loop, with validation", "loop": "the kit's loop",
          "bare_step": "the student's bare step, one batch again and again"}
@@ -27,14 +29,15 @@ def main() -> None:
 
 
 def draw(report: dict, path: Path) -> None:
-    figure, (left, right) = plotting.new_figure(2, width=11, height=3.4)
+    figure, (left, right) = plotting.new_figure(2, width=11, height=3.8)
     speeds = [report["images_per_second"][name] for name in LOOPS]
-    colours = ["#999999", "#999999", plotting.BLUE, plotting.BLUE, "#555555"]
+    colours = ["#999999"] * 3 + [plotting.BLUE, plotting.BLUE, "#555555"]
     bars = left.barh(range(len(LOOPS)), speeds, color=colours)
     left.bar_label(bars, [f"{speed:,.0f}" for speed in speeds], padding=4)
     left.set(yticks=range(len(LOOPS)), yticklabels=LOOPS.values(), xlim=(0, 1.18 * max(speeds)), xticks=[],
              title="Images trained on in a second")
     left.invert_yaxis()
+    left.grid(False)
     left.spines[["bottom", "top", "right"]].set_visible(False)
     seconds = {int(images): value for images, value in report["growth"]["epoch_seconds_by_images"].items()}
     right.loglog(list(seconds), list(seconds.values()), "o-", color=plotting.BLUE)
@@ -44,6 +47,7 @@ def draw(report: dict, path: Path) -> None:
     right.set(title="Seconds of an epoch, by training images", xticks=list(seconds), xlim=(250, 70_000),
               xticklabels=[f"{images:,}" for images in seconds], ylim=(min(seconds.values()) / 2, 60))
     right.minorticks_off()
+    right.set(yticks=[0.1, 1, 10], yticklabels=["0.1 s", "1 s", "10 s"])
     figure.savefig(path, dpi=110)
 
 
