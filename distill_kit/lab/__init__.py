@@ -23,6 +23,7 @@ from .session import LabRun, Session
 from .share import code_of, command_line, python_lines, read_code
 from .words import LESS, MORE, SAME, per_cent, settings_words, state_sentence, stored_noise, verdict
 
+WIDE = {"width": f"{WIDTH}px", "max_width": "100%"}
 FRAME_SECONDS = 0.3  # between two pictures of one run
 
 
@@ -64,15 +65,15 @@ class Lab:
     def _build(self, experiment: Experiment) -> None:
         self.sliders = {control.name: self._slider(control) for control in experiment.controls}
         self.picture = widgets.Image(format="svg+xml", width=WIDTH, height=HEIGHT,
-                                     layout=widgets.Layout(width=f"{WIDTH}px", height=f"{HEIGHT}px"))
+                                     layout=widgets.Layout(width=f"{WIDTH}px", height=f"{HEIGHT}px", max_width="100%"))
         self.state, self.verdict, self.why = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.table = widgets.Select(options=[], rows=4, layout=widgets.Layout(width=f"{WIDTH}px"))
+        self.table = widgets.Select(options=[], rows=4, layout=WIDE)
         self.table.observe(self._restore, "value")
         self.code = widgets.Text(description="Code", continuous_update=False, layout=widgets.Layout(width="600px"),
                                  **hint("All values and the seed. Paste another one to set them."))
         self.code.observe(lambda change: self._paste(change["new"]), "value")
         self.lines = widgets.HTML()
-        shown = widgets.Accordion([self.lines], selected_index=None, layout=widgets.Layout(width=f"{WIDTH}px"))
+        shown = widgets.Accordion([self.lines], selected_index=None, layout=WIDE)
         shown.set_title(0, "This run in Python and as a command")
         session = self.session
         buttons = [self._button("Train", session.train, "Train again with these values.", "primary"),
@@ -82,15 +83,15 @@ class Lab:
                    self._button("Download my runs", self._offer, "Table and histories, in one archive.")]
         self.offer = widgets.HTML()
         self.guess = widgets.Dropdown(
-            options=[("no guess", None), *((f"{words} than {experiment.baseline_name}" if words != SAME else
+            options=[("no guess", ""), *((f"{words} than {experiment.baseline_name}" if words != SAME else
                                             f"{words} as {experiment.baseline_name}", words)
                                            for words in (MORE, SAME, LESS))],
             description="I expect", **hint("Say it before you train: what you expected is set against what came."))
-        self.guess.observe(lambda change: setattr(session, "expected", change["new"]), "value")
+        self.guess.observe(lambda change: setattr(session, "expected", change["new"] or None), "value")
         presets = [self._button(preset.name, lambda preset=preset: self._choose(preset), preset.why)
                    for preset in experiment.presets]
-        head = widgets.HTML(f"<b>{escape(experiment.title)}.</b> {escape(experiment.question)} "
-                            f"<i>{escape(experiment.note)}</i>", layout=widgets.Layout(width=f"{WIDTH}px"))
+        head = widgets.HTML(f"<div style='line-height: 1.4'><b>{escape(experiment.title)}.</b> "
+                            f"{escape(experiment.question)} <i>{escape(experiment.note)}</i></div>", layout=WIDE)
         self.box = widgets.VBox([head, *self.sliders.values(), self.guess, widgets.HBox([*buttons, self.offer]),
                                  widgets.HBox([widgets.Label("Try:"), *presets]), self.why, self.state, self.picture,
                                  self.verdict, widgets.Label("Runs so far; choose one to set its values again:"),

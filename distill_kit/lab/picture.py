@@ -4,15 +4,17 @@ from . import svg
 from .session import LabRun, Session
 from .words import SHORT, per_cent
 
-WIDTH, HEIGHT, GHOSTS = 960, 380, 3
+WIDTH, HEIGHT, GHOSTS = 820, 380, 3
 
 
 def draw(session: Session) -> str:
     """SVG. Whatever is not known yet is left out; nothing else moves."""
     experiment, live = session.experiment, session.live
     epochs = live.settings.epochs if live else session.settings(session.values).epochs
-    chart = svg.Chart(62, 58, 400, 250, epochs, *experiment.measure.shown)
+    chart = svg.Chart(58, 58, 330, 250, epochs, *experiment.measure.shown)
     parts = [chart.frame(experiment.measure.label)]
+    if live is not None:
+        parts.append(chart.progress(live.progress))
     if live is not None and live.shares:
         parts.append(chart.line(live.shares, f"now {per_cent(live.shares[-1])}", BLUE, width=3, dots=True))
     if session.baseline is not None and session.baseline.shares:
@@ -43,7 +45,7 @@ def beside(session: Session) -> str:
     live = session.live
     student = live.probabilities[-1] if live is not None and live.probabilities else None
     label = session.dataset.validation.classes[session.dataset.validation.labels[session.image]]
-    x = 690
+    x = 628
     return (svg.text(x - 90, 40, f"One validation image, a {label}", weight="600")
-            + svg.paired_bars(x, 58, 230, session.dataset.validation.classes, teacher, student,
-                              (f"teacher, softened by T = {temperature:g}", "student, at T = 1")))
+            + svg.paired_bars(x, 58, 170, session.dataset.validation.classes, teacher, student,
+                              (f"teacher at T = {temperature:g}", "student at T = 1")))

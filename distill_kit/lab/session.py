@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ..data.imageset import Dataset
 from ..history import EPOCH
@@ -17,6 +18,7 @@ from .experiments import Experiment
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING, Worker
 
 ROWS_EVERY = 5     # steps between two light rows
+LOOKED_THROUGH, DOUBT = 300, 0.6  # validation images for one that says something; the teacher's probability there
 KEPT_MATERIALS = 2  # sets of training images in memory: 12 MB each for 5,000 images
 
 
@@ -33,10 +35,13 @@ class LabRun:
     folder: Path | None = None
     error: str = ""                                           # one sentence
     number: int = 0                                           # in the table, from 1
+    best: float | None = None                                 # the share at the epoch whose weights are kept
 
-    @property
-    def best(self) -> float | None:
-        return max(self.shares, default=None)
+
+def doubtful(logits: Tensor, labels: Tensor) -> int:
+    """Of images with logits [N, C]: one about which the teacher is right, and most nearly as sure as DOUBT."""
+    sure, first = logits.softmax(1).max(1)
+    return int(torch.where(first == labels, (sure - DOUBT).abs(), 1.0).argmin())
 
 
 class Session:
@@ -61,8 +66,9 @@ class Session:
         self._materials: dict[tuple, Materials] = {}
         self._lock = threading.RLock()
         self.worker = Worker(self._train, self._hear, **({} if quiet is None else {"quiet": quiet}))
-        self.image = 0                                          # which validation image is shown
-        self.teacher_logits = answers(teacher, dataset.validation[self.image:self.image + 1]).float()[0]  # (C,)
+        logits = answers(teacher, dataset.validation[:LOOKED_THROUGH]).float().cpu()                    # (n, C)
+        self.image = doubtful(logits, dataset.validation.labels[:LOOKED_THROUGH])  # the validation image that is shown
+        self.teacher_logits = logits[self.image]                                                        # (C,)
 
     def _first(self, control):
         return {**self.fixed, **self.experiment.start}.get(control.name, getattr(Settings(), control.name))
@@ -142,6 +148,7 @@ class Session:
                     raise FloatingPointError(row["stopped"])
                 if row["kind"] == EPOCH:
                     live.shares.append(self.experiment.measure.of(run, row))
+                    live.best = live.shares[-1] if row["best"] else live.best
                     live.probabilities.append(self._probabilities(run))
                 yield live
             live.state = FINISHED

@@ -47,6 +47,10 @@ class Chart:
         parts.append(text(self.x + self.width, self.y + self.height + 40, "epoch", FAINT, "end", 13))
         return "".join(parts)
 
+    def progress(self, share: float) -> str:
+        """How far the run is: a bar on the axis of epochs."""
+        return bar(self.x, self.y + self.height, self.width * share, 3, BLUE, full=True)
+
     def line(self, shares: Sequence[float], name: str, colour: str, dash: str = "", width: float = 1.5,
              dots: bool = False) -> str:
         """A line and its name at its end, moved off the names that are there already."""
