@@ -64,11 +64,11 @@ def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def numbers_on(device: torch.device, *numbers: float) -> Iterable:
-    """The numbers on a CPU; elsewhere tensors of one number each, so that a step is the same work whatever they are.
+    """The numbers; on CUDA as tensors of one number each, so that a step is the same work whatever they are.
 
     That is what a CUDA graph asks for, whose work is recorded once.
     """
-    return numbers if device.type == "cpu" else send(torch.tensor(numbers, dtype=torch.float32), device)
+    return send(torch.tensor(numbers, dtype=torch.float32), device) if device.type == "cuda" else numbers
 
 
 def casting(device: torch.device, precision: str):
