@@ -1,4 +1,5 @@
 """The lab's widgets, moved as a browser would move them, without one."""
+import itertools
 import time
 
 import ipywidgets as widgets
@@ -56,9 +57,19 @@ def test_a_code_pasted_brings_its_run_and_a_bad_one_is_refused_in_words(lab):
     lab.code.value = "alpha/alpha=0.25/label_noise=0.2/seed=4"
     live = finished(lab)
     assert (live.settings.alpha, live.settings.label_noise, live.settings.seed) == (0.25, 0.2, 4)
-    assert lab.code.value in ("alpha/alpha=0.25/label_noise=0.2/seed=4",)
+    assert lab.code.value == "alpha/alpha=0.25/label_noise=0.2/seed=4"
     lab.code.value = "alpha/alpha=7"
     assert "alpha must be one of" in lab.why.value and lab.session.values["alpha"] == 0.25
+
+
+def test_what_the_lab_itself_writes_is_no_order(lab, monkeypatch):
+    """A code that is out of date when the worker's thread writes it must not set the old values again."""
+    orders, current = [], lab._code()
+    codes = itertools.chain(["alpha/alpha=0.9/label_noise=0.4/seed=0"], itertools.repeat(current))
+    monkeypatch.setattr(lab, "_code", lambda: next(codes))
+    monkeypatch.setattr(lab.session, "move", lambda **values: orders.append(values))
+    lab._refresh()
+    assert not orders and lab.code.value == "alpha/alpha=0.9/label_noise=0.4/seed=0"
 
 
 def test_moving_every_slider_at_once_leaves_one_thread(lab):

@@ -54,7 +54,8 @@ class Lab:
                                on_change=self._refresh, **start)
         self.session.values.update(values)
         self.session.seed = seed
-        self._drawn, self._shown, self._drawing = 0.0, None, threading.Lock()
+        self._drawn, self._shown, self._noise = 0.0, None, stored_noise(self.session)
+        self._drawing, self._drawer = threading.Lock(), None  # the thread that draws: what it writes is no order
         self._build(experiment)
         for name in lesson.get("hide", ()):
             self.sliders[name].layout.display = "none"
@@ -122,10 +123,9 @@ class Lab:
         self._set(preset.values)
 
     def _restore(self, change) -> None:
-        if change["new"] is not None and not self._drawing.locked():  # then it is the lab that fills the table
-            run = self.session.runs[change["new"]]
-            self.session.seed = run.settings.seed
-            self._set(run.values)
+        if change["new"] is not None and threading.get_ident() != self._drawer:
+            self.session.restore(self.session.runs[change["new"]])
+            self._follow()
 
     def _offer(self) -> None:
         content = b64encode(runs_zip(self.session)).decode()
@@ -133,7 +133,7 @@ class Lab:
                             f"Save {len(self.session.runs)} runs</a>")
 
     def _paste(self, code: str) -> None:
-        if code == self._code():
+        if threading.get_ident() == self._drawer or code == self._code():
             return
         try:
             experiment, values, seed, _ = read_code(code)
@@ -149,8 +149,11 @@ class Lab:
         return code_of(self.session.experiment, self.session.values, self.session.seed)
 
     def _set(self, values: dict) -> None:
-        """All at once: the sliders follow, and one run begins."""
+        """All at once: one run begins, and the sliders follow."""
         self.session.move(**values)
+        self._follow()
+
+    def _follow(self) -> None:
         for name, value in self.session.values.items():
             self.sliders[name].value = value
 
@@ -158,7 +161,11 @@ class Lab:
 
     def _refresh(self) -> None:
         with self._drawing:
-            self._draw()
+            self._drawer = threading.get_ident()
+            try:
+                self._draw()
+            finally:
+                self._drawer = None
 
     def _draw(self) -> None:
         live, now = self.session.live, time.monotonic()
@@ -189,4 +196,4 @@ class Lab:
                 "text/html": f"<p>{escape(words)}</p>{draw(self.session)}", "text/plain": words}
 
     def _verdict(self) -> str:
-        return verdict(self.session, stored_noise(self.session))
+        return verdict(self.session, self._noise)
