@@ -21,7 +21,7 @@ from distill_kit.data import load_dataset
 from distill_kit.models import STUDENTS
 from distill_kit.run import QUICK_EPOCHS, Materials, Run, Settings
 from distill_kit.teachers import accuracy, answers, load_teacher
-from distill_kit.views import VIEWS
+from distill_kit.views import ALL_VIEWS, VIEWS
 
 ROOT = Path(__file__).resolve().parents[1]
 PATH = ROOT / "benchmarks" / "recipes.json"
@@ -34,21 +34,25 @@ SHAPES = {
     "first block of 24": replace(STUDENTS["default"], widths=(24, 64, 128)),
     "head max": replace(STUDENTS["default"], head="max"),
 }
+ADAMW = {"optimizer": "adamw", "batch_size": 64}
 CANDIDATES = {
     "the default run": {},
     "the quick run": {"epochs": QUICK_EPOCHS},
+    "10 epochs": {"epochs": 10},
+    "12 epochs": {"epochs": 12},
     "16 epochs": {"epochs": 16},
-    "learning rate 0.015": {"learning_rate": 1.5e-2},
+    "learning rate 0.005": {"learning_rate": 5e-3},
     "learning rate 0.02": {"learning_rate": 2e-2},
-    "batch 128, rate 0.02": {"batch_size": 128, "learning_rate": 2e-2},
-    "batch 128, rate 0.02, 16 epochs": {"batch_size": 128, "learning_rate": 2e-2, "epochs": 16},
-    "batch 128, rate 0.03, 16 epochs": {"batch_size": 128, "learning_rate": 3e-2, "epochs": 16},
-    "batch 96, rate 0.015, 15 epochs": {"batch_size": 96, "learning_rate": 1.5e-2, "epochs": 15},
+    "batch 128": {"batch_size": 128},
+    "batch 128, rate 0.005, 10 epochs": {"batch_size": 128, "learning_rate": 5e-3, "epochs": 10},
+    "AdamW, batch 64, 14 epochs": {**ADAMW, "epochs": 14},
+    "AdamW, batch 64, 14 epochs, 8 views": {**ADAMW, "epochs": 14, "views": ALL_VIEWS[:8]},
+    "AdamW, batch 128, rate 0.02, 16 epochs": {**ADAMW, "batch_size": 128, "learning_rate": 2e-2, "epochs": 16},
+    "2 views": {"views": VIEWS[:2]},
+    "8 views": {"views": ALL_VIEWS[:8]},
     "student small": {"student": "small"},
     "student wide": {"student": "wide"},
     **{name: {"student": name} for name in SHAPES},
-    "2 views": {"views": VIEWS[:2]},
-    "4 views": {"views": VIEWS[:4]},
 }
 
 

@@ -50,11 +50,13 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
     """Seconds of a quick run with kept logits, estimated from `budget` seconds of its own training step."""
     import torch
     from .batches import Batch
+    from .devices import keep_freed_memory
     from .models import STUDENTS, make_model
-    from .optimizers import adamw
+    from .optimizers import OPTIMIZERS
     from .run import QUICK_EPOCHS, Settings
     from .schedules import constant
     from .training import train
+    keep_freed_memory()
     settings = Settings()
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (256, 3, 32, 32), dtype=torch.uint8, generator=generator)
@@ -63,8 +65,9 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
     batch = Batch(images, torch.zeros(size, dtype=torch.int64, device=device), torch.zeros(size, 10, device=device))
     student = make_model(STUDENTS["default"], pixels).to(device)
     steps, started = 0, None
-    for row in train(student, [batch] * 10_000, None, epochs=1, optimizer=adamw(student), learning_rate=constant(1e-3),
-                     temperature=constant(4.0), alpha=constant(0.1), every=10, precision=precision):
+    for row in train(student, [batch] * 10_000, None, epochs=1, optimizer=OPTIMIZERS[settings.optimizer](student),
+                     learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1), every=10,
+                     precision=precision):
         if started is None:  # the first ten steps warm up
             started = time.perf_counter()
             continue

@@ -11,11 +11,11 @@ from torch import nn
 
 from .batches import Teacher
 from .data.imageset import (Dataset, ImageSet, class_number, keep_labels, leave_out, subset, with_label_noise)
-from .devices import choose_device, choose_precision
+from .devices import choose_device, choose_precision, keep_freed_memory
 from .history import EPOCH, best_row, save_history
 from .losses import check_alpha, check_temperature
 from .models import STUDENTS, ConvNet, make_model
-from .optimizers import adamw
+from .optimizers import OPTIMIZERS
 from .schedules import SHAPES, from_to, warmup_cosine
 from .teachers import accuracy, answers
 from .training import keep_best, train
@@ -37,8 +37,9 @@ class Settings:
     alpha: float = 0.1              # weight of the hard term; 1 is cross-entropy alone
     final_alpha: float | None = None
     schedule: str = "linear"        # how alpha and temperature go to their final values
-    learning_rate: float = 1e-2     # at its highest, after one epoch of warm-up
-    batch_size: int = 64
+    learning_rate: float = 1e-2     # at its highest, after one epoch of warm-up; AdamW's (see optimizers.Muon)
+    batch_size: int = 256
+    optimizer: str = "muon"         # or "adamw", as the article has it: batch_size=64 suits it better
     label_noise: float = 0.0        # share of labels drawn at random
     labelled: int | None = None     # so many images keep their label, the others enter the soft term alone
     leave_out: str | None = None    # a class the student never sees
@@ -62,10 +63,9 @@ class Settings:
             raise ValueError(f"learning_rate must be a finite number above 0; got {self.learning_rate}")
         if not 0 <= self.label_noise <= 1:
             raise ValueError(f"label_noise must be 0 to 1; got {self.label_noise}")
-        if self.student not in STUDENTS:
-            raise ValueError(f"student must be one of {', '.join(STUDENTS)}; got {self.student!r}")
-        if self.schedule not in SHAPES:
-            raise ValueError(f"schedule must be one of {', '.join(SHAPES)}; got {self.schedule!r}")
+        for name, known in (("student", STUDENTS), ("schedule", SHAPES), ("optimizer", OPTIMIZERS)):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
 
     @property
     def labels_alone(self) -> bool:
@@ -82,6 +82,7 @@ class Materials:
     def __init__(self, dataset: Dataset, teacher: nn.Module, *, images: int = 5_000, data_seed: int = 0,
                  leave_out_class: str | None = None, device: str | None = None, precision: str = "auto",
                  views: tuple[View, ...] = VIEWS):
+        keep_freed_memory()
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self.drawn = (images, data_seed, leave_out_class)
@@ -152,7 +153,7 @@ class Run:
         settings, steps = self.settings, self.settings.epochs * len(self.batches)
         before = self.materials.teacher_seconds
         rows = train(self.student, self.batches, self.materials.watched, epochs=settings.epochs,
-                     optimizer=adamw(self.student),
+                     optimizer=OPTIMIZERS[settings.optimizer](self.student),
                      learning_rate=warmup_cosine(settings.learning_rate, len(self.batches), steps),
                      temperature=from_to(settings.temperature, settings.final_temperature, steps, settings.schedule),
                      alpha=from_to(settings.alpha, settings.final_alpha, steps, settings.schedule),

@@ -17,8 +17,7 @@ from .logit_store import LogitStore, addresses
 View = tuple[bool, int, int]
 
 PLAIN: tuple[View, ...] = ((False, 0, 0),)
-VIEWS: tuple[View, ...] = tuple((flip, dy, dx) for dy, dx in ((0, 0), (1, 2), (2, -1), (-1, -2))
-                                for flip in (False, True))
+VIEWS: tuple[View, ...] = tuple((flip, dy, dx) for dy, dx in ((0, 0), (1, 2)) for flip in (False, True))
 # Every shift of up to four pixels, mirrored every second time: for training teachers, who need not be asked again.
 # Steps of 31 through the 81 shifts, so that an image that sees a few of them sees ones that differ.
 _SHIFTS = tuple(product(range(-4, 5), repeat=2))

@@ -22,7 +22,7 @@ def report():
     little = functools.partial(Settings, images=200, batch_size=16)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "Settings", little)
-        patch.setattr(loops, "STEPS", 4)
+        patch.setattr(loops, "EPOCHS", 1)
         patch.setattr(bench, "peak_memory", lambda settings: 10**9)
         patch.setattr(bench, "DEFAULT_EPOCHS", 2), patch.setattr(bench, "QUICK_EPOCHS", 1)
         patch.setattr(growth, "IMAGES", (50, 100, 10**6)), patch.setattr(growth, "EPOCHS", (1, 2))

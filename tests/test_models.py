@@ -104,7 +104,7 @@ def test_blocks_pool_then_normalise_then_relu():
     x = F.relu(F.conv2d(images, model.stem_weight, model.stem_bias, stride=2))
     x = F.relu(block.norms[0](F.max_pool2d(block.convolutions[0](x), 2)))
     x = F.relu(block.norms[1](block.convolutions[1](x)))
-    torch.testing.assert_close(model(images), model.head(x.flatten(1)))
+    torch.testing.assert_close(model(images), model.head(x.permute(0, 2, 3, 1).flatten(1)))
 
 
 @pytest.mark.parametrize("wrong, message", [

@@ -21,6 +21,14 @@ def test_orthogonal_brings_the_singular_values_near_1(rows, columns):
     assert torch.linalg.svdvals(before / before.norm()).max() < 0.5  # they were not near 1 to begin with
 
 
+def test_orthogonal_sends_each_singular_value_through_the_polynomial_three_times():
+    left, values, right = torch.linalg.svd(matrix(12, 150), full_matrices=False)
+    values = values / values.norm()
+    for _ in range(3):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    torch.testing.assert_close(orthogonal(matrix(12, 150)), left * values @ right, atol=1e-6, rtol=0)
+
+
 def test_orthogonal_keeps_the_directions():
     left, _, right = torch.linalg.svd(matrix(12, 150), full_matrices=False)
     turned = left.T @ orthogonal(matrix(12, 150)) @ right.T  # diagonal, if the singular vectors are the same

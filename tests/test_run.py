@@ -35,7 +35,7 @@ def finished(**options):
 def test_defaults_are_those_of_the_default_run():
     settings = Settings()
     assert (settings.images, settings.epochs, settings.temperature, settings.alpha) == (5000, 14, 4.0, 0.1)
-    assert (settings.batch_size, settings.learning_rate, settings.schedule, settings.seed) == (64, 1e-2, "linear", 0)
+    assert (settings.batch_size, settings.learning_rate, settings.schedule, settings.seed) == (256, 1e-2, "linear", 0)
 
 
 @pytest.mark.parametrize("name, value, message", [
@@ -205,11 +205,11 @@ def test_seconds_leave_the_teachers_time_out(monkeypatch):
 
 
 def test_a_second_run_on_the_same_materials_asks_the_teacher_only_for_new_views():
-    settings = settings_of(epochs=8)
+    settings = settings_of(epochs=4)
     materials = Materials.of(settings, DATASET, ColourTeacher())
     first, second = Run(settings, materials), Run(settings, materials)
     list(first.rows())
-    assert materials.logits._known.all()  # eight epochs show all eight views
+    assert materials.logits._known.all()  # four epochs show all four views
     list(second.rows())
     assert second.teacher_seconds == 0 and first.teacher_seconds > 0
     assert same_state(state_of(first.student), state_of(second.student))

@@ -48,8 +48,8 @@ def test_views_are_those_of_torchvision():
         assert torch.equal(bank.take(torch.tensor([3]), torch.tensor([number]))[0], image / 255)
 
 
-def test_there_are_eight_views_and_the_first_is_the_image_itself():
-    assert len(set(VIEWS)) == 8 and VIEWS[0] == PLAIN[0] == (False, 0, 0)
+def test_there_are_four_views_and_the_first_is_the_image_itself():
+    assert len(set(VIEWS)) == 4 and VIEWS[0] == PLAIN[0] == (False, 0, 0)
     assert len(set(ALL_VIEWS)) == 2 * 9 * 9
 
 
@@ -102,7 +102,7 @@ def test_kept_logits_equal_fresh_ones():
     teacher = Teacher(LittleNet(seed=7))
     bank = ViewBank(IMAGES.images)
     logits = KeptLogits(teacher, bank, len(IMAGES))
-    rows, views = torch.arange(40), torch.arange(40) % 8
+    rows, views = torch.arange(40), torch.arange(40) % len(VIEWS)
     fresh = teacher(bank.take(torch.cat([rows, rows[-1:].expand(24)]), torch.cat([views, views[-1:].expand(24)])))[:40]
     assert torch.equal(logits.take(rows, views), fresh) and torch.equal(logits.take(rows, views), fresh)
 
@@ -123,8 +123,8 @@ def test_the_teacher_is_asked_once_for_each_image_and_view():
 
 def test_the_teacher_is_always_asked_in_blocks_of_one_size():
     logits = kept()
-    logits.take(*(part[:200] for part in every(40, 8)))
-    logits.take(torch.tensor([39]), torch.tensor([7]))
+    logits.take(*(part[:200] for part in every(40, len(VIEWS))))
+    logits.take(torch.tensor([39]), torch.tensor([3]))
     assert {len(block) for block in logits.teacher.blocks} == {TEACHER_BLOCK}
 
 
@@ -155,7 +155,7 @@ def which(batch_images, images=IMAGES):
 
 def test_teacher_and_labels_are_those_of_the_image_and_view_that_the_student_sees():
     batches = batches_of()
-    for _ in range(10):  # all eight views, and then from memory
+    for _ in range(6):  # all four views, and then from memory
         for images, labels, logits in batches:
             assert torch.equal(logits, PixelTeacher()(images).half())
     rows, _ = which(images)
@@ -163,13 +163,13 @@ def test_teacher_and_labels_are_those_of_the_image_and_view_that_the_student_see
 
 
 def test_each_image_comes_once_a_pass_and_its_views_take_turns():
-    batches, history = batches_of(), torch.full((40, 8), -1)
-    for epoch in range(8):
+    batches, history = batches_of(), torch.full((40, 4), -1)
+    for epoch in range(4):
         rows, views = which(torch.cat([batch.images for batch in batches]))
         assert rows.sort().values.tolist() == list(range(40))
         history[rows, epoch] = views
-    assert torch.equal(history, (history[:, :1] + torch.arange(8)) % 8)
-    assert len(history[:, 0].unique()) > 4  # they do not all start with the same
+    assert torch.equal(history, (history[:, :1] + torch.arange(4)) % 4)
+    assert len(history[:, 0].unique()) == 4  # they do not all start with the same
 
 
 def test_order_changes_from_epoch_to_epoch():
@@ -256,7 +256,7 @@ def test_a_student_of_a_scrambled_teacher_learns_nothing(scrambled):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_views_and_kept_logits_on_cuda_are_those_of_the_cpu():
-    rows, views = every(40, 8)
+    rows, views = every(40, len(VIEWS))
     bank = ViewBank(IMAGES.images, device="cuda")
     taken = bank.take(rows, views)
     assert taken.is_cuda and torch.equal(taken.cpu(), ViewBank(IMAGES.images).take(rows, views))

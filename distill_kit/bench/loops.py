@@ -12,13 +12,13 @@ from ..data.imageset import ImageSet
 from ..devices import casting
 from ..losses import distillation_terms
 from ..models import STUDENTS, make_model
-from ..optimizers import adamw
+from ..optimizers import OPTIMIZERS, adamw
 from ..run import Materials, Run, Settings
 from ..schedules import constant
 from ..training import CLIP_NORM, evaluate, train
 from ..views import ViewBatches
 
-ARTICLE_BATCHES, STEPS = 8, 78
+ARTICLE_IMAGES, EPOCHS = 512, 2
 
 
 class Kit:
@@ -27,22 +27,22 @@ class Kit:
     def __init__(self, settings: Settings, materials: Materials):
         self.settings, self.materials = settings, materials
         self.run = Run(settings, materials)
-        self.optimizer = adamw(self.run.student)
+        self.optimizer = OPTIMIZERS[settings.optimizer](self.run.student)
         self.batch = next(iter(ViewBatches(materials.bank, materials.training.labels, settings.batch_size, 0,
                                            materials.logits)))
         self.validated_epoch()  # warm
 
     def bare_step(self) -> float:
         """Seconds an image of stem, forward, loss, backward, clipping, step, with the same batch again and again."""
-        started = time.perf_counter()
-        for _ in range(STEPS):
+        steps, started = EPOCHS * len(self.run.batches), time.perf_counter()
+        for _ in range(steps):
             terms, parameters = self._forward()
             self.optimizer.zero_grad(set_to_none=True)
             terms.total.backward()
             nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
             self.optimizer.step()
         self._wait()
-        return (time.perf_counter() - started) / (STEPS * self.settings.batch_size)
+        return (time.perf_counter() - started) / (steps * self.settings.batch_size)
 
     def epoch(self) -> float:
         return self._loop(None)
@@ -74,12 +74,12 @@ class Kit:
 
     def _loop(self, validation) -> float:
         started = time.perf_counter()
-        for _ in train(self.run.student, self.run.batches, validation, epochs=1, optimizer=self.optimizer,
+        for _ in train(self.run.student, self.run.batches, validation, epochs=EPOCHS, optimizer=self.optimizer,
                        learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1),
                        precision=self.materials.precision):
             pass
         self._wait()
-        return (time.perf_counter() - started) / (len(self.run.batches) * self.settings.batch_size)
+        return (time.perf_counter() - started) / (EPOCHS * len(self.run.batches) * self.settings.batch_size)
 
     def _clock(self, work: Callable, times: int = 20) -> float:
         work()
@@ -123,6 +123,7 @@ class ArticleLoop:
                                         transforms.ToTensor()])
         self.loader = torch.utils.data.DataLoader(Pictures(images, transform), settings.batch_size, shuffle=True,
                                                   generator=torch.Generator().manual_seed(0), drop_last=True)
+        self.batches = max(1, ARTICLE_IMAGES // settings.batch_size)
         self.validation_share = watched / len(images)
         self.validation = torch.utils.data.DataLoader(Pictures(images, transforms.ToTensor()), settings.batch_size)
         self.device = torch.device(settings.device)
@@ -141,7 +142,7 @@ class ArticleLoop:
         """Seconds a validation image."""
         total, correct, count, started = 0.0, 0, 0, time.perf_counter()
         self.student.eval()
-        for images, labels in islice(self.validation, ARTICLE_BATCHES):
+        for images, labels in islice(self.validation, self.batches):
             images, labels = images.to(self.device), labels.to(self.device)
             logits = self.student(images)
             total += distillation_terms(logits, self.teacher(images), labels, 4.0, 0.7).total.item()
@@ -153,7 +154,7 @@ class ArticleLoop:
         """Seconds a training image, without validation."""
         total, count, started = 0.0, 0, time.perf_counter()
         self.student.train()
-        for images, labels in islice(self.loader, ARTICLE_BATCHES):
+        for images, labels in islice(self.loader, self.batches):
             images, labels = images.to(self.device), labels.to(self.device)
             with torch.no_grad():
                 teacher_logits = self.teacher(images)
@@ -183,7 +184,7 @@ class TutorialLoop:
     def run(self) -> float:
         """Seconds an image."""
         count, started = 0, time.perf_counter()
-        for images, labels in islice(self.loader, ARTICLE_BATCHES // 2):
+        for images, labels in islice(self.loader, ARTICLE_IMAGES // 128):
             with torch.no_grad():
                 teacher_logits = self.teacher(images)
             loss = distillation_terms(self.student(images), teacher_logits, labels, 2.0, 0.75).total

@@ -26,6 +26,7 @@ OPTIONS = {  # of `distill`: the fields of run.Settings in groups, with what --h
         "epochs": "of images // batch size steps each; 8 makes the quick run",
         "learning-rate": "the highest, after one epoch of warm-up",
         "batch-size": "images a step",
+        "optimizer": "muon, or adamw as in the article (with batches of 64)",
         "student": "small, default, wide or wider",
         "seed": "weights, batch order, view offsets and noise",
         "device": "cpu, cuda, cuda:N or mps; chosen where left out",
