@@ -14,8 +14,8 @@ HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tq
 ORDER = ("data.imageset", "files", "schedules", "data.cache", "data.folder", "data.official", "data.places",
          "data.download", "shapes", "data", "losses", "devices", "models", "optimizers", "history", "weights",
          "batches", "logit_store", "views", "training", "teachers", "run", "many", "bench.growth", "bench.loops",
-         "bench", "doctor", "plotting", "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.session",
-         "lab.words", "lab.svg", "lab.picture", "lab.share", "lab.export", "lab", "command_line", "command_line.commands",
+         "bench", "doctor", "plotting", "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.share",
+         "lab.softening", "lab.stored", "lab.session", "lab.words", "lab.svg", "lab.picture", "lab.export", "lab", "command_line", "command_line.commands",
          "command_line.options", "__main__")
 
 

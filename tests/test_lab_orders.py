@@ -105,3 +105,19 @@ def test_an_order_to_another_worker_stops_this_one():
     other.worker.ask("b")
     assert one.worker.join(2) and other.worker.join(2)
     assert one.told[-1][1] == STOPPED and other.told[-1][1] == FINISHED
+
+
+def test_in_the_foreground_an_order_is_followed_before_ask_comes_back_and_an_interrupt_stops_it():
+    told = []
+
+    def begin(order):
+        yield order
+        if order == "interrupted":
+            raise KeyboardInterrupt
+    worker = Worker(begin, lambda number, state, event: told.append((number, state)), quiet=0.0, foreground=True)
+    threads = threading.active_count()
+    worker.ask("whole")
+    assert told == [(1, RUNNING), (1, FINISHED)] and threading.active_count() == threads
+    worker.ask("interrupted")
+    worker.ask("whole")
+    assert told[2:] == [(2, RUNNING), (2, STOPPED), (3, RUNNING), (3, FINISHED)]

@@ -1,5 +1,7 @@
 """The lab's widgets, moved as a browser would move them, without one."""
 import itertools
+import sys
+import threading
 import time
 
 import ipywidgets as widgets
@@ -64,9 +66,9 @@ def test_a_code_pasted_brings_its_run_and_a_bad_one_is_refused_in_words(lab):
 
 def test_what_the_lab_itself_writes_is_no_order(lab, monkeypatch):
     """A code that is out of date when the worker's thread writes it must not set the old values again."""
-    orders, current = [], lab._code()
-    codes = itertools.chain(["alpha/alpha=0.9/label_noise=0.4/seed=0"], itertools.repeat(current))
-    monkeypatch.setattr(lab, "_code", lambda: next(codes))
+    orders, current = [], lab.session.code()
+    codes = itertools.chain([current, "alpha/alpha=0.9/label_noise=0.4/seed=0"], itertools.repeat(current))
+    monkeypatch.setattr(lab.session, "code", lambda: next(codes))
     monkeypatch.setattr(lab.session, "move", lambda **values: orders.append(values))
     lab._refresh()
     assert not orders and lab.code.value == "alpha/alpha=0.9/label_noise=0.4/seed=0"
@@ -87,14 +89,15 @@ def test_every_control_has_a_name_and_every_button_says_what_it_does(lab):
 
 def test_where_no_widget_can_be_shown_there_are_words_and_a_picture(lab):
     bundle = lab._repr_mimebundle_()
-    assert bundle["text/plain"] == lab.session.experiment.question and "<svg" in bundle["text/html"]
+    assert bundle["text/plain"].startswith(lab.session.experiment.question)
+    assert "src='data:image/svg+xml;base64,PHN2Zy" in bundle["text/html"] and "alt='" in bundle["text/html"]
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == lab.box.model_id
 
 
 def test_a_code_makes_a_lesson(tmp_path):
     lab = Lab("alpha/alpha=0.5/seed=2/hide=label_noise/lock=alpha", DATASET, ColourTeacher(), folder=tmp_path)
     assert lab.sliders["alpha"].value == 0.5 and lab.sliders["alpha"].disabled and lab.session.seed == 2
-    assert lab.sliders["label_noise"].layout.display == "none"
+    assert lab.rows["label_noise"].layout.display == "none"
 
 
 def test_runs_can_be_saved_from_the_browser(lab):
@@ -102,6 +105,55 @@ def test_runs_can_be_saved_from_the_browser(lab):
     finished(lab)
     next(one for one in buttons(lab) if one.description == "Download my runs").click()
     assert "download='distill_kit-runs.zip'" in lab.offer.value and "Save 1 runs" in lab.offer.value
+
+
+def test_a_value_can_be_typed_and_one_that_is_no_stop_is_refused_in_words(lab):
+    lab.typed["alpha"].value = "0.50"
+    assert finished(lab).settings.alpha == 0.5 and lab.sliders["alpha"].value == 0.5
+    for text in ("0.123", "half"):
+        lab.typed["alpha"].value = text
+        assert f"alpha must be one of 0.0, 0.05" in lab.why.value and text in lab.why.value
+        assert lab.typed["alpha"].value == "0.5" == str(lab.session.values["alpha"])
+    lab.sliders["alpha"].value = 0.7
+    assert lab.typed["alpha"].value == "0.7"
+
+
+def test_what_needs_no_training_follows_a_slider_at_once(lab):
+    lab.session.worker._orders.quiet = 60.0
+    before = lab.softness.value
+    lab.sliders["alpha"].value = 0.9
+    assert "At alpha = 0.9" in lab.softness.value != before and lab.session.live.state == "waiting"
+    lab.session.stop()
+
+
+def test_another_image_or_every_class_may_stand_beside_the_curves(lab):
+    lab.run(alpha=0.5)
+    seen = set()
+    for _, place in lab.beside.options:
+        lab.beside.value = place
+        seen.add(bytes(lab.picture.value))
+    assert len(seen) == len(lab.beside.options) and b"Right, of each class" in bytes(lab.picture.value)
+
+
+def test_an_error_is_a_sentence_with_its_traceback_behind_a_fold(lab):
+    lab.session.fixed["learning_rate"] = 1e30
+    with pytest.raises(FloatingPointError):
+        lab.run(alpha=0.5)
+    assert lab.state.value.startswith("That failed: The loss is no longer a finite number")
+    assert "<details>" in lab.state.value and "Traceback" in lab.state.value
+    lab.session.fixed["learning_rate"] = 1e-2
+    lab.run(alpha=0.6)
+    assert lab.state.value == "Done."
+
+
+def test_on_colab_a_move_comes_back_when_the_run_is_over(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    lab = Lab("alpha", DATASET, ColourTeacher(), device="cpu", folder=tmp_path, images=100, epochs=2, batch_size=20,
+              precision="float32")
+    threads = threading.active_count()
+    lab.sliders["alpha"].value = 0.5
+    assert lab.session.live.state == FINISHED and lab.state.value == "Done." and not lab.sliders["alpha"].continuous_update
+    assert threading.active_count() == threads
 
 
 def test_an_unknown_experiment_is_refused():

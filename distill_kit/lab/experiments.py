@@ -17,10 +17,24 @@ class Control:
     stops: tuple                # the values it can take, in order
     words: str                  # what it does, in one sentence
 
+    def read(self, text: str):
+        """The stop that a text means. Raises ValueError where it means none."""
+        for stop in self.stops:
+            if text.strip() == str(stop) or not isinstance(stop, str) and _number(text) == stop:
+                return stop
+        return self.check(text)
+
     def check(self, value) -> None:
         """Raises ValueError, naming the control, the value and what it may be."""
         if value not in self.stops:
             raise ValueError(f"{self.name} must be one of {', '.join(map(str, self.stops))}; got {value}")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,13 @@ class Experiment:
     # What the run is held against. Labels alone hear no temperature: one baseline serves them all.
     baseline: dict = field(default_factory=lambda: {"alpha": 1.0, "final_alpha": None, "temperature": 4.0})
     baseline_name: str = "alpha = 1, labels alone"
+    taught_by_baseline: bool = False  # is the baseline's student the teacher, instead of the shipped one?
+
+    @property
+    def first_values(self) -> dict:
+        """What the controls say before the learner moves one."""
+        return {control.name: self.start.get(control.name, getattr(Settings(), control.name))
+                for control in self.controls}
 
     def settings(self, values: dict, dataset: Dataset, seed: int) -> Settings:
         """The run that these values of the controls ask for. Raises ValueError for a value that a control has not."""
@@ -98,11 +119,21 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
     Experiment(
         "alpha", "Labels that cannot be trusted",
         "A share of the labels is drawn at random. Whom should the student believe?",
-        "This teacher was trained on the true labels of these very images. One of your own would have seen false ones.",
+        "This teacher was trained on the true labels of these very images. The control, with one that was not: "
+        "Lab('false_teacher').",
         (ALPHA, NOISE), {"temperature": 4.0, "alpha": 0.1, "label_noise": 0.4},
         (Preset("Believe the teacher", {"alpha": 0.1}, "It has never seen the false labels."),
          Preset("Believe the labels", {"alpha": 1.0}, "The student learns the false ones with the true ones."),
          Preset("Half and half", {"alpha": 0.5}, "The teacher is heard, and so are the false labels."))),
+    Experiment(
+        "false_teacher", "A teacher that saw the same false labels",
+        "Labels are false, and the teacher has learnt from just those. Is it still worth listening to?",
+        "First a student is trained on the labels alone. It is the teacher here, and what the second is held against.",
+        (ALPHA, TEMPERATURE, NOISE), {"alpha": 0.1, "temperature": 4.0, "label_noise": 0.4},
+        (Preset("Believe this teacher", {"alpha": 0.1}, "It has seen no true label that the student has not."),
+         Preset("No teacher", {"alpha": 1.0}, "The same run again: what it is held against."),
+         Preset("No false labels", {"alpha": 0.1, "label_noise": 0.0}, "Labels to rely on, and a teacher no better.")),
+        taught_by_baseline=True),
     Experiment(
         "labels", "Few labels, many images",
         "Only some of the images have a label; the teacher speaks about all of them. What is that worth?",

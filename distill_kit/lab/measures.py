@@ -1,8 +1,11 @@
-"""What an experiment watches: one share from 0 to 1, after each epoch, on validation images."""
+"""What an experiment watches: one share from 0 to 1 after each epoch; and what is looked at once, when a run is over.
+All on validation images, but for the false labels, which only training images have."""
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..data.imageset import class_number
+from torch import Tensor
+
+from ..data.imageset import ImageSet, class_number
 from ..run import Run, share_in_top
 from ..teachers import answers
 
@@ -15,13 +18,37 @@ class Measure:
     shown: tuple[float, float]               # lowest and highest in the picture
 
 
+def logits_for(run: Run, images: ImageSet) -> Tensor:
+    """What the student says now, [N, C]."""
+    return answers(run.student, images, run.materials.device, run.materials.precision).float().cpu()
+
+
 def rank2(run: Run, row: dict) -> float:
     """Of the validation images of the class left out: the share for which the student ranks it first or second."""
     watched = run.materials.dataset.validation
     number = class_number(watched.classes, run.settings.leave_out)
     watched = watched[watched.labels == number]
-    logits = answers(run.student, watched, run.materials.device, run.materials.precision).float().cpu()
-    return share_in_top(logits, watched.labels, number, 2)
+    return share_in_top(logits_for(run, watched), watched.labels, number, 2)
+
+
+def by_class(run: Run) -> list[float]:
+    """Of each class's validation images: the share that the student gets right."""
+    images = run.materials.dataset.validation
+    right = (logits_for(run, images).argmax(1) == images.labels).float()
+    return [right[images.labels == number].mean().item() for number in range(len(images.classes))]
+
+
+def swallowed(run: Run) -> float | None:
+    """Of the training images with a false label: the share for which the student now says just that.
+
+    None where no label is false.
+    """
+    shown, true = run.training, run.materials.training.labels
+    false = (shown.labels != true) & (shown.labels >= 0)
+    if not false.any():
+        return None
+    images = shown[false]
+    return (logits_for(run, images).argmax(1) == images.labels).float().mean().item()
 
 
 ACCURACY = Measure("validation accuracy", "of the validation images right", lambda run, row: row["val_accuracy"],

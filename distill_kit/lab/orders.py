@@ -49,6 +49,8 @@ class Worker:
     """Works on the last order in a thread of its own, which ends when nothing is left to do.
 
     begin: from an order to a generator of events, run in the thread and closed as soon as the order is out of date.
+    foreground: no thread; `ask` comes back when the order has been followed, and an interrupt stops it. For Colab,
+        which shows nothing that another thread does to a widget.
     tell: called in the thread: tell(number, state, event); of an order that is out of date, only that it is STOPPED.
     Only one worker of a process works at a time: two trainings at once would slow each other down many times. An order
     to another worker stops this one.
@@ -56,8 +58,8 @@ class Worker:
     _turn, _last = threading.Lock(), None
 
     def __init__(self, begin: Callable[[object], Iterator], tell: Callable[[int, str, object], None],
-                 quiet: float = QUIET_SECONDS):
-        self._begin, self._tell = begin, tell
+                 quiet: float = QUIET_SECONDS, foreground: bool = False):
+        self._begin, self._tell, self._foreground = begin, tell, foreground
         self._orders, self._changed, self._thread = Orders(quiet), threading.Condition(), None
 
     def ask(self, order: object) -> int:
@@ -66,10 +68,12 @@ class Worker:
             other.stop()
         with self._changed:
             number = self._orders.ask(order, time.monotonic())
-            if self._thread is None:
+            if self._thread is None and not self._foreground:
                 self._thread = threading.Thread(target=self._work, name="distill_kit lab", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
+        if self._foreground:
+            self._work()
         return number
 
     def stop(self) -> None:
@@ -111,5 +115,8 @@ class Worker:
                         return
                     self._tell(number, RUNNING, event)
             self._tell(number, FINISHED if self.is_wanted(number) else STOPPED, None)
+        except KeyboardInterrupt:  # comes to the foreground alone
+            self.stop()
+            self._tell(number, STOPPED, None)
         except Exception as error:  # whatever it is, the learner is told, and the next order is followed
             self._tell(number, FAILED, error)

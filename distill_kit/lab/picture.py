@@ -1,14 +1,22 @@
-"""The lab's picture of a session: the run being trained in front, others behind it, one image beside it."""
+"""The lab's picture of a session: the run being trained in front, others behind it, an image or the classes beside."""
+from .. import plotting
 from ..plotting import BLACK, BLUE
 from . import svg
+from .experiments import Experiment
 from .session import LabRun, Session
+from .softening import soft_targets
+from .stored import Stored
 from .words import SHORT, per_cent
 
 WIDTH, HEIGHT, GHOSTS = 820, 380, 3
+CLASSES = "every class"  # what may stand beside the curves instead of one of the images
 
 
-def draw(session: Session) -> str:
-    """SVG. Whatever is not known yet is left out; nothing else moves."""
+def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> str:
+    """SVG. Whatever is not known yet is left out; nothing else moves.
+
+    beside: which of the session's images stands beside the curves, or CLASSES.
+    """
     experiment, live = session.experiment, session.live
     epochs = live.settings.epochs if live else session.settings(session.values).epochs
     chart = svg.Chart(58, 58, 330, 250, epochs, *experiment.measure.shown)
@@ -22,7 +30,24 @@ def draw(session: Session) -> str:
         parts.append(chart.line(session.baseline.shares, f"{experiment.baseline_name.split(',')[0]} {per_cent(last)}",
                                 BLACK, "7 4", 2))
     parts += [chart.line(run.shares, name_of(run, live), svg.GHOST, "2 3", 2) for run in ghosts(session)]
-    return svg.document(WIDTH, HEIGHT, [*parts, beside(session)], experiment.title)
+    if (kept := stored.runs.get(session.code())) is not None:
+        parts.append(chart.line(kept["shares"], f"stored {per_cent(kept['shares'][-1])}", svg.GHOST, "9 3 2 3", 2))
+        parts.append(svg.text(18, HEIGHT - 8, f"stored: the same settings, {stored.source}, {stored.date}", svg.FAINT,
+                              size=12))
+    panel = class_bars(session) if beside == CLASSES else one_image(session)
+    return svg.document(WIDTH, HEIGHT, [*parts, panel], experiment.title)
+
+
+def draw_stored(experiment: Experiment, stored: Stored) -> str:
+    """The stored runs of the presets: what a reader sees where nothing can be moved."""
+    runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
+    found = [(preset.name, run["shares"]) for preset, run in runs if run is not None]
+    chart = svg.Chart(58, 58, 330, 250, max((len(shares) for _, shares in found), default=1), *experiment.measure.shown)
+    lines = [chart.line(shares, f"{name} {per_cent(shares[-1])}", colour, dash, 2)
+             for (name, shares), (colour, dash, _) in zip(found, plotting.LINES)]
+    note = f"stored: {stored.source}, {stored.date}, seed 0" if found else ""
+    return svg.document(WIDTH, HEIGHT, [chart.frame(experiment.measure.label), *lines,
+                                        svg.text(18, HEIGHT - 8, note, svg.FAINT, size=12)], experiment.title)
 
 
 def ghosts(session: Session) -> list[LabRun]:
@@ -38,14 +63,25 @@ def name_of(run: LabRun, live: LabRun | None) -> str:
     return f"{run.number}: {words or f'seed {run.settings.seed}'}"
 
 
-def beside(session: Session) -> str:
+def one_image(session: Session) -> str:
     """What teacher and student say of one validation image, the teacher at the temperature chosen."""
-    temperature = session.values.get("temperature", 4.0)
-    teacher = (session.teacher_logits / temperature).softmax(0).tolist()
-    live = session.live
-    student = live.probabilities[-1] if live is not None and live.probabilities else None
-    label = session.dataset.validation.classes[session.dataset.validation.labels[session.image]]
+    temperature, live, images = session.values.get("temperature", 4.0), session.live, session.images
+    teacher = soft_targets(session.teacher_logits[session.image], temperature).tolist()
+    student = live.probabilities[-1][session.image].tolist() if live is not None and live.probabilities else None
     x = 628
-    return (svg.text(x - 90, 40, f"One validation image, a {label}", weight="600")
-            + svg.paired_bars(x, 58, 170, session.dataset.validation.classes, teacher, student,
+    return (svg.text(x - 38, 28, "One validation image,", weight="600")
+            + svg.text(x - 38, 46, f"a {images.classes[images.labels[session.image]]}", weight="600")
+            + svg.pixels(x - 92, 8, 44, images.images[session.image])
+            + svg.paired_bars(x, 62, 170, images.classes, teacher, student,
                               (f"teacher at T = {temperature:g}", "student at T = 1")))
+
+
+def class_bars(session: Session) -> str:
+    """How many images of each class the run and its baseline get right, once they are over."""
+    live, baseline, x = session.live, session.baseline, 628
+    runs = [run.by_class if run is not None else None for run in (baseline, live)]
+    none = [0.0] * len(session.images.classes)
+    title = "Right, of each class" if any(runs) else "Each class: when a run is over"
+    return (svg.text(x - 92, 40, title, weight="600")
+            + svg.paired_bars(x, 62, 170, session.images.classes, runs[0] or none, runs[1],
+                              (session.experiment.baseline_name.split(",")[0], "this run")))

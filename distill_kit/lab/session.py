@@ -3,7 +3,7 @@
 No widgets here: the view (lab/__init__.py) shows a session, and tests drive one without a browser.
 """
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +13,18 @@ from torch import Tensor, nn
 from ..data.imageset import Dataset
 from ..history import EPOCH
 from ..run import Materials, Run, Settings, new_run_folder
-from ..teachers import answers
+from ..teachers import accuracy, answers
+from ..weights import load_model
 from .experiments import Experiment
+from .measures import by_class, logits_for, swallowed
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING, Worker
+from .share import code_of
 
-ROWS_EVERY = 5     # steps between two light rows
-LOOKED_THROUGH, DOUBT = 300, 0.6  # validation images for one that says something; the teacher's probability there
+ROWS_EVERY = 3     # steps between two light rows: a few hundredths of a second each
+LOOKED_THROUGH, SHOWN, DOUBT = 1_000, 8, 0.6  # validation images to find some that say something; the teacher's
+                                              # probability there
 KEPT_MATERIALS = 2  # sets of training images in memory: 12 MB each for 5,000 images
+REPEATS = 3        # runs of "repeat with three seeds"
 
 
 @dataclass
@@ -29,19 +34,26 @@ class LabRun:
     values: dict                                              # of the controls
     state: str = WAITING
     shares: list[float] = field(default_factory=list)         # what the experiment measures, an epoch each
-    probabilities: list[list[float]] = field(default_factory=list)  # of the chosen image, an epoch each
+    probabilities: list[Tensor] = field(default_factory=list)  # of the images to choose from, [SHOWN, C], an epoch each
     progress: float = 0.0                                     # steps done of all
     seconds: float = 0.0
     folder: Path | None = None
     error: str = ""                                           # one sentence
+    by_class: list[float] | None = None                       # when it is over: see measures.py
+    swallowed: float | None = None
+    test: float | None = None                                 # share of the test images, once the learner has asked
     number: int = 0                                           # in the table, from 1
     best: float | None = None                                 # the share at the epoch whose weights are kept
 
 
-def doubtful(logits: Tensor, labels: Tensor) -> int:
-    """Of images with logits [N, C]: one about which the teacher is right, and most nearly as sure as DOUBT."""
+def doubtful(logits: Tensor, labels: Tensor, first_of: int = -1) -> list[int]:
+    """Of images with logits [N, C]: some about which the teacher is right, and nearly as sure as DOUBT.
+
+    first_of: a class whose images come first.
+    """
     sure, first = logits.softmax(1).max(1)
-    return int(torch.where(first == labels, (sure - DOUBT).abs(), 1.0).argmin())
+    order = torch.where(first == labels, (sure - DOUBT).abs(), 1.0) - (labels == first_of).float()
+    return order.argsort(stable=True)[:SHOWN].tolist()
 
 
 class Session:
@@ -49,14 +61,14 @@ class Session:
     whenever something is new."""
 
     def __init__(self, experiment: Experiment, dataset: Dataset, teacher: nn.Module, *, device: str | None = None,
-                 folder: Path | str | None = None, quiet: float | None = None,
+                 folder: Path | str | None = None, quiet: float | None = None, foreground: bool = False,
                  on_change: Callable[[], None] = lambda: None, **start):
         self.experiment, self.dataset, self.teacher = experiment, dataset, teacher
         self.fixed = {"device": device, **start}                # of Settings, beside what the controls say
         self.folder, self.on_change = folder, on_change
         self.seed = 0
         self.expected: str | None = None                        # what the learner said before, in words.outcome's words
-        self.values = {control.name: self._first(control) for control in experiment.controls}
+        self.values = {name: start.get(name, value) for name, value in experiment.first_values.items()}
         self.live: LabRun | None = None                         # the newest that was asked for
         self.second: LabRun | None = None                       # the baseline, while it is being trained
         self.failure: BaseException | None = None
@@ -65,13 +77,15 @@ class Session:
         self.baselines: dict[Settings, LabRun] = {}
         self._materials: dict[tuple, Materials] = {}
         self._lock = threading.RLock()
-        self.worker = Worker(self._train, self._hear, **({} if quiet is None else {"quiet": quiet}))
-        logits = answers(teacher, dataset.validation[:LOOKED_THROUGH]).float().cpu()                    # (n, C)
-        self.image = doubtful(logits, dataset.validation.labels[:LOOKED_THROUGH])  # the validation image that is shown
-        self.teacher_logits = logits[self.image]                                                        # (C,)
-
-    def _first(self, control):
-        return {**self.fixed, **self.experiment.start}.get(control.name, getattr(Settings(), control.name))
+        self.looks = 0                                          # at the test images
+        self.worker = Worker(lambda order: order(), self._hear, foreground=foreground,
+                             **({} if quiet is None else {"quiet": quiet}))
+        seen = dataset.validation[:LOOKED_THROUGH]
+        logits = answers(teacher, seen).float().cpu()                                                   # (n, C)
+        unseen = self.settings(self.values).leave_out
+        chosen = doubtful(logits, seen.labels, -1 if unseen is None else seen.classes.index(unseen))
+        self.images, self.teacher_logits = seen[torch.tensor(chosen)], logits[chosen]                   # (SHOWN, C)
+        self.image = 0                                          # the one of them that is shown
 
     # What the learner does
 
@@ -86,8 +100,8 @@ class Session:
 
     def train(self) -> None:
         with self._lock:
-            self.live = LabRun(self.settings(self.values), dict(self.values))
-            self.worker.ask(self.live)
+            live = self.live = LabRun(self.settings(self.values), dict(self.values))
+            self.worker.ask(lambda: self._train(live))
         self.on_change()
 
     def stop(self) -> None:
@@ -101,6 +115,15 @@ class Session:
         self.seed += 1
         self.train()
 
+    def repeat(self) -> None:
+        """Train these values with REPEATS seeds, each beside its baseline, but for those that are there already."""
+        self.worker.ask(lambda: self._repeat(dict(self.values), range(self.seed, self.seed + REPEATS)))
+
+    def open_test(self) -> None:
+        """Measure the newest run on the test images."""
+        if self.runs:
+            self.worker.ask(lambda: self._look(self.runs[-1]))
+
     def pin(self) -> None:
         """Keep the newest finished run in the picture."""
         if self.runs and self.runs[-1] not in self.pinned:
@@ -110,6 +133,10 @@ class Session:
     def restore(self, run: LabRun) -> None:
         self.seed = run.settings.seed
         self.move(**run.values)
+
+    def code(self) -> str:
+        """What brings these values back, here or in another lab."""
+        return code_of(self.experiment, self.values, self.seed)
 
     def settings(self, values: dict) -> Settings:
         return self.experiment.settings({**self.fixed, **values}, self.dataset, self.seed)
@@ -121,9 +148,24 @@ class Session:
         """What the values now chosen are held against; None while it is not trained."""
         return self.baselines.get(self.experiment.baseline_of(self.settings(self.values)))
 
+    def pairs(self, live: LabRun) -> list[tuple[float, float]]:
+        """Of every seed with which these values were trained to the end: the run's best share and its baseline's."""
+        found = {}
+        for run in self.runs:
+            baseline = self.baselines.get(self.experiment.baseline_of(run.settings))
+            if run.values == live.values and run.state == FINISHED and baseline is not None:
+                found[run.settings.seed] = run.best, baseline.best
+        return list(found.values())
+
     def _train(self, live: LabRun) -> Iterator[LabRun]:
-        """The learner's run first; then, once for each setting, what it is held against."""
+        """The learner's run first; then, once for each setting, what it is held against. The other way round where the
+        baseline's student is to be the teacher."""
+        if self.experiment.taught_by_baseline:
+            yield from self._hold_against(live)
         yield from self._follow(live)
+        yield from self._hold_against(live)
+
+    def _hold_against(self, live: LabRun) -> Iterator[LabRun]:
         against = self.experiment.baseline_of(live.settings)
         if against not in self.baselines:
             baseline = LabRun(against, {})
@@ -134,6 +176,22 @@ class Session:
                 self.second = None
             self.baselines[against] = baseline
             yield live
+
+    def _repeat(self, values: dict, seeds: Iterable[int]) -> Iterator[LabRun]:
+        for self.seed in seeds:
+            settings = self.settings(values)
+            done = [run for run in self.runs if run.settings == settings and run.state == FINISHED]
+            self.live = done[-1] if done else LabRun(settings, values)
+            yield from self._hold_against(self.live) if done else self._train(self.live)
+
+    def _look(self, run: LabRun) -> Iterator[LabRun]:
+        if run.test is None:
+            student, _ = load_model(run.folder / "student.safetensors")
+            materials, test = self._materials_of(run.settings), self.dataset.test
+            logits = answers(student, test, materials.device, materials.precision)
+            run.test = accuracy(logits.float().cpu(), test.labels)
+        self.looks += 1
+        yield run
 
     def _follow(self, live: LabRun) -> Iterator[LabRun]:
         """Train; the run itself after every few steps, its figures as they are then."""
@@ -149,8 +207,9 @@ class Session:
                 if row["kind"] == EPOCH:
                     live.shares.append(self.experiment.measure.of(run, row))
                     live.best = live.shares[-1] if row["best"] else live.best
-                    live.probabilities.append(self._probabilities(run))
+                    live.probabilities.append(logits_for(run, self.images).softmax(1))                 # (SHOWN, C)
                 yield live
+            live.by_class, live.swallowed = by_class(run), swallowed(run)
             live.state = FINISHED
         except GeneratorExit:  # out of date, or stopped: what was learnt so far is on the disk
             live.state = STOPPED
@@ -163,16 +222,16 @@ class Session:
                 live.number = len(self.runs) + 1
                 self.runs.append(live)
 
-    def _probabilities(self, run: Run) -> list[float]:
-        shown = self.dataset.validation[self.image:self.image + 1]
-        return answers(run.student, shown, run.materials.device, run.materials.precision).float()[0].softmax(0).tolist()
-
     def _materials_of(self, settings: Settings) -> Materials:
-        key = settings.images, settings.data_seed, settings.leave_out
+        """The training images of a run, with what its teacher says of them."""
+        against = self.experiment.baseline_of(settings)
+        own = against if self.experiment.taught_by_baseline and settings != against else None
+        key = settings.images, settings.data_seed, settings.leave_out, own
         if key not in self._materials:
             while len(self._materials) >= KEPT_MATERIALS:
                 self._materials.pop(next(iter(self._materials)))
-            self._materials[key] = Materials.of(settings, self.dataset, self.teacher)
+            teacher = self.teacher if own is None else load_model(self.baselines[own].folder / "student.safetensors")[0]
+            self._materials[key] = Materials.of(settings, self.dataset, teacher)
         return self._materials[key]
 
     def _hear(self, number: int, state: str, event: object) -> None:

@@ -36,10 +36,7 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
                 raise ValueError(f"seed must be a whole number from 0; got {text!r}")
             seed = int(text)
         elif key in controls:
-            found = [stop for stop in controls[key].stops if str(stop) == text]
-            if not found:
-                controls[key].check(text)
-            values[key] = found[0]
+            values[key] = controls[key].read(text)
         else:
             raise ValueError(f"{key!r} is not a part of a code for {name}: {', '.join([*controls, *ALSO])}")
     return experiment, values, seed, lesson

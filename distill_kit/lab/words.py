@@ -1,13 +1,16 @@
 """What a lab says about its runs: sentences, from plain figures."""
-import json
-from importlib.resources import files
+import math
+import statistics
 
+from .experiments import Control, Experiment
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING
 from .session import LabRun, Session
-
+from .softening import entropy_bits, soft_targets, teachers_share
+from .stored import Stored, alike
 
 SHORT = {"temperature": "T", "learning_rate": "rate", "label_noise": "false labels", "labelled": "labels",
          "final_alpha": "alpha to", "final_temperature": "T to"}
+MORE, SAME, LESS = "more", "about the same", "less"  # than what it is held against: what a learner may expect
 
 
 def per_cent(share: float) -> str:
@@ -17,6 +20,8 @@ def per_cent(share: float) -> str:
 def state_sentence(session: Session) -> str:
     """What goes on now, and how long it will take."""
     live = session.live
+    if session.failure is not None:
+        return f"That failed: {session.failure} The next move starts afresh."
     if live is None:
         return "Nothing is trained yet. Move a slider, or press Train."
     if session.second is not None:
@@ -33,43 +38,92 @@ def done(run: LabRun) -> str:
     return words if left is None else f"{words}, about {left:.0f} s left"
 
 
-def stored_noise(session: Session) -> dict | None:
-    """How seeds differ in this experiment at its first values, by benchmarks/lab_noise.py; None if not measured."""
-    text = (files("distill_kit") / "assets" / "lab-noise.json").read_text(encoding="utf-8")
-    return json.loads(text).get(session.dataset.name, {}).get(session.experiment.name)
+def softness(session: Session) -> str:
+    """What the sliders change without any training."""
+    settings = session.settings(session.values)
+    temperature, alpha = settings.temperature, settings.alpha
+    targets = soft_targets(session.teacher_logits[session.image], temperature)                      # (C,)
+    classes = session.images.classes
+    first = ", ".join(f"{classes[k]} {targets[k]:.0%}" for k in targets.argsort(descending=True)[:3])
+    share = teachers_share(session.teacher_logits, session.images.labels, temperature, alpha)
+    return (f"At T = {temperature:g} the teacher says of this image: {first}. Entropy {entropy_bits(targets):.1f} of "
+            f"{math.log2(len(classes)):.1f} bits. At alpha = {alpha:g} the teacher makes {share:.0%} of a student's "
+            "first gradient, the labels the rest.")
 
 
-MORE, SAME, LESS = "more", "about the same", "less"  # than what it is held against: what a learner may expect
+def stored_sentences(experiment: Experiment, stored: Stored) -> list[str]:
+    """Each preset whose result is stored: its name, how it came out, why."""
+    found = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
+    return [f"{preset.name}: {per_cent(run['best'])} {experiment.measure.unit}. {preset.why}"
+            for preset, run in found if run is not None]
 
 
-def outcome(difference: float, noise: dict | None) -> str:
+def outcome(difference: float, luck: float) -> str:
     """Of a difference in points: MORE, LESS, or SAME where another seed might have made it."""
-    luck = 0.0 if noise is None else 2 * 100 * noise["sd"] * 2 ** 0.5  # twice the spread of a difference of two runs
     return SAME if abs(difference) <= luck else MORE if difference > 0 else LESS
 
 
-def verdict(session: Session, noise: dict | None) -> str:
-    """What happened, and how sure one can be. noise: "sd" and "n" of this measure over seeds; None if not measured."""
+def verdict(session: Session, stored: Stored) -> str:
+    """What happened, and how sure one can be."""
     live, baseline = session.live, session.baseline
     if live is None or live.best is None:
         return session.experiment.question
     here = f"{per_cent(live.best)} {session.experiment.measure.unit}"
     if live.state == RUNNING:
-        return f"{here} so far."
+        return f"{trend(live.shares)} {per_cent(live.best)} at best so far."
     if baseline is None or baseline.best is None or baseline.settings == live.settings:
         return f"{here}."
     difference = 100 * (live.best - baseline.best)
-    sentence = (f"{here}, against {per_cent(baseline.best)} for {session.experiment.baseline_name}: "
-                f"{difference:+.1f} points, one run each.")
-    came = outcome(difference, noise)
+    sentences = [f"{here}, against {per_cent(baseline.best)} for {session.experiment.baseline_name}: "
+                 f"{difference:+.1f} points, one run each."]
+    came = outcome(difference, stored.luck)
     if session.expected is not None:
-        sentence = f"You expected {session.expected}; it is {came}. {sentence}"
-    if noise is None:
-        return sentence
-    sure = ("That is within what another seed does: it may be luck." if came == SAME
-            else "That is more than another seed does.")
-    return (f"{sentence} Runs here that differ in their seed alone spread by {100 * noise['sd']:.1f} points "
-            f"(standard deviation, {noise['n']} seeds). {sure}")
+        sentences.insert(0, f"You expected {session.expected}; it is {came}.")
+    if len(pairs := session.pairs(live)) > 1:
+        sentences.append(interval_sentence(pairs))
+    elif stored.noise is not None:
+        sure = ("That is within what another seed does: call it noise." if came == SAME
+                else "That is more than another seed does.")
+        sentences.append(f"Runs here that differ in their seed alone spread by {100 * stored.noise['sd']:.1f} points "
+                         f"(standard deviation, {stored.noise['n']} seeds). {sure}")
+    if live.swallowed is not None and baseline.swallowed is not None:
+        sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
+                         f"{session.experiment.baseline_name}: {baseline.swallowed:.0%}.")
+    if live.test is not None:
+        times = "once" if session.looks == 1 else f"{session.looks} times"
+        sentences.append(f"Test images: {per_cent(live.test)} right. You have looked at them {times}; each choice "
+                         "made after a look makes the next one worth less.")
+    return " ".join(sentences)
+
+
+def trend(shares: list[float]) -> str:
+    """"Began at 41.2 %, now 58.1 %, still rising.\""""
+    if len(shares) == 1:
+        return f"{per_cent(shares[0])} after one epoch."
+    step = shares[-1] - shares[-2]
+    way = "hardly moving" if abs(step) < 0.005 else "still rising" if step > 0 else "fell in the last epoch"
+    return f"Began at {per_cent(shares[0])}, now {per_cent(shares[-1])}, {way}."
+
+
+def interval_sentence(pairs: list[tuple[float, float]]) -> str:
+    """Of pairs (run, baseline) of the same seed: the mean difference and its 95 % interval (Student, 1908)."""
+    from scipy import stats
+    gains = [100 * (a - b) for a, b in pairs]
+    mean = statistics.mean(gains)
+    if len(set(gains)) == 1:
+        return f"{len(gains)} seeds: {mean:+.1f} points in each."
+    low, high = stats.ttest_1samp(gains, 0.0).confidence_interval(0.95)
+    return (f"{len(gains)} seeds: {mean:+.1f} points in the mean, 95 % interval {low:+.1f} to {high:+.1f}; "
+            + ("zero lies inside: it may be luck." if low <= 0 <= high else "zero lies outside."))
+
+
+def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
+    """Which stops of a control come out as its present one does; nothing where that was not measured."""
+    stops = alike(stored, session.experiment, session.values, control)
+    if not stops:
+        return ""
+    return (f"{control.label}: {session.values[control.name]} and {', '.join(map(str, stops))} cannot be told apart by "
+            f"one run here; their stored runs lie within {stored.luck:.1f} points, as seeds do.")
 
 
 def settings_words(run: LabRun, session: Session) -> str:

@@ -1,0 +1,138 @@
+"""How fast the lab answers in a real browser, and (with --pictures) what it looks like.
+
+    python benchmarks/lab_browser.py [--times 10] [--pictures FOLDER] [--theme dark]
+
+Needs Playwright and Chromium. Writes benchmarks/lab_browser.json: medians, in seconds, of the page's own clock.
+"""
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+import browser  # noqa: E402
+
+CELL = """from distill_kit.lab import Lab
+lab = Lab({name!r})
+import time
+spent = [0.0]
+def timed(draw=lab.session.on_change):
+    began = time.perf_counter()
+    draw()
+    spent[0] += time.perf_counter() - began
+lab.session.on_change = timed
+lab"""
+WATCH = """() => {
+    const area = document.querySelector('.jp-OutputArea');
+    const said = () => (area.innerText.match(/Nothing is trained|Waiting for|Fetching|Training: epoch|Now training|Stopped\\.|Done\\./)
+        || [''])[0];
+    let last = said();
+    window.said = [];
+    new MutationObserver(() => { const now = said(); if (now !== last) { last = now; window.said.push([now, performance.now()]); }})
+        .observe(area, {subtree: true, childList: true, characterData: true}); }"""
+
+
+def when(lab, words: str, since: float, seconds: float = 60) -> float:
+    """Seconds from `since`, of the page's clock, to the first time that the state began with these words."""
+    for _ in range(int(seconds / 0.02)):
+        found = [at for said, at in lab.page.evaluate("window.said") if said.startswith(words) and at > since]
+        if found:
+            return (found[0] - since) / 1000
+        lab.page.wait_for_timeout(20)
+    raise AssertionError(f"{words!r} did not come; there is: {lab.text()}")
+
+
+def measure(lab, times: int) -> dict:
+    found: dict[str, list[float]] = {}
+    lab.watch_frames()
+    lab.page.evaluate(WATCH)
+    lab.slider()
+    lab.page.keyboard.press("ArrowRight")  # the first run: images, teacher's answers, baseline
+    began = lab.now()
+    when(lab, "Done.", began, 120)
+    for number in range(times):
+        key = "ArrowRight" if number % 2 else "ArrowLeft"
+        lab.slider()
+        began = lab.now()
+        lab.page.keyboard.press(key)
+        found.setdefault("first training frame", []).append(when(lab, "Training", began))
+        whole = when(lab, "Done.", began)
+        frames = [at for at in lab.frames() if at > began]
+        found.setdefault("bars after a step", []).append((frames[0] - began) / 1000)
+        trained = [at for at in frames if at > began + 1000 * found["first training frame"][-1]]
+        found.setdefault("frames a second", []).append(len(trained) / (whole - found["first training frame"][-1]))
+        found.setdefault("a run, from the move to its end", []).append(whole)
+        lab.slider()
+        began = lab.now()
+        lab.page.keyboard.press("ArrowRight")
+        when(lab, "Training", began)
+        lab.page.wait_for_timeout(300)
+        step = lab.now()
+        lab.slider()
+        lab.page.keyboard.press("ArrowLeft")  # while a run is under way
+        lab.page.wait_for_timeout(250)
+        found.setdefault("bars after a step, while training", []).append(
+            ([at for at in lab.frames() if at > step][0] - step) / 1000)
+        when(lab, "Training", step)
+        lab.page.wait_for_timeout(300)
+        began = lab.now()
+        lab.press("Stop")
+        found.setdefault("stop", []).append(when(lab, "Stopped", began))
+    return {name: {"median": round(statistics.median(values), 3), "most": round(max(values), 3), "n": len(values)}
+            for name, values in found.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--pictures", type=Path, help="photograph all experiments into this folder, and measure nothing")
+    parser.add_argument("--theme", choices=("light", "dark"), default="light")
+    options = parser.parse_args()
+    from distill_kit.lab.experiments import EXPERIMENTS
+    names = list(EXPERIMENTS) if options.pictures else ["alpha"]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder) / "work"
+        work.mkdir()
+        for name in names:
+            browser.notebook(work / f"{name}.ipynb", CELL.format(name=name), "spent[0]")
+        theme = work / ".home" / "settings" / "@jupyterlab" / "apputils-extension" / "themes.jupyterlab-settings"
+        theme.parent.mkdir(parents=True)
+        theme.write_text(json.dumps({"theme": f"JupyterLab {options.theme.capitalize()}"}))
+        with browser.jupyterlab(work, DISTILL_KIT_RUNS=folder + "/runs", PYTHONPATH=str(ROOT)) as address:
+            for name in names:
+                with browser.page_of(address, f"{name}.ipynb") as page:
+                    lab = browser.LabPage(page)
+                    lab.run_cell()
+                    if options.pictures:
+                        photograph(lab, options.pictures / f"{name}-{options.theme}.png")
+                        continue
+                    began = time.perf_counter()
+                    report = measure(lab, options.times)
+                    seconds = time.perf_counter() - began
+                    page.locator(".jp-Notebook .jp-Cell .cm-content").nth(1).click()
+                    page.keyboard.press("Control+Enter")
+                    page.wait_for_timeout(2_000)
+                    spent = float(page.locator(".jp-OutputArea-output").last.inner_text())
+                    report["drawing, share of all the time"] = round(spent / seconds, 4)
+                    print(json.dumps(report, indent=1))
+                    (ROOT / "benchmarks" / "lab_browser.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def photograph(lab, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lab.page.wait_for_timeout(500)
+    for key in ("ArrowRight", "ArrowLeft"):
+        lab.slider()
+        lab.page.keyboard.press(key)
+        lab.says("Done.", 120)
+        lab.page.wait_for_timeout(300)
+    lab.page.locator(".jp-Cell").first.screenshot(path=path)
+    print(path, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""A hundred runs of the lab, one after another: does memory grow, do threads; how soon is a run given up?
+
+    python benchmarks/lab_runs.py [--runs 100]
+
+Writes benchmarks/lab_runs.json. Every fifth run is given up in its middle for the next.
+"""
+import argparse
+import json
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+from distill_kit.data import load_dataset
+from distill_kit.lab import Lab
+from distill_kit.lab.orders import RUNNING, STOPPED
+
+PATH = Path(__file__).parent / "lab_runs.json"
+SETTLED = 10  # runs after which memory has what it needs: baseline, teacher's answers, buffers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=100)
+    options = parser.parse_args()
+    process, dataset = psutil.Process(), load_dataset("cifar10")
+    megabytes, threads, given_up = [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        lab = Lab("plain", dataset, folder=folder)
+        temperatures = lab.session.experiment.controls[0].stops
+        for number in range(options.runs):
+            lab.session.move(temperature=temperatures[number % len(temperatures)])
+            if number % 5 == 4:
+                live = lab.session.live
+                while live.state != RUNNING or live.progress < 0.3:
+                    time.sleep(0.005)
+                began = time.perf_counter()
+                lab.session.move(temperature=temperatures[(number + 1) % len(temperatures)])
+                while live.state != STOPPED:
+                    time.sleep(0.001)
+                given_up.append(time.perf_counter() - began)
+            lab.session.join()
+            megabytes.append(process.memory_info().rss / 1e6)
+            threads.append(threading.active_count())
+            print(number + 1, f"{megabytes[-1]:.0f} MB", threads[-1], flush=True)
+    report = {"runs": options.runs, "megabytes after each": [round(value, 1) for value in megabytes],
+              "megabytes grown since run 10": round(megabytes[-1] - megabytes[SETTLED - 1], 1),
+              "megabytes grown since run 1": round(megabytes[-1] - megabytes[0], 1),
+              "threads after the first and the last": [threads[0], threads[-1]],
+              "seconds until a run is given up": {"median": round(statistics.median(given_up), 4),
+                                                  "most": round(max(given_up), 4), "n": len(given_up)}}
+    PATH.write_text(json.dumps(report) + "\n")
+    print({name: value for name, value in report.items() if not name.endswith("each")})
+
+
+if __name__ == "__main__":
+    main()

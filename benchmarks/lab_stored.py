@@ -1,0 +1,84 @@
+"""What the lab knows beforehand: how its figures differ from seed to seed, and one run for each stop of its sliders.
+
+    python benchmarks/lab_stored.py [--data cifar10] [--seeds 5] [--only alpha labels]
+
+Writes distill_kit/assets/lab-stored.json after every run, and goes on from what is there. For each experiment: mean and
+spread of what it measures, at its first values; then, with seed 0, its presets, and each control moved alone.
+"""
+import argparse
+import datetime
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+import distill_kit
+from distill_kit.data import load_dataset
+from distill_kit.lab.experiments import EXPERIMENTS, Experiment
+from distill_kit.lab.session import Session
+from distill_kit.lab.share import code_of
+from distill_kit.teachers import load_teacher
+
+PATH = Path(distill_kit.__file__).parent / "assets" / "lab-stored.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="cifar10")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", default=list(EXPERIMENTS), metavar="NAME", help="experiments")
+    options = parser.parse_args()
+    dataset = load_dataset(options.data)
+    teacher, _ = load_teacher(dataset)
+    stored = json.loads(PATH.read_text()) if PATH.exists() else {}
+    found = stored.setdefault(dataset.name, {"source": dataset.pool.source, "experiments": {}})
+    found["date"] = datetime.date.today().isoformat()
+
+    def save() -> None:
+        PATH.write_text(json.dumps(stored, indent=None, separators=(",", ":")).replace('},"', '},\n"') + "\n")
+
+    for name in options.only:
+        experiment = EXPERIMENTS[name]
+        place = found["experiments"].setdefault(name, {"noise": None, "runs": {}})
+        with tempfile.TemporaryDirectory() as folder:
+            session = Session(experiment, dataset, teacher, folder=folder, quiet=0.0)
+            for values in what_to_store(experiment):
+                if code_of(experiment, values, 0) not in place["runs"]:
+                    try:
+                        live = trained(session, values, 0)
+                    except FloatingPointError as error:  # a bad setting is there to show just that
+                        print(session.code(), error, flush=True)
+                        continue
+                    place["runs"][session.code()] = {"shares": [round(share, 4) for share in live.shares],
+                                                     "best": round(live.best, 4)}
+                    save()
+                    print(session.code(), place["runs"][session.code()]["best"], flush=True)
+            if place["noise"] is None:
+                place["noise"] = noise(session, options.seeds)
+                save()
+                print(name, place["noise"], flush=True)
+
+
+def what_to_store(experiment: Experiment) -> list[dict]:
+    first = experiment.first_values
+    moved = [{**first, control.name: stop} for control in experiment.controls for stop in control.stops]
+    return [*({**first, **preset.values} for preset in experiment.presets), *moved]
+
+
+def trained(session: Session, values: dict, seed: int):
+    session.seed = seed
+    session.move(**values)
+    session.join()
+    return session.live
+
+
+def noise(session: Session, seeds: int) -> dict:
+    best = [(trained(session, session.experiment.first_values, seed).best, session.baseline.best)
+            for seed in range(seeds)]
+    values, baselines = zip(*best)
+    return {"n": seeds, "mean": statistics.mean(values), "sd": statistics.stdev(values),
+            "baseline mean": statistics.mean(baselines), "baseline sd": statistics.stdev(baselines)}
+
+
+if __name__ == "__main__":
+    main()

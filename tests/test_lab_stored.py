@@ -1,0 +1,87 @@
+"""Results that ship with the lab, and what is said of them; what follows a slider without training."""
+import math
+
+import pytest
+import torch
+from small import ColourTeacher, coloured_dataset
+
+from distill_kit.lab.experiments import EXPERIMENTS
+from distill_kit.lab.picture import draw, draw_stored
+from distill_kit.lab.session import Session
+from distill_kit.lab.share import read_code
+from distill_kit.lab.softening import entropy_bits, soft_targets, teachers_share
+from distill_kit.lab.stored import Stored, _table, alike, stored_for
+from distill_kit.lab.words import alike_sentence, softness, stored_sentences
+from distill_kit.losses import distillation_loss
+
+ALPHA = EXPERIMENTS["alpha"]
+
+
+def stored_of(best: dict) -> Stored:
+    """Runs over alpha alone; seeds spread by half a point, so 1.4 points are luck."""
+    return Stored("tiny", "2026-01-01", {"n": 5, "mean": 0.6, "sd": 0.005},
+                  {f"alpha/alpha={alpha}/label_noise=0.4/seed=0": {"shares": [0.4, share], "best": share}
+                   for alpha, share in best.items()})
+
+
+def test_stops_are_alike_as_far_as_they_lie_within_luck_of_this_one():
+    stored = stored_of({0.1: 0.60, 0.15: 0.605, 0.2: 0.61, 0.25: 0.62, 0.3: 0.60})
+    control = ALPHA.controls[0]
+    assert stored.luck == pytest.approx(1.414, abs=1e-3)
+    assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.15}, control) == [0.1, 0.2]  # 0.3 lies behind 0.25
+    assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.25}, control) == [0.2]
+    assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.9}, control) == []
+    assert alike(stored, ALPHA, {**ALPHA.first_values, "label_noise": 0.1}, control) == []
+
+
+def test_what_is_stored_is_a_line_beside_the_live_one_and_sentences_without_widgets(tmp_path):
+    session = Session(ALPHA, coloured_dataset(), ColourTeacher(), device="cpu", folder=tmp_path)
+    stored = stored_of({0.1: 0.60, 0.15: 0.605, 1.0: 0.5})
+    assert "stored 60.0 %" in draw(session, stored) and "tiny, 2026-01-01" in draw(session, stored)
+    assert alike_sentence(session, stored, ALPHA.controls[0]).startswith("alpha: 0.1 and 0.15 cannot be told apart")
+    session.seed = 3
+    assert "stored" not in draw(session, stored)
+    assert draw_stored(ALPHA, stored).count("<polyline") == 2 and draw_stored(ALPHA, Stored()).count("<polyline") == 0
+    assert [line.partition(":")[0] for line in stored_sentences(ALPHA, stored)] == ["Believe the teacher",
+                                                                                      "Believe the labels"]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_what_ships_can_be_read_and_belongs_to_the_experiment(name):
+    stored = stored_for("cifar10", name)
+    assert stored.noise["n"] >= 5 and 0 < stored.noise["sd"] < 0.1 and stored.source.startswith("CIFAR-10")
+    for code, run in stored.runs.items():
+        experiment, values, seed, _ = read_code(code)
+        assert experiment.name == name and seed == 0 and values.keys() == experiment.first_values.keys()
+        assert 0 <= run["best"] <= 1 and len(run["shares"]) == 8
+    assert len(stored_sentences(EXPERIMENTS[name], stored)) >= 2  # a good preset and a bad one
+    assert stored_for("another", name) == Stored() and set(_table()) >= {"cifar10"}
+
+
+def test_entropy_of_soft_targets():
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
+    assert soft_targets(logits, 2.0).tolist() == (logits / 2).softmax(0).tolist()
+    assert entropy_bits(torch.full((8,), 1 / 8)) == pytest.approx(3) and entropy_bits(torch.tensor([1.0, 0.0])) == 0
+    assert entropy_bits(torch.tensor([0.5, 0.25, 0.25])) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("temperature, alpha", [(1.0, 0.5), (4.0, 0.1), (8.0, 0.7)])
+def test_the_teachers_share_is_that_of_the_losss_gradients(temperature, alpha):
+    generator = torch.Generator().manual_seed(0)
+    teacher, labels = torch.randn(20, 5, generator=generator), torch.randint(5, (20,), generator=generator)
+    lengths = []
+    for weight, part in ((alpha, 1.0), (1 - alpha, 0.0)):  # the hard term alone, the soft term alone
+        student = torch.zeros(20, 5, requires_grad=True)
+        loss = distillation_loss(student, teacher, labels, temperature, part)
+        gradient, = torch.autograd.grad(weight * loss * 20, student)  # the loss is a mean over the images
+        lengths.append(gradient.norm(dim=1).mean().item())
+    assert teachers_share(teacher, labels, temperature, alpha) == pytest.approx(lengths[1] / sum(lengths), rel=1e-4)
+    assert teachers_share(teacher, labels, temperature, 1.0) == 0 and teachers_share(teacher, labels, 2.0, 0.0) == 1
+
+
+def test_softness_in_words_follows_the_sliders(tmp_path):
+    session = Session(EXPERIMENTS["plain"], coloured_dataset(), ColourTeacher(), device="cpu", folder=tmp_path)
+    said = softness(session)
+    assert "At T = 4" in said and f"of {math.log2(4):.1f} bits" in said and "At alpha = 0.1" in said
+    session.values["temperature"] = 20.0
+    assert "At T = 20" in softness(session) != said
