@@ -3,7 +3,7 @@
     python benchmarks/lab_stored.py [--data cifar10] [--seeds 5] [--only alpha labels]
 
 Writes distill_kit/assets/lab-stored.json after every run, and goes on from what is there. For each experiment: mean and
-spread of what it measures, at its first values; then, with seed 0, its presets, and each control moved alone.
+spread of what it measures, at its first values; then, with seed 0, its presets, and the controls of MOVED, one alone.
 """
 import argparse
 import datetime
@@ -19,6 +19,8 @@ from distill_kit.lab.session import Session
 from distill_kit.lab.share import code_of
 from distill_kit.teachers import load_teacher
 
+MOVED = {"temperature": ["temperature"], "alpha": ["alpha"], "labels": ["labelled"],
+         "plain": ["temperature", "alpha", "learning_rate", "images", "label_noise", "student"]}
 PATH = Path(distill_kit.__file__).parent / "assets" / "lab-stored.json"
 
 
@@ -61,7 +63,8 @@ def main() -> None:
 
 def what_to_store(experiment: Experiment) -> list[dict]:
     first = experiment.first_values
-    moved = [{**first, control.name: stop} for control in experiment.controls for stop in control.stops]
+    moved = [{**first, control.name: stop} for control in experiment.controls
+             if control.name in MOVED.get(experiment.name, ()) for stop in control.stops]
     return [*({**first, **preset.values} for preset in experiment.presets), *moved]
 
 

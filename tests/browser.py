@@ -54,8 +54,9 @@ def jupyterlab(folder: Path, python: Path | str = sys.executable, **environment:
         port = free.getsockname()[1]
     prefix = Path(sys.prefix) / "share" / "jupyter" / "lab"
     home = folder / ".home"
-    settings = home / "overrides.json"
-    settings.parent.mkdir(exist_ok=True)
+    notices = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    notices.parent.mkdir(parents=True, exist_ok=True)
+    notices.write_text('{"fetchNews": "false"}')
     env = {**os.environ, "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_DATA_DIR": str(home / "data"),
            "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "IPYTHONDIR": str(home / "ipython"), **environment}
     command = [str(python), "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0",

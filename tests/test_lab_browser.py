@@ -128,3 +128,17 @@ def test_there_is_no_sideways_scrolling_at_1000_pixels(lab):
     wide = lab.page.evaluate("""() => [...document.querySelectorAll('.jp-OutputArea-output, .jp-WindowedPanel-outer')]
         .filter(part => part.scrollWidth > part.clientWidth + 2).map(part => part.className + part.scrollWidth)""")
     assert wide == []
+
+
+def test_a_tab_closed_and_opened_again_shows_the_lab_as_it_is_and_it_moves(lab):
+    """Last: the page is another one afterwards."""
+    page, before = lab.page, finished(lab)
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(2_000)
+    page.reload()
+    page.wait_for_selector(".widget-image", timeout=60_000)
+    assert finished(lab) == before
+    lab.press("Train")
+    lab.says("Done.")
+    page.wait_for_timeout(500)
+    assert finished(lab) == before + 1

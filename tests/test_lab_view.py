@@ -34,7 +34,7 @@ def test_a_slider_trains_and_the_picture_follows(lab):
     live = finished(lab)
     assert live.state == FINISHED and live.settings.alpha == 0.5
     assert len(pictures) >= 2 and pictures[-1].count(b"<polyline") == 2 and pictures[-1].startswith(b"<svg")
-    assert "against" in lab.verdict.value and lab.state.value == "Done."
+    assert "against" in lab.verdict.value and "Done." in lab.state.value
 
 
 def test_a_preset_moves_the_sliders_and_says_why(lab):
@@ -112,7 +112,7 @@ def test_a_value_can_be_typed_and_one_that_is_no_stop_is_refused_in_words(lab):
     assert finished(lab).settings.alpha == 0.5 and lab.sliders["alpha"].value == 0.5
     for text in ("0.123", "half"):
         lab.typed["alpha"].value = text
-        assert f"alpha must be one of 0.0, 0.05" in lab.why.value and text in lab.why.value
+        assert "alpha must be one of 0.0, 0.05" in lab.why.value and text in lab.why.value
         assert lab.typed["alpha"].value == "0.5" == str(lab.session.values["alpha"])
     lab.sliders["alpha"].value = 0.7
     assert lab.typed["alpha"].value == "0.7"
@@ -139,11 +139,11 @@ def test_an_error_is_a_sentence_with_its_traceback_behind_a_fold(lab):
     lab.session.fixed["learning_rate"] = 1e30
     with pytest.raises(FloatingPointError):
         lab.run(alpha=0.5)
-    assert lab.state.value.startswith("That failed: The loss is no longer a finite number")
+    assert "That failed: The loss is no longer a finite number" in lab.state.value
     assert "<details>" in lab.state.value and "Traceback" in lab.state.value
     lab.session.fixed["learning_rate"] = 1e-2
     lab.run(alpha=0.6)
-    assert lab.state.value == "Done."
+    assert "Done." in lab.state.value
 
 
 def test_on_colab_a_move_comes_back_when_the_run_is_over(tmp_path, monkeypatch):
@@ -152,7 +152,7 @@ def test_on_colab_a_move_comes_back_when_the_run_is_over(tmp_path, monkeypatch):
               precision="float32")
     threads = threading.active_count()
     lab.sliders["alpha"].value = 0.5
-    assert lab.session.live.state == FINISHED and lab.state.value == "Done." and not lab.sliders["alpha"].continuous_update
+    assert lab.session.live.state == FINISHED and "Done." in lab.state.value and not lab.sliders["alpha"].continuous_update
     assert threading.active_count() == threads
 
 

@@ -23,11 +23,12 @@ from .export import runs_zip
 from .orders import RUNNING
 from .picture import CLASSES, HEIGHT, WIDTH, draw, draw_stored
 from .session import REPEATS, LabRun, Session
-from .share import code_of, command_line, python_lines, read_code
+from .share import command_line, python_lines, read_code
 from .stored import stored_for
 from .words import (LESS, MORE, SAME, alike_sentence, per_cent, settings_words, softness, state_sentence,
                     stored_sentences, verdict)
 
+LINES = "<div style='line-height: 1.4; padding: 2px 0'>{}</div>"  # widgets.HTML has them twice as far apart
 WIDE = {"width": f"{WIDTH}px", "max_width": "100%"}
 FRAME_SECONDS = 0.3  # between two pictures of one run
 
@@ -118,8 +119,8 @@ class Lab:
         self.beside.observe(self._show_beside, "value")
         presets = [self._button(preset.name, lambda preset=preset: self._choose(preset), preset.why)
                    for preset in experiment.presets]
-        head = widgets.HTML(f"<div style='line-height: 1.4'><b>{escape(experiment.title)}.</b> "
-                            f"{escape(experiment.question)} <i>{escape(experiment.note)}</i></div>", layout=WIDE)
+        head = widgets.HTML(LINES.format(f"<b>{escape(experiment.title)}.</b> {escape(experiment.question)} "
+                                         f"<i>{escape(experiment.note)}</i>"), layout=WIDE)
         wrap = widgets.Layout(flex_flow="row wrap", **WIDE)
         self.box = widgets.VBox([head, *self.rows.values(), self.softness,
                                  widgets.HBox([self.guess, self.beside], layout=wrap),
@@ -157,18 +158,21 @@ class Lab:
         if self.session.values[control.name] != value:
             self.alike.value = ""
             self.session.move(**{control.name: value})
-            self.alike.value = escape(alike_sentence(self.session, self.stored, control))
+            self.alike.value = LINES.format(escape(alike_sentence(self.session, self.stored, control)))
 
     def _type(self, control: Control, text: str) -> None:
         try:
             self.sliders[control.name].value = control.read(text)
         except ValueError as error:
-            self.why.value = escape(f"{error}.")
+            self._explain(f"{error}.")
             self.typed[control.name].value = str(self.session.values[control.name])
 
     def _choose(self, preset) -> None:
-        self.why.value = escape(f"{preset.name}: {preset.why}")
+        self._explain(f"{preset.name}: {preset.why}")
         self._set(preset.values)
+
+    def _explain(self, words: str) -> None:
+        self.why.value = LINES.format(escape(words))
 
     def _restore(self, change) -> None:
         if change["new"] is not None and threading.get_ident() != self._drawer:
@@ -193,7 +197,7 @@ class Lab:
             if experiment != self.session.experiment:
                 raise ValueError(f"this code is for Lab({experiment.name!r})")
         except ValueError as error:
-            self.why.value = escape(f"{error}.")
+            self._explain(f"{error}.")
             return
         self.session.seed = seed
         self._set(values)
@@ -225,9 +229,9 @@ class Lab:
             return
         self._drawn = now
         self.picture.value = draw(session, self.stored, self.beside.value).encode()
-        self.state.value = escape(state_sentence(session)) + folded(session.failure)
-        self.softness.value = escape(softness(session))
-        self.verdict.value = f"<b>{escape(verdict(session, self.stored))}</b>"
+        self.state.value = LINES.format(escape(state_sentence(session)) + folded(session.failure))
+        self.softness.value = LINES.format(escape(softness(session)))
+        self.verdict.value = LINES.format(f"<b>{escape(verdict(session, self.stored))}</b>")
         if state != self._shown:
             self.table.options = [(self._line(run), place) for place, run in enumerate(session.runs)]
             self.table.value = None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..plotting import BLACK, BLUE, GREY
 
-INK, FAINT, GHOST = "#222222", "#767676", "#9a9a9a"
+INK, FAINT, GHOST = "#222222", "#666666", "#707070"
 FONT = "font-family='system-ui, Segoe UI, Helvetica, Arial, sans-serif'"
 
 

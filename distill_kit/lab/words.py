@@ -48,7 +48,7 @@ def softness(session: Session) -> str:
     share = teachers_share(session.teacher_logits, session.images.labels, temperature, alpha)
     return (f"At T = {temperature:g} the teacher says of this image: {first}. Entropy {entropy_bits(targets):.1f} of "
             f"{math.log2(len(classes)):.1f} bits. At alpha = {alpha:g} the teacher makes {share:.0%} of a student's "
-            "first gradient, the labels the rest.")
+            f"first gradient, the labels {1 - share:.0%}.")
 
 
 def stored_sentences(experiment: Experiment, stored: Stored) -> list[str]:
