@@ -17,9 +17,14 @@ class Stored:
     runs: dict[str, dict] = field(default_factory=dict)  # by their code: shares, best
 
     @property
+    def spread(self) -> float:
+        """In points: the standard deviation over seeds, of these runs or of their baseline, whichever is larger."""
+        return 0.0 if self.noise is None else 100 * max(self.noise["sd"], self.noise.get("baseline sd", 0.0))
+
+    @property
     def luck(self) -> float:
         """In points: what the difference of two runs that differ in their seeds alone stays below, 19 times of 20."""
-        return 0.0 if self.noise is None else 2 * 100 * self.noise["sd"] * 2 ** 0.5
+        return 2 * self.spread * 2 ** 0.5
 
     def of(self, experiment: Experiment, values: dict) -> dict | None:
         """The stored run of these values, the others being as the experiment begins."""

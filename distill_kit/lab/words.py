@@ -84,7 +84,7 @@ def verdict(session: Session, stored: Stored) -> str:
     elif stored.noise is not None:
         sure = ("That is within what another seed does: call it noise." if came == SAME
                 else "That is more than another seed does.")
-        sentences.append(f"Runs here that differ in their seed alone spread by {100 * stored.noise['sd']:.1f} points "
+        sentences.append(f"Runs here that differ in their seed alone spread by {stored.spread:.1f} points "
                          f"(standard deviation, {stored.noise['n']} seeds). {sure}")
     if live.swallowed is not None and baseline.swallowed is not None:
         sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
