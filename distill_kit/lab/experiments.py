@@ -140,7 +140,7 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
         "This teacher has seen the labels that the student has not. In real use the teacher comes from elsewhere.",
         (LABELS, ALPHA), {"temperature": 4.0, "alpha": 0.1, "labelled": 1_000},
         (Preset("1,000 labels", {"labelled": 1_000, "alpha": 0.1}, "The plainest gain there is."),
-         Preset("Without the teacher", {"labelled": 1_000, "alpha": 1.0}, "1,000 labels, and nobody speaks of the rest."),
+         Preset("Without the teacher", {"labelled": 1_000, "alpha": 1.0}, "1,000 labels, and silence on the rest."),
          Preset("All labels", {"labelled": 5_000}, "With labels in plenty the teacher adds less."),
          Preset("100 labels", {"labelled": 100}, "Too few for labels alone, and the teacher speaks on."))),
     Experiment(
