@@ -13,7 +13,7 @@ from distill_kit.lab.orders import FINISHED
 from distill_kit.lab.picture import CLASSES, draw
 from distill_kit.lab.session import REPEATS, doubtful
 from distill_kit.lab.stored import Stored
-from distill_kit.lab.words import state_sentence, trend, verdict
+from distill_kit.lab.words import softness, state_sentence, trend, verdict
 from distill_kit.run import Run
 from distill_kit.teachers import accuracy, answers
 from distill_kit.weights import load_model
@@ -117,6 +117,7 @@ def test_every_class_is_measured_when_a_run_is_over(tmp_path):
 
 def test_the_controls_teacher_is_the_student_of_the_labels_alone(tmp_path):
     session = session_of(tmp_path, "false_teacher")
+    assert session.teacher_says is None and "yet to be trained" in softness(session) and draw(session)
     session.move(alpha=0.0)
     session.join(60)
     student, _ = load_model(session.baseline.folder / "student.safetensors")
@@ -125,6 +126,8 @@ def test_the_controls_teacher_is_the_student_of_the_labels_alone(tmp_path):
     said = own[0].logits.take(torch.arange(8), torch.zeros(8, dtype=torch.int64)).float()
     expected = answers(student, own[0].training[:8]).float()
     torch.testing.assert_close(said, expected, atol=2e-2, rtol=0)
+    shown = session.teacher_says.softmax(1)
+    torch.testing.assert_close(shown, answers(student, session.images).float().softmax(1), atol=1e-3, rtol=1e-2)
     seed = session.baseline.settings.seed
     assert session.live.settings.label_noise == session.baseline.settings.label_noise == 0.4 and seed == 0
 

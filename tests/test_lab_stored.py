@@ -1,5 +1,6 @@
 """Results that ship with the lab, and what is said of them; what follows a slider without training."""
 import math
+import re
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from distill_kit.lab.session import Session
 from distill_kit.lab.share import read_code
 from distill_kit.lab.softening import entropy_bits, soft_targets, teachers_share
 from distill_kit.lab.stored import Stored, _table, alike, stored_for
+from distill_kit.lab.svg import Chart
 from distill_kit.lab.words import alike_sentence, softness, stored_sentences
 from distill_kit.losses import distillation_loss
 
@@ -77,6 +79,15 @@ def test_the_teachers_share_is_that_of_the_losss_gradients(temperature, alpha):
         lengths.append(gradient.norm(dim=1).mean().item())
     assert teachers_share(teacher, labels, temperature, alpha) == pytest.approx(lengths[1] / sum(lengths), rel=1e-4)
     assert teachers_share(teacher, labels, temperature, 1.0) == 0 and teachers_share(teacher, labels, 2.0, 0.0) == 1
+
+
+def test_a_line_below_the_axis_leaves_the_picture_and_is_not_bent_along_it():
+    chart = Chart(0, 0, 100, 100, 3, 0.3, 0.8)
+    assert chart.at(1, 0.1)[1] == pytest.approx(140) and chart.at(3, 0.8) == (100, 0)
+    drawn = chart.line([0.1, 0.2, 0.55], "now", "#000")
+    assert "clip-path='url(#inside)'" in drawn and "0.0,140.0" in drawn and "id='inside'" in chart.frame("accuracy")
+    name = re.search(r"<text x='[\d.]+' y='([\d.]+)'", chart.line([0.1], "low", "#000"))
+    assert float(name[1]) <= 105 + 5
 
 
 def test_softness_in_words_follows_the_sliders(tmp_path):

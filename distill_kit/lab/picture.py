@@ -66,7 +66,8 @@ def name_of(run: LabRun, live: LabRun | None) -> str:
 def one_image(session: Session) -> str:
     """What teacher and student say of one validation image, the teacher at the temperature chosen."""
     temperature, live, images = session.values.get("temperature", 4.0), session.live, session.images
-    teacher = soft_targets(session.teacher_logits[session.image], temperature).tolist()
+    says = session.teacher_says
+    teacher = [0.0] * len(images.classes) if says is None else soft_targets(says[session.image], temperature).tolist()
     student = live.probabilities[-1][session.image].tolist() if live is not None and live.probabilities else None
     x = 628
     return (svg.text(x - 38, 28, "One validation image,", weight="600")

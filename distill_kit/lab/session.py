@@ -43,6 +43,7 @@ class LabRun:
     swallowed: float | None = None
     test: float | None = None                                 # share of the test images, once the learner has asked
     number: int = 0                                           # in the table, from 1
+    best_epoch: int | None = None
     best: float | None = None                                 # the share at the epoch whose weights are kept
 
 
@@ -148,6 +149,15 @@ class Session:
         """What the values now chosen are held against; None while it is not trained."""
         return self.baselines.get(self.experiment.baseline_of(self.settings(self.values)))
 
+    @property
+    def teacher_says(self) -> Tensor | None:
+        """The teacher's logits for the images to choose from, [SHOWN, C]; None while it is not trained."""
+        if not self.experiment.taught_by_baseline:
+            return self.teacher_logits
+        if (made := self.baseline) is None or made.best is None:
+            return None
+        return made.probabilities[made.best_epoch - 1].clamp_min(1e-7).log()  # logits, but for a constant
+
     def pairs(self, live: LabRun) -> list[tuple[float, float]]:
         """Of every seed with which these values were trained to the end: the run's best share and its baseline's."""
         found = {}
@@ -206,8 +216,9 @@ class Session:
                     raise FloatingPointError(row["stopped"])
                 if row["kind"] == EPOCH:
                     live.shares.append(self.experiment.measure.of(run, row))
-                    live.best = live.shares[-1] if row["best"] else live.best
                     live.probabilities.append(logits_for(run, self.images).softmax(1))                 # (SHOWN, C)
+                    if row["best"]:
+                        live.best, live.best_epoch = live.shares[-1], len(live.shares)
                 yield live
             live.by_class, live.swallowed = by_class(run), swallowed(run)
             live.state = FINISHED

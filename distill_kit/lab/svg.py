@@ -44,11 +44,12 @@ class Chart:
 
     def at(self, epoch: float, share: float) -> tuple[float, float]:
         right = (epoch - 1) / max(self.epochs - 1, 1)
-        up = min(max((share - self.low) / (self.high - self.low), 0.0), 1.0)
+        up = (share - self.low) / (self.high - self.low)
         return self.x + self.width * right, self.y + self.height * (1 - up)
 
     def frame(self, title: str) -> str:
-        parts = [text(self.x - 40, self.y - 18, title, weight="600")]
+        parts = [f"<clipPath id='inside'><rect x='{self.x - 6}' y='{self.y}' width='{self.width + 12}' "
+                 f"height='{self.height}'/></clipPath>", text(self.x - 40, self.y - 18, title, weight="600")]
         for step in range(6):
             share = self.low + (self.high - self.low) * step / 5
             _, y = self.at(1, share)
@@ -71,11 +72,13 @@ class Chart:
             return ""
         points = [self.at(epoch, share) for epoch, share in enumerate(shares, start=1)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts = [f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='{width}' "
+        drawn = [f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='{width}' "
                  f"stroke-dasharray='{dash}'/>"]
         if dots:
-            parts += [f"<circle cx='{x:.1f}' cy='{y:.1f}' r='3.5' fill='{colour}'/>" for x, y in points]
+            drawn += [f"<circle cx='{x:.1f}' cy='{y:.1f}' r='3.5' fill='{colour}'/>" for x, y in points]
+        parts = [f"<g clip-path='url(#inside)'>{''.join(drawn)}</g>"]  # what lies below the axis is not drawn
         end_x, end_y = points[-1]
+        end_y = min(max(end_y, self.y), self.y + self.height)
         while any(abs(end_y - taken) < 16 for taken in self._ends):
             end_y += 4
         self._ends.append(end_y)

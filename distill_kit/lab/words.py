@@ -42,10 +42,12 @@ def softness(session: Session) -> str:
     """What the sliders change without any training."""
     settings = session.settings(session.values)
     temperature, alpha = settings.temperature, settings.alpha
-    targets = soft_targets(session.teacher_logits[session.image], temperature)                      # (C,)
+    if (says := session.teacher_says) is None:
+        return "The teacher is yet to be trained: it is the student of the labels alone."
+    targets = soft_targets(says[session.image], temperature)                                        # (C,)
     classes = session.images.classes
     first = ", ".join(f"{classes[k]} {targets[k]:.0%}" for k in targets.argsort(descending=True)[:3])
-    share = teachers_share(session.teacher_logits, session.images.labels, temperature, alpha)
+    share = teachers_share(says, session.images.labels, temperature, alpha)
     return (f"At T = {temperature:g} the teacher says of this image: {first}. Entropy {entropy_bits(targets):.1f} of "
             f"{math.log2(len(classes)):.1f} bits. At alpha = {alpha:g} the teacher makes {share:.0%} of a student's "
             f"first gradient, the labels {1 - share:.0%}.")
