@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from distill_kit.data import Dataset, ImageSet, load_dataset
+from distill_kit.data.imageset import favourite
 from distill_kit.many import reports, train_many
 from distill_kit.run import QUICK_EPOCHS, Settings
 from distill_kit.shapes import best_accuracy
@@ -21,7 +22,6 @@ from distill_kit.teachers import load_teacher, measure
 
 ROOT = Path(__file__).resolve().parents[1]
 START, END = "<!-- effects -->", "<!-- /effects -->"
-LEFT_OUT = {"shapes10": "star", "cifar10": "cat"}
 QUICK = {"epochs": QUICK_EPOCHS}
 ALONE, TAUGHT = {"alpha": 1.0}, {"alpha": 0.1}
 EFFECTS = {  # what the two runs share, then what sets them apart
@@ -63,10 +63,10 @@ def measured(dataset: Dataset, weights: str | None, seeds: int) -> dict:
     """Every effect on one data set: pairs of runs, one pair a seed."""
     teacher, _ = load_teacher(dataset, weights)
     report = {"data": dataset.pool.source, "teacher_test": measure(teacher, dataset.test)["accuracy"],
-              "left_out": LEFT_OUT[dataset.name], "effects": {}}
+              "left_out": favourite(dataset), "effects": {}}
     for name, (shared, *arms) in EFFECTS.items():
         if "never seen" in name:
-            shared = {**shared, "leave_out": LEFT_OUT[dataset.name]}
+            shared = {**shared, "leave_out": favourite(dataset)}
         settings = [Settings(data=dataset.name, seed=seed, **shared, **arm) for arm in arms for seed in range(seeds)]
         made = reports(train_many(settings, dataset, teacher), len(settings))
         # How often the class never seen is ranked first or second, where there is one.

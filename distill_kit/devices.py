@@ -93,3 +93,18 @@ def casting(device: torch.device, precision: str):
     """A context in which matrix products run in `precision`; weights and sums stay float32."""
     dtype = PRECISIONS[precision]
     return contextlib.nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+def machine(device: torch.device) -> dict:
+    """What the figures were taken on."""
+    import platform
+
+    import psutil
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    return {"processor": name, "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+            "cores": psutil.cpu_count(logical=False), "threads": torch.get_num_threads(),
+            "instructions": torch.backends.cpu.get_cpu_capability(), "memory_bytes": psutil.virtual_memory().total,
+            "system": platform.system(), "python": platform.python_version(), "torch": torch.__version__}

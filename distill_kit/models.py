@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 STEM_PATCH = 2                          # the stem sees 2x2 pixels: 12 numbers
 STEM_CHANNELS = 2 * 3 * STEM_PATCH**2   # each whitened direction and its negative: 24
+NORMS = {"batch": nn.BatchNorm2d, "layer": lambda channels: nn.GroupNorm(1, channels)}
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,14 @@ class Architecture:
     num_classes: int = 10
     image_size: int = 32
     last_halves: bool = True                 # does the last block halve, too?
+    norm: str = "batch"                      # "layer" asks no other image of the batch
 
     def __post_init__(self):
         object.__setattr__(self, "widths", tuple(self.widths))  # JSON knows lists alone
         if self.head not in ("flat", "max"):
             raise ValueError(f"head must be 'flat' or 'max'; got {self.head!r}")
+        if self.norm not in NORMS:
+            raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {self.norm!r}")
         if self.final_size < 1:
             raise ValueError(f"image_size {self.image_size} is too small for {len(self.widths)} blocks")
 
@@ -44,6 +48,7 @@ STUDENTS = {
     "default": Architecture(widths=(32, 64, 128), last_halves=False),
     "wide": Architecture(widths=(48, 96, 192), last_halves=False),
     "wider": Architecture(widths=(64, 128, 256), last_halves=False),
+    "layer_norm": Architecture(widths=(32, 64, 128), last_halves=False, norm="layer"),
 }
 
 
@@ -53,12 +58,12 @@ class Block(nn.Module):
     From a depth of 3 on, what the first convolution made is added again before the last ReLU (He et al., 2016).
     """
 
-    def __init__(self, inputs: int, outputs: int, depth: int, halves: bool):
+    def __init__(self, inputs: int, outputs: int, depth: int, halves: bool, norm: str):
         super().__init__()
         self.halves = halves
         self.convolutions = nn.ModuleList(
             nn.Conv2d(inputs if place == 0 else outputs, outputs, 3, padding=1, bias=False) for place in range(depth))
-        self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(depth))
+        self.norms = nn.ModuleList(NORMS[norm](outputs) for _ in range(depth))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.convolutions[0](x)                                                            # (N, width, h, w)
@@ -83,7 +88,7 @@ class ConvNet(nn.Module):
         self.register_buffer("stem_bias", torch.zeros(STEM_CHANNELS))
         channels = (STEM_CHANNELS, *architecture.widths)
         halves = [True] * (len(architecture.widths) - 1) + [architecture.last_halves]
-        self.blocks = nn.Sequential(*(Block(a, b, architecture.depth, half)
+        self.blocks = nn.Sequential(*(Block(a, b, architecture.depth, half, architecture.norm)
                                       for a, b, half in zip(channels, channels[1:], halves)))
         places = architecture.final_size**2 if architecture.head == "flat" else 1
         self.head = nn.Linear(channels[-1] * places, architecture.num_classes)

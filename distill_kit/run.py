@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from .batches import Teacher
+from .changes import CHANGES, Parts
 from .data.imageset import (Dataset, ImageSet, class_number, keep_labels, leave_out, subset, with_label_noise)
 from .devices import choose_device, choose_precision, keep_freed_memory
 from .history import EPOCH, best_row, save_history
@@ -48,6 +49,7 @@ class Settings:
     data_seed: int = 0              # which training images
     device: str | None = None
     precision: str = "auto"
+    changes: tuple[str, ...] = ()   # names from changes.py: habits to leave out
 
     def __post_init__(self):
         for name in ("temperature", "final_temperature"):
@@ -66,6 +68,9 @@ class Settings:
         for name, known in (("student", STUDENTS), ("schedule", SHAPES), ("optimizer", OPTIMIZERS)):
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        for name in self.changes:
+            if name not in CHANGES:
+                raise ValueError(f"changes must be of {', '.join(CHANGES)}; got {name!r}")
 
     @property
     def labels_alone(self) -> bool:
@@ -150,14 +155,10 @@ class Run:
 
     def rows(self, every: int | None = None) -> Iterator[dict]:
         """Train; a row an epoch, light rows every `every` steps in between. `seconds` leaves the teacher's time out."""
-        settings, steps = self.settings, self.settings.epochs * len(self.batches)
-        before = self.materials.teacher_seconds
-        rows = train(self.student, self.batches, self.materials.watched, epochs=settings.epochs,
-                     optimizer=OPTIMIZERS[settings.optimizer](self.student),
-                     learning_rate=warmup_cosine(settings.learning_rate, len(self.batches), steps),
-                     temperature=from_to(settings.temperature, settings.final_temperature, steps, settings.schedule),
-                     alpha=from_to(settings.alpha, settings.final_alpha, steps, settings.schedule),
-                     every=every, precision=self.materials.precision)
+        before, parts = self.materials.teacher_seconds, self.parts()
+        rows = train(parts.student, parts.batches, self.materials.watched, epochs=self.settings.epochs,
+                     optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
+                     alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=self.materials.precision)
         try:
             for row in keep_best(self.student, rows):
                 self.teacher_seconds = self.materials.teacher_seconds - before
@@ -170,8 +171,21 @@ class Run:
             self.materials.save_logits()
             if self.folder is not None and self.history:
                 save_model(self.student, self.folder / "student.safetensors",
-                           {"settings": asdict(settings), "data": self.training.source,
+                           {"settings": asdict(self.settings), "data": self.training.source,
                             "classes": list(self.training.classes)}, half=False)
+
+    def parts(self) -> Parts:
+        """What the loop is given: the course's recipe, but for the changes that the settings ask for."""
+        settings, steps = self.settings, self.settings.epochs * len(self.batches)
+        parts = Parts(
+            self.student, self.batches, OPTIMIZERS[settings.optimizer](self.student),
+            learning_rate=warmup_cosine(settings.learning_rate, len(self.batches), steps),
+            temperature=from_to(settings.temperature, settings.final_temperature, steps, settings.schedule),
+            alpha=from_to(settings.alpha, settings.final_alpha, steps, settings.schedule),
+            peak=settings.learning_rate, steps=steps, kept=self.materials.logits)
+        for name in settings.changes:
+            parts = CHANGES[name](parts)
+        return parts
 
     def report(self) -> dict:
         """The run's figures. Reads the test images: once, when all is decided, and not at all if the run diverged.

@@ -13,10 +13,13 @@ HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tq
 # A module may import those before it, along the way of the data.
 ORDER = ("data.imageset", "files", "schedules", "data.cache", "data.folder", "data.official", "data.places",
          "data.download", "shapes", "data", "losses", "devices", "models", "optimizers", "history", "weights",
-         "batches", "logit_store", "views", "training", "teachers", "run", "many", "bench.growth", "bench.loops",
+         "batches", "logit_store", "views", "training", "changes", "teachers", "run", "many", "comparisons", "bench.growth", "bench.loops",
          "bench", "doctor", "plotting", "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.share",
-         "lab.softening", "lab.stored", "lab.session", "lab.words", "lab.svg", "lab.picture", "lab.export", "lab", "command_line", "command_line.commands",
-         "command_line.options", "__main__")
+         "lab.softening", "lab.stored", "lab.session", "lab.words", "lab.svg", "lab.picture", "lab.export", "lab",
+         "exercises.record", "exercises.verdict", "exercises.judge", "exercises.predict", "exercises.start",
+         "exercises.temperature", "exercises.training_loop", "exercises.alpha", "exercises.progressive",
+         "exercises.convergence", "exercises.your_own", "exercises",
+         "command_line", "command_line.commands", "command_line.options", "__main__")
 
 
 def modules_after(statement, beside="sys"):

@@ -3,7 +3,6 @@
 Figures are medians over the rounds; ratios are medians of the rounds' ratios.
 """
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from torch import nn
 
 from ..batches import Teacher
 from ..data.imageset import Dataset
-from ..devices import choose_device, choose_precision
+from ..devices import choose_device, choose_precision, machine
 from ..run import DEFAULT_EPOCHS, QUICK_EPOCHS, Materials, Run, Settings
 from ..views import ALL_VIEWS, VIEWS, KeptLogits, ViewBank
 from .growth import measure_growth
@@ -117,17 +116,3 @@ def peak_memory(settings: Settings) -> int | None:
     answer, kilobytes = done.stdout.strip().splitlines()
     json.loads(answer)
     return int(kilobytes) * (1 if sys.platform == "darwin" else 1024)
-
-
-def machine(device: torch.device) -> dict:
-    """What the figures were taken on."""
-    import psutil
-    from pathlib import Path
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    return {"processor": name, "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-            "cores": psutil.cpu_count(logical=False), "threads": torch.get_num_threads(),
-            "instructions": torch.backends.cpu.get_cpu_capability(), "memory_bytes": psutil.virtual_memory().total,
-            "system": platform.system(), "python": platform.python_version(), "torch": torch.__version__}

@@ -4,7 +4,7 @@ A control bears the name of a field of run.Settings, so a sixth experiment is on
 """
 from dataclasses import dataclass, field, replace
 
-from ..data.imageset import Dataset
+from ..data.imageset import FAVOURITE, Dataset, favourite
 from ..run import QUICK_EPOCHS, Settings
 from .measures import ACCURACY, RANK2, Measure
 
@@ -77,14 +77,6 @@ class Experiment:
 
     def baseline_of(self, settings: Settings) -> Settings:
         return replace(settings, **self.baseline)
-
-
-FAVOURITE = "favourite"
-LEFT_OUT = {"cifar10": "cat", "shapes10": "star"}  # the class whose absence shows most of what a teacher hands on
-
-
-def favourite(dataset: Dataset) -> str:
-    return LEFT_OUT.get(dataset.name, dataset.pool.classes[0])
 
 
 TEMPERATURE = Control("temperature", "Temperature T", (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0),

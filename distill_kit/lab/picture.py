@@ -19,7 +19,7 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
     """
     experiment, live = session.experiment, session.live
     epochs = live.settings.epochs if live else session.settings(session.values).epochs
-    chart = svg.Chart(58, 58, 330, 250, epochs, *experiment.measure.shown)
+    chart = svg.Chart(58, 58, 330, 250, epochs, *experiment.measure.axis(session.dataset.name))
     parts = [chart.frame(experiment.measure.label)]
     if live is not None:
         parts.append(chart.progress(live.progress))
@@ -42,7 +42,8 @@ def draw_stored(experiment: Experiment, stored: Stored) -> str:
     """The stored runs of the presets: what a reader sees where nothing can be moved."""
     runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
     found = [(preset.name, run["shares"]) for preset, run in runs if run is not None]
-    chart = svg.Chart(58, 58, 330, 250, max((len(shares) for _, shares in found), default=1), *experiment.measure.shown)
+    epochs = max((len(shares) for _, shares in found), default=1)
+    chart = svg.Chart(58, 58, 330, 250, epochs, *experiment.measure.axis(stored.data))
     lines = [chart.line(shares, f"{name} {per_cent(shares[-1])}", colour, dash, 2)
              for (name, shares), (colour, dash, _) in zip(found, plotting.LINES)]
     note = f"stored: {stored.source}, {stored.date}, seed 0" if found else ""

@@ -11,7 +11,8 @@ from .share import code_of
 @dataclass(frozen=True)
 class Stored:
     """What is stored for one experiment on one data set."""
-    source: str = ""                                    # the copy of the data
+    data: str = ""                                      # name of the data set
+    source: str = ""                                    # the copy of it
     date: str = ""
     noise: dict | None = None                           # of the measure over seeds: n, mean, sd; also the baseline's
     runs: dict[str, dict] = field(default_factory=dict)  # by their code: shares, best
@@ -39,7 +40,7 @@ def _table() -> dict:
 def stored_for(dataset: str, experiment: str) -> Stored:
     """Stored() where nothing is."""
     data = _table().get(dataset, {})
-    return Stored(data["source"], data["date"], **data["experiments"][experiment]) \
+    return Stored(dataset, data["source"], data["date"], **data["experiments"][experiment]) \
         if experiment in data.get("experiments", {}) else Stored()
 
 

@@ -50,8 +50,9 @@ class Chart:
     def frame(self, title: str) -> str:
         parts = [f"<clipPath id='inside'><rect x='{self.x - 6}' y='{self.y}' width='{self.width + 12}' "
                  f"height='{self.height}'/></clipPath>", text(self.x - 40, self.y - 18, title, weight="600")]
-        for step in range(6):
-            share = self.low + (self.high - self.low) * step / 5
+        lines = round((self.high - self.low) / (0.1 if self.high - self.low < 0.8 else 0.2))
+        for step in range(lines + 1):
+            share = self.low + (self.high - self.low) * step / lines
             _, y = self.at(1, share)
             parts += [f"<line x1='{self.x}' x2='{self.x + self.width}' y1='{y:.1f}' y2='{y:.1f}' stroke='{GREY}'/>",
                       text(self.x - 8, y + 5, f"{share:.0%}", FAINT, "end", 13)]

@@ -1,0 +1,4 @@
+"""The exercises of notebook progressive."""
+from .record import Exercise
+
+EXERCISES: tuple[Exercise, ...] = ()

@@ -1,0 +1,4 @@
+"""The exercises of notebook start."""
+from .record import Exercise
+
+EXERCISES: tuple[Exercise, ...] = ()
