@@ -150,6 +150,48 @@ def gains(pairs: Mapping[str, Sequence[float]], ax: Axes, interval: tuple[float,
     return ax
 
 
+def differences(pairs: Sequence, ax: Axes) -> Axes:
+    """Arms against a baseline (comparisons.Paired): a dot a seed, the mean as a stroke, its 95 % interval as a bar."""
+    for place, pair in enumerate(pairs):
+        ax.barh(place, pair.high - pair.low, 0.5, left=pair.low, color=SKY, alpha=0.35, linewidth=0)
+        ax.plot(pair.differences, [place] * len(pair.differences), "o", color=BLACK, markersize=5, alpha=0.7)
+        ax.plot([pair.mean] * 2, [place - 0.3, place + 0.3], color=BLACK, linewidth=2)
+    ax.axvline(0, color=BLACK, linewidth=1, linestyle="--")
+    ax.set(yticks=range(len(pairs)), yticklabels=[pair.arm for pair in pairs], xlabel="difference in points")
+    ax.invert_yaxis()
+    ax.grid(False)
+    return ax
+
+
+def seeds(groups: Mapping[str, Mapping[float, Sequence[float]]], ax: Axes, xlabel: str, ylabel: str) -> Axes:
+    """Shares over a setting, one line a group through the means of its seeds: `groups` maps name to x to values."""
+    ends = []
+    for (name, points), (colour, dash, marker) in zip(groups.items(), cycle(LINES)):
+        places = sorted(points)
+        means = [100 * float(np.mean(points[x])) for x in places]
+        ax.plot(places, means, color=colour, linestyle=dash, marker=marker, markersize=6, label=name)
+        for x in places:
+            ax.plot([x] * len(points[x]), [100 * value for value in points[x]], ".", color=colour, alpha=0.5)
+        ends.append((places[-1], means[-1], f"{name} {means[-1]:.1f} %".strip(), colour))
+    ax.set(xlabel=xlabel, ylabel=f"{ylabel}, %")
+    _name_ends(ax, ends)
+    return ax
+
+
+def heat_map(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, xlabel: str, ylabel: str) -> Axes:
+    """Numbers [rows, columns] as coloured squares that show them."""
+    values = np.asarray(values)
+    ax.imshow(values, cmap="cividis", aspect="auto")
+    ax.grid(False)
+    middle = (values.min() + values.max()) / 2
+    for place in np.ndindex(values.shape):
+        ax.text(place[1], place[0], f"{values[place]:.1f}", ha="center", va="center",
+                color="white" if values[place] < middle else "black")
+    ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows,
+           xlabel=xlabel, ylabel=ylabel)
+    return ax
+
+
 def _column(rows: Sequence[dict], column: str) -> tuple[list, list]:
     """Epochs and values where there is a value."""
     pairs = [(row["epoch"], row[column]) for row in epoch_rows(list(rows))

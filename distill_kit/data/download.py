@@ -112,7 +112,7 @@ def _fetch_once(url: str, part: Path, report: OnProgress) -> None:
     headers = {"User-Agent": "distill_kit"} | ({"Range": f"bytes={done}-"} if done else {})
     try:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=QUIET_SECONDS,
-                                          context=_certificates())
+                                          context=certificates())
     except urllib.error.HTTPError as error:
         if error.code == 416 and done:
             return  # nothing comes after what is here, so it is whole, or wrong: the md5 will tell
@@ -146,7 +146,7 @@ def _receive(response) -> bytes:
         raise _Cut(f"the connection was cut ({error or type(error).__name__})") from None
 
 
-def _certificates():
+def certificates():
     """The system's, and certifi's where it is installed: Python from python.org has none of its own on macOS."""
     import ssl
 

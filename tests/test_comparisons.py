@@ -1,0 +1,72 @@
+"""Comparisons with seeds: trained, stored, and what is said of their differences."""
+import json
+from importlib.resources import files
+
+import pytest
+from scipy import stats
+from small import ColourTeacher, coloured_dataset
+
+from distill_kit import comparisons
+from distill_kit.comparisons import COMPARISONS, TEACHER, Comparison, Paired, Results, paired, stored, train
+
+DATASET = coloured_dataset()
+SMALL = {"images": 96, "batch_size": 16, "epochs": 1, "device": "cpu"}
+
+
+def results_of(**values):
+    return Results({arm: [{"seed": seed, "val_accuracy": value} for seed, value in enumerate(several)]
+                    for arm, several in values.items()}, "val_accuracy", "tiny", "a machine", "today")
+
+
+def test_pairs_are_made_by_seed_and_their_interval_is_students():
+    pair, = paired(results_of(base=[0.60, 0.62, 0.61], other=[0.62, 0.65, 0.62]))
+    assert pair.differences == pytest.approx([2, 3, 1]) and pair.mean == pytest.approx(2)
+    expected = stats.ttest_rel([62, 65, 62], [60, 62, 61]).confidence_interval(0.95)
+    assert (pair.low, pair.high) == pytest.approx((expected.low, expected.high))
+    assert pair.may_be_luck and "may be luck" in str(pair) and "(3 seeds)" in str(pair)
+    assert "zero lies outside" in str(Paired("arm", [1.0, 1.1], 1.05, 0.4, 1.7))
+    assert paired(results_of(base=[0.6, 0.7], other=[0.7, 0.9]), "other")[0].mean == pytest.approx(-15)
+
+
+def test_a_comparison_trains_every_arm_with_every_seed_also_one_with_a_teacher_of_its_own(monkeypatch):
+    monkeypatch.setitem(COMPARISONS, "tiny", Comparison(
+        {"alone": {"alpha": 1.0}, "taught": {}, "from another": {TEACHER: {**SMALL, "alpha": 1.0}},
+         "in train mode": {"changes": ("teacher_in_train_mode",)}}, SMALL))
+    results = train("tiny", DATASET, ColourTeacher(), seeds=2, progress=False)
+    assert {arm: [run["seed"] for run in runs] for arm, runs in results.arms.items()} == dict.fromkeys(
+        ("alone", "taught", "from another", "in train mode"), [0, 1])
+    run = results.arms["taught"][0]
+    assert run["val_accuracy"] == results.values("taught")[0] and len(run["epochs"]["val_loss"]) == 1
+    assert len({tuple(results.values(arm, "test_accuracy")) for arm in results.arms}) > 1
+    assert "Trained just now: 2 seeds an arm" in results.origin
+    again = train("tiny", DATASET, ColourTeacher(), seeds=1, arms=["taught"], progress=False)
+    assert again.values("taught")[0] == run["val_accuracy"] and list(again.arms) == ["taught"]
+
+
+def test_every_comparison_is_stored_as_it_is_described():
+    table = json.loads((files("distill_kit") / "assets" / "comparisons.json").read_text())
+    assert set(table) == set(COMPARISONS)
+    for name, comparison in COMPARISONS.items():
+        results = stored(name)
+        assert list(results.arms) == list(comparison.arms) and results.origin.startswith("Stored: ")
+        for arm in comparison.arms:
+            assert [run["seed"] for run in results.arms[arm]] == list(range(comparison.seeds))
+            assert all(0 < value < 1 for value in results.values(arm))
+            assert len(results.arms[arm][0]["epochs"]["val_accuracy"]) == comparison.settings(arm, DATASET, 0).epochs \
+                if "leave_out" not in comparison.shared else True
+
+
+def test_an_unknown_comparison_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="name must be one of temperature"):
+        stored("moon")
+
+
+def test_arms_with_a_number_come_by_it():
+    assert results_of(**{"T = 4": [0.5, 0.6], "T = 1": [0.3, 0.4]}).by_number() == {4.0: [0.5, 0.6], 1.0: [0.3, 0.4]}
+
+
+def test_a_teacher_of_its_own_is_trained_with_the_labels_that_the_student_sees():
+    comparison = COMPARISONS["teacher of false labels"]
+    assert comparison.arms["a teacher that saw them too"][TEACHER]["label_noise"] == comparison.shared["label_noise"]
+    assert comparisons.needs_this_process(comparison, "a teacher that saw them too")
+    assert not comparisons.needs_this_process(comparison, "labels alone")

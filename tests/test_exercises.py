@@ -1,0 +1,183 @@
+"""Every exercise against its bank of answers: right ones are accepted, wrong ones refused in words of their own.
+
+    python tests/test_exercises.py      write docs/exercises.md, the matrix of all exercises
+"""
+import importlib
+import linecache
+import math
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from distill_kit.exercises import NOTEBOOKS, Prediction, check, exercises_of, find
+from distill_kit.exercises.judge import judge
+from distill_kit.exercises.verdict import ERROR, NOT_ATTEMPTED, RIGHT, WRONG
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "exercises.md"
+BANKS = {number: importlib.import_module(f"answers.{name}") for number, name in NOTEBOOKS.items() if exercises_of(number)}
+EVERY = {exercise.name: (exercise, BANKS[number]) for number in BANKS for exercise in exercises_of(number)}
+
+
+def made(code, name):
+    """What a cell with this code defines under this name."""
+    filename = f"<answer {hash(code)}>"
+    linecache.cache[filename] = len(code), None, code.strip().splitlines(keepends=True), filename
+    names = {"torch": torch, "F": F, "nn": nn, "math": math, "np": np}
+    exec(compile(code.strip(), filename, "exec"), names)
+    return names[name]
+
+
+def spoilt(exercise, bank):
+    """Answers that nobody should get through with, made from a right one: by what is wrong with them."""
+    good, example = made(exercise.reference, exercise.name), eval(bank.EXAMPLE[exercise.name])
+
+    def no_number(*inputs):
+        return torch.as_tensor(good(*inputs)).float() * math.nan
+
+    def in_place(*inputs):
+        for tensor in [value for value in inputs if isinstance(value, torch.Tensor)][:1]:
+            with torch.no_grad():
+                tensor.add_(1)
+        return good(*inputs)
+
+    def constant(*inputs, first=[]):
+        first.append(torch.as_tensor(good(*inputs))) if not first else None
+        return first[0]
+
+    def fails(*inputs):
+        raise KeyError("nothing")
+
+    return {"the visible example": lambda *inputs: example, "a constant": constant, "not a number": no_number,
+            "its input changed": in_place, "an exception": fails, "nothing": lambda *inputs: None}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_an_untouched_stub_is_not_attempted(name):
+    exercise, _ = EVERY[name]
+    assert judge(exercise, made(exercise.stub, name)).kind == judge(exercise, ...).kind == NOT_ATTEMPTED
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", EVERY)
+def test_every_right_answer_is_accepted(name, seed):
+    exercise, bank = EVERY[name]
+    assert len(bank.RIGHT[name]) >= 2
+    for code in [exercise.reference, *bank.RIGHT[name]]:
+        verdict = judge(exercise, made(code, name), seed)
+        assert verdict.kind == RIGHT, f"{code}\n{verdict}"
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", EVERY)
+def test_every_wrong_answer_is_refused_with_the_property_that_it_breaks(name, seed):
+    exercise, bank = EVERY[name]
+    assert len(bank.WRONG[name]) >= 5
+    for code, words in bank.WRONG[name]:
+        verdict = judge(exercise, made(code, name), seed)
+        assert verdict.kind == WRONG and words in verdict.words, f"{code}\n{verdict}"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_nobody_gets_through_without_an_answer(name):
+    exercise, bank = EVERY[name]
+    for what, answer in spoilt(exercise, bank).items():
+        verdict = judge(exercise, answer, 0)
+        assert verdict.kind == (ERROR if what == "an exception" else WRONG), f"{what}: {verdict}"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_check_is_quick_and_leaves_random_states_alone(name):
+    exercise, _ = EVERY[name]
+    answer = made(exercise.reference, name)
+    states = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    started = time.process_time()
+    judge(exercise, answer)
+    assert time.process_time() - started < 1
+    assert torch.equal(states[0], torch.random.get_rng_state()) and random.getstate() == states[2]
+    assert np.array_equal(states[1], np.random.get_state()[1])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_three_hints_lead_from_a_question_on_and_the_task_is_told(name):
+    exercise, _ = EVERY[name]
+    assert len(exercise.hints) == 3 and exercise.hints[0].endswith("?")
+    assert exercise.task.strip() and f"def {name}(" in exercise.stub or f"class {name}" in exercise.stub
+
+
+def test_an_error_is_told_with_its_line():
+    verdict = check(made("def soften(logits, temperature):\n    scaled = logits / t\n    return scaled", "soften"))
+    assert verdict.kind == ERROR and "Line 2, `scaled = logits / t`: NameError" in str(verdict)
+    assert "Seen with logits = [[" in str(verdict)
+
+
+def test_a_wrong_answer_is_told_with_the_smallest_input_and_never_the_answer():
+    verdict = check(made("def soften(logits, temperature):\n    return logits.softmax(1)", "soften"))
+    assert "Seen with logits = [[" in str(verdict) and verdict.inputs.count(",") == 2  # one row, two classes
+    assert "softmax(dim=1)" not in str(verdict) and "<details><summary>Hint 3" in verdict.html
+
+
+def test_the_solution_is_a_press_away_once_there_is_an_attempt_and_is_not_stored():
+    exercise = find("soften")
+    assert "widget-view" not in str(judge(exercise, made(exercise.stub, "soften"))._repr_mimebundle_())
+    wrong = judge(exercise, lambda logits, temperature: logits)
+    bundle, box = wrong._repr_mimebundle_(), wrong._box()
+    assert exercise.reference not in str(bundle)
+    box.children[1].click()
+    assert "softmax(dim=1)" in box.children[2].value
+
+
+def test_what_is_no_exercise_is_named():
+    with pytest.raises(ValueError, match="name must be one of soften"):
+        find("harden")
+    assert check(3, "soften").kind == ERROR and check(..., "soften").kind == NOT_ATTEMPTED
+
+
+def test_a_prediction_is_kept_and_set_against_what_came():
+    guess = Prediction(40, "T does little.", "%")
+    assert repr(guess) == "Noted: 40 %, because T does little."
+    assert "47.5 %. That is 7.5 % too low. Your reason was: T does little." in repr(guess.against(47.5))
+    assert "within what another seed does" in repr(guess.against(41, luck=2))
+    assert repr(Prediction()).startswith("No guess yet") and "You made no guess" in repr(Prediction().against(3))
+    with pytest.raises(ValueError, match="value must be a number"):
+        Prediction("many")
+
+
+def matrix():
+    """The page: how every exercise fares against its bank."""
+    lines, caught, mutants, refused = [], 0, 0, 0
+    for name, (exercise, bank) in EVERY.items():
+        right = [judge(exercise, made(code, name), 0).kind == RIGHT for code in [exercise.reference, *bank.RIGHT[name]]]
+        wrong = [judge(exercise, made(code, name), 0) for code, _ in bank.WRONG[name]]
+        bad = [judge(exercise, answer, 0).kind in (WRONG, ERROR) for answer in spoilt(exercise, bank).values()]
+        stub = judge(exercise, made(exercise.stub, name)).kind
+        own = len({verdict.words for verdict in wrong})
+        lines.append(f"| `{name}` | {stub} | {sum(right)} of {len(right)} | "
+                     f"{sum(verdict.kind == WRONG for verdict in wrong)} of {len(wrong)} | {own} | {sum(bad)} of {len(bad)} |")
+        caught += sum(verdict.kind == WRONG for verdict in wrong) + sum(bad)
+        mutants, refused = mutants + len(wrong) + len(bad), refused + len(right) - sum(right)
+    return f"""# The exercises and their checks
+
+Each check is itself tested: against answers that are right, written in different ways; against mistakes that people make; and
+against answers that are none (the example copied, a constant, not a number, its input changed, an exception, nothing).
+`python tests/test_exercises.py` makes this page, and the tests fail where it is not up to date.
+
+{caught} of {mutants} wrong answers caught, {refused} right answers refused.
+
+| exercise | untouched stub | right answers accepted | mistakes refused | in so many different words | no answers refused |
+|---|---|---|---|---|---|
+""" + "\n".join(lines) + "\n"
+
+
+def test_the_page_shows_the_matrix():
+    print(matrix())
+    assert PAGE.read_text(encoding="utf-8") == matrix()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(matrix(), encoding="utf-8")
