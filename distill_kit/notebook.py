@@ -1,12 +1,14 @@
 """What notebooks need beside the ideas: images named and fetched, and a run followed in one line of text."""
+import os
 import threading
 import time
 
 from .data import Dataset, download_cifar10
 from .history import EPOCH
-from .run import Materials, Run, Settings
+from .run import QUICK_EPOCHS, Materials, Run, Settings
 
 ARCHIVE_BYTES = 170_498_071
+EPOCHS = int(os.environ.get("DISTILL_KIT_EPOCHS", QUICK_EPOCHS))  # of the students in the notebooks; tests take one
 
 
 def data_in_use(dataset: Dataset):
