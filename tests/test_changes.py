@@ -74,7 +74,7 @@ def test_a_teacher_in_train_mode_says_something_else_and_is_itself_again_afterwa
 def test_a_curriculum_shows_easy_images_first_and_all_of_them_in_the_end():
     run = run_with("easy_first")
     parts = run.parts()
-    ease = ease_of(parts)
+    ease = ease_of(run_with().parts())
     easiest = set(ease.argsort(descending=True, stable=True)[:round(0.4 * 96)].tolist())
     shown = []
     for _ in range(4):

@@ -12,8 +12,8 @@ PACKAGE = Path(distill_kit.__file__).parent
 HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tqdm", "IPython")
 # A module may import those before it, along the way of the data.
 ORDER = ("data.imageset", "files", "schedules", "data.cache", "data.folder", "data.official", "data.places",
-         "data.download", "shapes", "data", "losses", "devices", "models", "optimizers", "history", "weights",
-         "batches", "logit_store", "views", "training", "changes", "teachers", "run", "many", "comparisons", "bench.growth", "bench.loops",
+         "data.download", "data.human", "shapes", "data", "losses", "devices", "models", "optimizers", "history", "weights",
+         "batches", "logit_store", "views", "training", "changes", "teachers", "run", "many", "comparisons", "people", "bench.growth", "bench.loops",
          "bench", "doctor", "plotting", "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.share",
          "lab.softening", "lab.stored", "lab.session", "lab.words", "lab.svg", "lab.picture", "lab.export", "lab",
          "exercises.record", "exercises.verdict", "exercises.judge", "exercises.predict", "exercises.start",

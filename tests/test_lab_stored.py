@@ -40,7 +40,7 @@ def test_what_is_stored_is_a_line_beside_the_live_one_and_sentences_without_widg
     session = Session(ALPHA, coloured_dataset(), ColourTeacher(), device="cpu", folder=tmp_path)
     stored = stored_of({0.1: 0.60, 0.15: 0.605, 1.0: 0.5})
     assert "stored 60.0 %" in draw(session, stored) and "tiny, 2026-01-01" in draw(session, stored)
-    assert alike_sentence(session, stored, ALPHA.controls[0]).startswith("alpha: 0.1 and 0.15 cannot be told apart")
+    assert alike_sentence(session, stored, ALPHA.controls[0]).startswith("alpha: 0.1 to 0.15 cannot be told apart from 0.1")
     session.seed = 3
     assert "stored" not in draw(session, stored)
     assert draw_stored(ALPHA, stored).count("<polyline") == 2 and draw_stored(ALPHA, Stored()).count("<polyline") == 0

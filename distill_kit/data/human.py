@@ -1,7 +1,7 @@
 """CIFAR-10H: of each CIFAR-10 test image, the share of about 50 people who chose each class.
 
-Peterson, Battleday, Griffiths, Russakovsky, "Human uncertainty makes classification more robust", ICCV 2019, CC BY-NC-SA
-4.0: not for commercial use. Fetched on request alone; the kit never ships it.
+Peterson, Battleday, Griffiths, Russakovsky, "Human uncertainty makes classification more robust", ICCV 2019, CC
+BY-NC-SA 4.0: not for commercial use. Fetched on request alone; the kit never ships it.
 """
 import hashlib
 import io

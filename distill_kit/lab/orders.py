@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-QUIET_SECONDS = 0.3  # without a further order: then the slider has come to rest
+QUIET_SECONDS = 0.25  # without a further order: then the slider has come to rest
 
 WAITING, RUNNING, FINISHED, STOPPED, FAILED = "waiting", "running", "finished", "stopped", "failed"
 

@@ -32,8 +32,8 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
     parts += [chart.line(run.shares, name_of(run, live), svg.GHOST, "2 3", 2) for run in ghosts(session)]
     if (kept := stored.runs.get(session.code())) is not None:
         parts.append(chart.line(kept["shares"], f"stored {per_cent(kept['shares'][-1])}", svg.GHOST, "9 3 2 3", 2))
-        parts.append(svg.text(18, HEIGHT - 8, f"stored: the same settings, {stored.source}, {stored.date}", svg.FAINT,
-                              size=12))
+        origin = f"stored: the same settings on the course's machine, {stored.source}, {stored.date}"
+        parts.append(svg.text(18, HEIGHT - 8, origin, svg.FAINT, size=12))
     panel = class_bars(session) if beside == CLASSES else one_image(session)
     return svg.document(WIDTH, HEIGHT, [*parts, panel], experiment.title)
 

@@ -20,7 +20,7 @@ from .measures import by_class, logits_for, swallowed
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING, Worker
 from .share import code_of
 
-ROWS_EVERY = 3     # steps between two light rows: a few hundredths of a second each
+ROWS_EVERY = 1     # steps between two light rows: some hundredths of a second, and the longest wait for Stop
 LOOKED_THROUGH, SHOWN, DOUBT = 1_000, 8, 0.6  # validation images to find some that say something; the teacher's
                                               # probability there
 KEPT_MATERIALS = 2  # sets of training images in memory: 12 MB each for 5,000 images

@@ -121,11 +121,12 @@ def interval_sentence(pairs: list[tuple[float, float]]) -> str:
 
 def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
     """Which stops of a control come out as its present one does; nothing where that was not measured."""
-    stops = alike(stored, session.experiment, session.values, control)
-    if not stops:
+    here = session.values[control.name]
+    stops = sorted([here, *alike(stored, session.experiment, session.values, control)], key=control.stops.index)
+    if len(stops) == 1:
         return ""
-    return (f"{control.label}: {session.values[control.name]} and {', '.join(map(str, stops))} cannot be told apart by "
-            f"one run here; their stored runs lie within {stored.luck:.1f} points, as seeds do.")
+    return (f"{control.label}: {stops[0]} to {stops[-1]} cannot be told apart from {here} by one run here; their "
+            f"stored runs lie within {stored.luck:.1f} points, as seeds do.")
 
 
 def settings_words(run: LabRun, session: Session) -> str:

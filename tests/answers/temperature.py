@@ -36,7 +36,6 @@ WRONG = {
         ("def soften(logits, temperature):\n    return (logits / temperature).log_softmax(1)", "below 0"),
         ("def soften(logits, temperature):\n    return logits.softmax(1) / temperature", "add up to 1"),
         ("def soften(logits, temperature):\n    return (logits / temperature**2).softmax(1)", "Twice the logits"),
-        ("def soften(logits, temperature):\n    return (logits / temperature).square().softmax(1)", "same number to all"),
         ("def soften(logits, temperature):\n    return logits.div_(temperature).softmax(1)", "stays as it is"),
         ("def soften(logits, temperature):\n    return (logits / temperature).softmax(1).sum(1)", "a tensor of shape"),
     ],
