@@ -258,10 +258,18 @@ def open_lab(arguments):
 
 
 def run_tests(more):
-    """pytest over every test and then every notebook or, where arguments name files, over these alone."""
-    named = any(not a.startswith("-") and (ROOT / a.split("::")[0]).exists() for a in more)
-    every = [] if named else ["tests", *map(str, NOTEBOOKS + sorted(ROOT.glob("notebooks/solutions/*.ipynb")))]
-    return subprocess.call([str(PYTHON), "-m", "pytest", "--nbval-lax"] + every + more, env=child_env(), cwd=str(ROOT))
+    """pytest over every test and every notebook or, where arguments name files, over these alone.
+
+    The solutions run on the images at hand; the learners' notebooks on drawn ones, a student taking one epoch.
+    """
+    pytest = [str(PYTHON), "-m", "pytest", "--nbval-lax"]
+    if any(not a.startswith("-") and (ROOT / a.split("::")[0]).exists() for a in more):
+        return subprocess.call(pytest + more, env=child_env(), cwd=str(ROOT))
+    solutions = map(str, sorted(ROOT.glob("notebooks/solutions/*.ipynb")))
+    drawn = dict(child_env(), DISTILL_KIT_DATA=str(VENV / "no-data"), DISTILL_KIT_EPOCHS="1")
+    status = [subprocess.call(pytest + ["tests", *solutions] + more, env=child_env(), cwd=str(ROOT)),
+              subprocess.call(pytest + [*map(str, NOTEBOOKS)] + more, env=drawn, cwd=str(ROOT))]
+    return next((one for one in status if one not in (0, 5)), min(status))  # 5: -k chose none here
 
 
 def command(arguments):

@@ -25,7 +25,7 @@ from distill_kit.exercises import exercises_of, find  # noqa: E402
 from distill_kit.exercises.judge import judge  # noqa: E402
 
 SOURCES = sorted((HERE / "source").glob("*.py"))
-WORDS_A_MINUTE, MINUTES_AN_EXERCISE = 150, 5
+WORDS_A_MINUTE, MINUTES_AN_EXERCISE, MINUTES_A_GUESS = 150, 5, 1
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PROJECT = REPOSITORY.removeprefix("https://github.com/")
 
@@ -36,7 +36,8 @@ def built(source: Path, solution: bool = False) -> NotebookNode:
     about = before.metadata.get("distill_kit", {})
     cells = expanded(jupytext.read(source).cells, source.stem, solution)
     words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
-    cells[0].source = cells[0].source.replace("{{head}}", head(source.stem, words, about))
+    guesses = sum(cell.source.count("Prediction(") for cell in cells if cell.cell_type == "code")
+    cells[0].source = cells[0].source.replace("{{head}}", head(source.stem, words, guesses, about))
     outputs = {cell.source: (cell.outputs, cell.execution_count) for cell in before.cells if cell.cell_type == "code"}
     for place, cell in enumerate(cells):
         cell.id = f"{source.stem[:2]}-{place:03}"
@@ -67,17 +68,22 @@ def expanded(cells: list[NotebookNode], name: str, solution: bool) -> list[Noteb
     return found
 
 
-def head(name: str, words: int, about: dict) -> str:
+def head(name: str, words: int, guesses: int, about: dict) -> str:
     """Badges, the estimate, and where the stored outputs come from."""
     exercises, run = len(exercises_of(name)), about.get("run_seconds", 0)
-    minutes = words / WORDS_A_MINUTE + MINUTES_AN_EXERCISE * exercises + run / 60
+    minutes = words / WORDS_A_MINUTE + MINUTES_AN_EXERCISE * exercises + MINUTES_A_GUESS * guesses + run / 60
     colab = f"https://colab.research.google.com/github/{PROJECT}/blob/main/notebooks/{name}.ipynb"
     binder = f"https://mybinder.org/v2/gh/{PROJECT}/main?urlpath=lab/tree/notebooks/{name}.ipynb"
     return (f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})\n"
             f"[![Launch on Binder](https://mybinder.org/badge_logo.svg)]({binder})\n\n"
-            f"*About {5 * round(minutes / 5):.0f} minutes: {words:,} words, {exercises} exercises, "
-            f"{max(1, round(run / 60))} minutes of computing. An estimate, made from just these three.*\n\n"
+            f"*About {5 * round(minutes / 5):.0f} minutes: {words:,} words, {counted(exercises, 'exercise')}, "
+            f"{counted(guesses, 'prediction')}, {counted(max(1, round(run / 60)), 'minute')} of computing. An estimate, "
+            f"made from just these.*\n\n"
             f"*The outputs stored in this file: {about.get('origin', 'none yet')}. Yours will differ a little.*")
+
+
+def counted(count: int, what: str) -> str:
+    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
 
 
 def run(source: Path) -> None:

@@ -146,3 +146,22 @@ def test_gains_show_each_seed_and_their_mean(ax):
 def test_new_figure_has_axes_side_by_side():
     figure, axes = plotting.new_figure(3)
     assert len(axes) == 3 and all(ax.figure is figure for ax in axes)
+
+
+def test_differences_show_every_seed_the_mean_and_the_interval():
+    from distill_kit.comparisons import Paired
+    pairs = [Paired("one", [1.0, 2.0], 1.5, -0.5, 3.5), Paired("two", [-1.0, 0.0], -0.5, -1.5, 0.5)]
+    _, (ax,) = plotting.new_figure()
+    plotting.differences(pairs, ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
+    assert [bar.get_x() for bar in ax.patches] == [-0.5, -1.5] and ax.patches[0].get_width() == 4
+    assert list(ax.lines[0].get_xdata()) == [1.0, 2.0] and list(ax.lines[1].get_xdata()) == [1.5, 1.5]
+
+
+def test_seeds_go_through_their_means_and_a_map_shows_its_numbers():
+    _, (left, right) = plotting.new_figure(2)
+    plotting.seeds({"run": {4.0: [0.5, 0.7], 1.0: [0.2, 0.4]}}, left, "T", "accuracy")
+    assert list(left.lines[0].get_xdata()) == [1.0, 4.0] and left.lines[0].get_ydata() == pytest.approx([30, 60])
+    assert left.get_ylabel() == "accuracy, %" and "run 60.0 %" in [text.get_text() for text in left.texts]
+    plotting.heat_map([[1.0, 2.0], [3.0, 4.0]], [1, 2], ["a", "b"], right, "x", "y")
+    assert sorted(text.get_text() for text in right.texts) == ["1.0", "2.0", "3.0", "4.0"]

@@ -171,10 +171,11 @@ def test_test_runs_every_test_and_notebook_and_returns_their_status(kit, called,
     start = load(kit)
     calls = called(start, status)
     assert start.main(["test", "-k", "loss"]) == status
-    run = calls[-1]
-    assert run[1:5] == ["-m", "pytest", "--nbval-lax", "tests"] and run[-2:] == ["-k", "loss"]
-    notebooks = ["00_start_here.ipynb", "01_soft_targets.ipynb", "solutions/01_soft_targets.ipynb"]
-    assert [Path(part).relative_to(kit / "notebooks").as_posix() for part in run[5:-2]] == notebooks
+    tests, learners = calls[-2:]
+    assert tests[1:5] == ["-m", "pytest", "--nbval-lax", "tests"] and tests[-2:] == learners[-2:] == ["-k", "loss"]
+    assert [Path(part).relative_to(kit / "notebooks").as_posix() for part in tests[5:-2]] == [
+        "solutions/01_soft_targets.ipynb"]
+    assert [Path(part).name for part in learners[4:-2]] == ["00_start_here.ipynb", "01_soft_targets.ipynb"]
 
 
 def test_test_of_a_named_file_runs_that_alone(kit, called):

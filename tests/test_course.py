@@ -1,0 +1,118 @@
+"""The built notebooks against their sources, and what every notebook of the course owes its reader."""
+import importlib.util
+import json
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+
+from distill_kit.exercises import exercises_of
+
+ROOT = Path(__file__).resolve().parents[1]
+spec = importlib.util.spec_from_file_location("build", ROOT / "notebooks" / "build.py")
+build = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(build)
+BUILT = [(source, solution) for source in build.SOURCES for solution in (False, True)]
+NAMES = [source.stem for source in build.SOURCES]
+
+
+def sources_of(notebook):
+    return [(cell.cell_type, cell.id, cell.source, cell.metadata.get("tags")) for cell in notebook.cells]
+
+
+def cells_of(source, kind, solution=False):
+    return [cell for cell in build.read(build.path_of(source, solution)).cells if cell.cell_type == kind]
+
+
+@pytest.mark.parametrize("source, solution", BUILT, ids=lambda value: value.stem if isinstance(value, Path) else str(value))
+def test_a_built_notebook_is_what_its_source_says(source, solution):
+    there = build.read(build.path_of(source, solution))
+    assert sources_of(there) == sources_of(build.built(source, solution)), \
+        "run: python notebooks/build.py"
+
+
+@pytest.mark.parametrize("source", build.SOURCES, ids=NAMES)
+def test_learners_find_empty_exercises_and_solutions_are_filled_in(source):
+    for exercise in exercises_of(source.stem):
+        learner = [cell.source for cell in cells_of(source, "code")]
+        solved = [cell.source for cell in cells_of(source, "code", solution=True)]
+        assert exercise.stub.strip() in learner and exercise.reference.strip() not in learner
+        assert exercise.reference.strip() in solved
+        assert f'check({exercise.name}, "{exercise.name}")' in learner and learner[:2] == solved[:2]
+
+
+@pytest.mark.parametrize("source", build.SOURCES, ids=NAMES)
+def test_checks_say_not_attempted_to_learners_and_right_in_the_solutions(source):
+    for solution, said in ((False, "not attempted"), (True, "right")):
+        checks = [cell for cell in cells_of(source, "code", solution) if "check" in cell.metadata.get("tags", ())]
+        assert len(checks) == len(exercises_of(source.stem))
+        for cell in checks:
+            assert said in cell.outputs[0].data["text/plain"], cell.source
+
+
+@pytest.mark.parametrize("source", build.SOURCES, ids=NAMES)
+def test_cells_are_short(source):
+    cells = [cell for cell in cells_of(source, "code") if not {"exercise", "setup"} & set(cell.metadata.get("tags", ()))]
+    lengths = [len(cell.source.splitlines()) for cell in cells]
+    assert statistics.median(lengths) <= 4 and max(lengths) <= 12
+    assert max(len(line) for cell in cells for line in cell.source.splitlines()) < 100
+
+
+@pytest.mark.parametrize("source", build.SOURCES, ids=NAMES)
+def test_every_notebook_has_a_lab_objectives_a_summary_and_a_next_step(source):
+    code = "\n".join(cell.source for cell in cells_of(source, "code"))
+    text = [cell.source for cell in cells_of(source, "markdown")]
+    assert "Lab(" in code and "{{" not in "".join(text)
+    assert text[0].startswith(f"# {int(source.stem[:2])}. ") or source.stem.startswith("00")
+    assert "minutes:" in text[0] and "you can" in text[0].lower() or "You will" in text[0]
+    summary = text[-1].partition("## In five lines")[2]
+    assert len(re.findall("^- ", summary, flags=re.M)) == 5 and "**Next" in summary
+
+
+@pytest.mark.parametrize("source", build.SOURCES, ids=NAMES)
+def test_every_cell_ran_and_none_complained(source):
+    for solution in (False, True):
+        for cell in cells_of(source, "code", solution):
+            kinds = [(output.output_type, output.get("name")) for output in cell.outputs]
+            assert ("error", None) not in kinds and ("stream", "stderr") not in kinds, cell.source
+            for output in cell.outputs:
+                assert list(output.get("data", {"a": 0})) != [build.WIDGET]
+
+
+@pytest.mark.parametrize("source", build.SOURCES, ids=NAMES)
+def test_figures_are_followed_by_words(source):
+    cells = build.read(build.path_of(source, False)).cells
+    for place, cell in enumerate(cells):
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", ())):
+            assert any(after.cell_type == "markdown" for after in cells[place + 1:place + 5]), cell.source
+
+
+@pytest.mark.parametrize("source", build.SOURCES, ids=NAMES)
+def test_prose_states_no_measured_figure(source):
+    """Shares and differences stand in outputs, where a cell computes them."""
+    for cell in cells_of(source, "markdown"):
+        prose = re.sub(r"\*About.*?these\.\*|`[^`]*`|\$[^$]*\$", "", cell.source, flags=re.S)
+        found = re.findall(r"[-+]?\d+\.\d+ (?:%|points)|\d\d\.\d %", prose)
+        assert not found, f"{found} in: {cell.source[:80]}"
+
+
+def test_a_changed_source_is_noticed(tmp_path):
+    source = build.SOURCES[-1]
+    changed = tmp_path / source.name
+    changed.write_text(source.read_text(encoding="utf-8") + "\n# %%\nprint('new')\n", encoding="utf-8")
+    there = build.read(build.path_of(source, False))
+    assert sources_of(there) != sources_of(build.built(changed, False))
+
+
+def test_the_course_leads_from_one_notebook_to_the_next():
+    links = [re.search(r"\*\*Next.*?\]\((\S+?)\)", cells_of(source, "markdown")[-1].source, re.S) for source in build.SOURCES]
+    found = [link.group(1) for link in links if link]
+    assert found[:len(NAMES) - 1] == [f"{name}.ipynb" for name in NAMES[1:]]
+
+
+def test_the_notebooks_hold_json_that_git_can_compare():
+    for source, solution in BUILT:
+        text = build.path_of(source, solution).read_text(encoding="utf-8")
+        assert text.endswith("}\n") and json.loads(text)["nbformat_minor"] >= 5
+        assert "widget-state" not in text and "widget-view" not in text
