@@ -30,6 +30,7 @@ from .words import (LESS, MORE, SAME, alike_sentence, per_cent, settings_words, 
 
 LINES = "<div style='line-height: 1.4; padding: 2px 0'>{}</div>"  # widgets.HTML has them twice as far apart
 WIDE = {"width": f"{WIDTH}px", "max_width": "100%"}
+FOCUS = "<style>.distill-kit-lab :focus { outline: 3px solid #0072B2 !important; outline-offset: 1px }</style>"
 FRAME_SECONDS = 0.3  # between two pictures of one run
 
 
@@ -87,13 +88,16 @@ class Lab:
                                      layout=widgets.Layout(width=f"{WIDTH}px", height=f"{HEIGHT}px", max_width="100%"))
         self.state, self.verdict, self.why, self.softness, self.alike, self.offer, self.lines = (
             widgets.HTML(layout=WIDE) for _ in range(7))
-        self.table = widgets.Select(options=[], rows=4, layout=WIDE)
+        self.table = widgets.Select(options=[], rows=4, description="Runs", layout=WIDE,
+                                    style={"description_width": "40px"})
         self.table.observe(self._restore, "value")
         self.code = widgets.Text(description="Code", continuous_update=False, layout=widgets.Layout(width="600px"),
                                  **hint("All values and the seed. Paste another one to set them."))
         self.code.observe(lambda change: self._paste(change["new"]), "value")
-        code = widgets.Accordion([self.lines], selected_index=None, layout=WIDE)
-        code.set_title(0, "This run in Python and as a command")
+        self.lines.layout.display = "none"
+        show = widgets.ToggleButton(description="Show the code", layout=widgets.Layout(width="auto"),
+                                    **hint("This run in Python, and as a command."))
+        show.observe(lambda change: setattr(self.lines.layout, "display", "" if change["new"] else "none"), "value")
         train = [self._button("Train", session.train, "Train again with these values.", "primary"),
                  self._button("Stop", session.stop, "Stop at once; what was learnt is kept."),
                  self._button("New seed", session.new_seed, "Other first weights, another order: was it luck?"),
@@ -102,7 +106,8 @@ class Lab:
                  self._button("Pin", session.pin, "Keep the newest run in the picture.")]
         after = [self._button("Open the test images", session.open_test,
                               "Measure the newest run on images that no choice was made with. It is counted."),
-                 self._button("Download my runs", self._offer, "Table and histories, in one archive."), self.offer]
+                 self._button("Download my runs", self._offer, "Table and histories, in one archive."),
+                 show, self.offer]
         self.guess = widgets.Dropdown(
             options=[("no guess", ""), *((f"{words} than {experiment.baseline_name}" if words != SAME else
                                             f"{words} as {experiment.baseline_name}", words)
@@ -119,7 +124,7 @@ class Lab:
         self.beside.observe(self._show_beside, "value")
         presets = [self._button(preset.name, lambda preset=preset: self._choose(preset), preset.why)
                    for preset in experiment.presets]
-        head = widgets.HTML(LINES.format(f"<b>{escape(experiment.title)}.</b> {escape(experiment.question)} "
+        head = widgets.HTML(FOCUS + LINES.format(f"<b>{escape(experiment.title)}.</b> {escape(experiment.question)} "
                                          f"<i>{escape(experiment.note)}</i>"), layout=WIDE)
         wrap = widgets.Layout(flex_flow="row wrap", **WIDE)
         self.box = widgets.VBox([head, *self.rows.values(), self.softness,
@@ -127,8 +132,9 @@ class Lab:
                                  widgets.HBox(train, layout=wrap),
                                  widgets.HBox([widgets.Label("Try:"), *presets], layout=wrap), self.why, self.state,
                                  self.picture, self.verdict, self.alike,
-                                 widgets.Label("Runs so far; choose one to set its values again:"), self.table,
-                                 widgets.HBox(after, layout=wrap), self.code, code])
+                                 widgets.Label("Runs so far; choose one to set its values again."), self.table,
+                                 widgets.HBox(after, layout=wrap), self.lines, self.code])
+        self.box.add_class("distill-kit-lab")
 
     def _slider(self, control: Control) -> widgets.SelectionSlider:
         slider = widgets.SelectionSlider(
