@@ -1,6 +1,6 @@
 """What the lab knows beforehand: how its figures differ from seed to seed, and one run for each stop of its sliders.
 
-    python benchmarks/lab_stored.py [--data cifar10] [--seeds 5] [--only alpha labels]
+    python benchmarks/lab_stored.py [--data cifar10] [--seeds 20] [--only alpha labels]
 
 Writes distill_kit/assets/lab-stored.json after every run, and goes on from what is there. For each experiment: mean and
 spread of what it measures, at its first values; then, with seed 0, its presets, and the controls of MOVED, one alone.
@@ -27,7 +27,7 @@ PATH = Path(distill_kit.__file__).parent / "assets" / "lab-stored.json"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--only", nargs="*", default=list(EXPERIMENTS), metavar="NAME", help="experiments")
     options = parser.parse_args()
     dataset = load_dataset(options.data)
@@ -55,7 +55,7 @@ def main() -> None:
                                                      "best": round(live.best, 4)}
                     save()
                     print(session.code(), place["runs"][session.code()]["best"], flush=True)
-            if place["noise"] is None:
+            if place["noise"] is None or place["noise"]["n"] < options.seeds:
                 place["noise"] = noise(session, options.seeds)
                 save()
                 print(name, place["noise"], flush=True)

@@ -145,7 +145,8 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
          Preset("Labels first, teacher later", {"alpha": 0.9, "final_alpha": 0.1}, "The other way round."),
          Preset("Cooling down", {"alpha": 0.1, "final_alpha": 0.1, "temperature": 8.0, "final_temperature": 2.0},
                 "Soft first, sharp at the end.")),
-        baseline={"final_alpha": None, "final_temperature": None}, baseline_name="alpha and T as they start"),
+        baseline={"final_alpha": None, "final_temperature": None},
+        baseline_name="the fixed pair, alpha and T as they start"),
     Experiment(
         "plain", "Everything at once",
         "Move what you like. What is the teacher worth, for this student and these images?",

@@ -1,6 +1,7 @@
 """Results that ship with the kit (benchmarks/lab_stored.py makes them): how seeds differ, and one run for each stop."""
 import functools
 import json
+import math
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -19,13 +20,22 @@ class Stored:
 
     @property
     def spread(self) -> float:
-        """In points: the standard deviation over seeds, of these runs or of their baseline, whichever is larger."""
-        return 0.0 if self.noise is None else 100 * max(self.noise["sd"], self.noise.get("baseline sd", 0.0))
+        """In points: the standard deviation of these runs over seeds."""
+        return 0.0 if self.noise is None else 100 * self.noise["sd"]
+
+    @property
+    def baseline_spread(self) -> float:
+        return 0.0 if self.noise is None else 100 * self.noise.get("baseline sd", self.noise["sd"])
 
     @property
     def luck(self) -> float:
-        """In points: what the difference of two runs that differ in their seeds alone stays below, 19 times of 20."""
-        return 2 * self.spread * 2 ** 0.5
+        """In points: two of these runs that differ in the seed alone differ by less, 19 times of 20."""
+        return 2 * math.hypot(self.spread, self.spread)
+
+    @property
+    def luck_beside_baseline(self) -> float:
+        """The same for the difference of a run and its baseline: other seeds would move it by so much."""
+        return 2 * math.hypot(self.spread, self.baseline_spread)
 
     def of(self, experiment: Experiment, values: dict) -> dict | None:
         """The stored run of these values, the others being as the experiment begins."""

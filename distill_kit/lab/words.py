@@ -78,7 +78,7 @@ def verdict(session: Session, stored: Stored) -> str:
     difference = 100 * (live.best - baseline.best)
     sentences = [f"{here}, against {per_cent(baseline.best)} for {session.experiment.baseline_name}: "
                  f"{difference:+.1f} points, one run each."]
-    came = outcome(difference, stored.luck)
+    came = outcome(difference, stored.luck_beside_baseline)
     if session.expected is not None:
         sentences.insert(0, f"You expected {session.expected}; it is {came}.")
     if len(pairs := session.pairs(live)) > 1:
@@ -86,8 +86,9 @@ def verdict(session: Session, stored: Stored) -> str:
     elif stored.noise is not None:
         sure = ("That is within what another seed does: call it noise." if came == SAME
                 else "That is more than another seed does.")
-        sentences.append(f"Runs here that differ in their seed alone spread by {stored.spread:.1f} points "
-                         f"(standard deviation, {stored.noise['n']} seeds). {sure}")
+        sentences.append(f"Another seed moves this difference by about "
+                         f"{math.hypot(stored.spread, stored.baseline_spread):.1f} points (standard deviation, "
+                         f"{stored.noise['n']} seeds). {sure}")
     if live.swallowed is not None and baseline.swallowed is not None:
         sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
                          f"{session.experiment.baseline_name}: {baseline.swallowed:.0%}.")
