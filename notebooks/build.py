@@ -9,6 +9,7 @@ A cell `# %% exercise: NAME` becomes three: the task, the stub (in notebooks/sol
 import argparse
 import datetime
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -86,6 +87,24 @@ def counted(count: int, what: str) -> str:
     return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
 
 
+def course_table() -> str:
+    """Markdown: every notebook with its title and its estimate, as they stand in the notebooks themselves."""
+    lines = ["| notebook | about | minutes |", "|---|---|---|"]
+    for source in SOURCES:
+        first = read(path_of(source, False)).cells[0].source
+        minutes = re.search(r"About (\d+) minutes", first).group(1)
+        title = first.splitlines()[0].lstrip("# ")
+        lines.append(f"| [{source.stem[:2]}]({{folder}}notebooks/{source.stem}.ipynb) | {title} | {minutes} |")
+    return "\n".join(lines)
+
+
+def fill(page: Path, name: str, text: str) -> None:
+    """Put a text between the marks of this name in a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->")
+    page.write_text(f"{before}<!-- {name} -->\n{text}\n<!-- /{name} -->{rest.partition(f'<!-- /{name} -->')[2]}",
+                    encoding="utf-8")
+
+
 def run(source: Path) -> None:
     """Execute the solutions and store the outputs in both notebooks: all cells but the exercises are the same."""
     from nbclient import NotebookClient
@@ -151,6 +170,8 @@ def main() -> None:
             if options.run:
                 run(source)
             print(path_of(source, False).name)
+    fill(HERE.parent / "README.md", "course", course_table().format(folder=""))
+    fill(HERE.parent / "docs" / "teaching.md", "estimates", course_table().format(folder="../"))
 
 
 if __name__ == "__main__":

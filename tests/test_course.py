@@ -97,6 +97,24 @@ def test_prose_states_no_measured_figure(source):
         assert not found, f"{found} in: {cell.source[:80]}"
 
 
+def test_readme_and_teaching_page_give_the_notebooks_own_estimates():
+    for page, folder in ((ROOT / "README.md", ""), (ROOT / "docs" / "teaching.md", "../")):
+        assert build.course_table().format(folder=folder) in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["docs/teaching.md", "docs/recipe.md", "docs/shapes10.md", "docs/exercises.md", "CHANGELOG.md",
+                                  "data/README.md"])
+def test_links_of_the_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text(encoding="utf-8")):
+        assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"
+
+
+def test_codes_of_labs_on_the_teaching_page_can_be_read():
+    from distill_kit.lab.share import read_code
+    codes = re.findall(r'Lab\("(\S+/\S+)"\)', (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8"))
+    assert codes and all(read_code(code) for code in codes)
+
+
 def test_a_changed_source_is_noticed(tmp_path):
     source = build.SOURCES[-1]
     changed = tmp_path / source.name
