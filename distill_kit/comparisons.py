@@ -164,7 +164,8 @@ def kept(seed: int, report: dict, rows: list[dict]) -> dict:
 
 def machine_in_words() -> str:
     about = machine(choose_device())
-    return f"{about['threads']} threads ({about['processor']}) in {choose_precision(device=choose_device())}"
+    threads = "1 thread" if about["threads"] == 1 else f"{about['threads']} threads"
+    return f"{threads} ({about['processor']}) in {choose_precision(device=choose_device())}"
 
 
 @functools.cache

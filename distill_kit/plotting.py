@@ -173,7 +173,8 @@ def seeds(groups: Mapping[str, Mapping[float, Sequence[float]]], ax: Axes, xlabe
         for x in places:
             ax.plot([x] * len(points[x]), [100 * value for value in points[x]], ".", color=colour, alpha=0.5)
         ends.append((places[-1], means[-1], f"{name} {means[-1]:.1f} %".strip(), colour))
-    ax.set(xlabel=xlabel, ylabel=f"{ylabel}, %")
+    places = sorted({x for points in groups.values() for x in points})
+    ax.set(xlabel=xlabel, ylabel=f"{ylabel}, %", xticks=places, xticklabels=[f"{x:g}" for x in places])
     _name_ends(ax, ends)
     return ax
 

@@ -117,7 +117,7 @@ figure
 
 # %% [markdown]
 # Both curves fall, reach a lowest place, and rise. Left of it the teacher is too sure of itself, right of it too unsure. Note where the
-# lowest places are: near 1 or a little above. A temperature of 4 is *not* there because it would be truer. So why is it used? The rest of this
+# lowest places are: between 1 and 2. A temperature of 4 is *not* there because it would be truer. So why is it used? The rest of this
 # notebook answers that.
 #
 # ## Where T² comes from
