@@ -50,6 +50,7 @@ def test_three_seeds_give_an_interval_and_what_is_there_is_not_trained_again(tmp
     session.join(60)
     assert [run.settings.seed for run in session.runs] == [0, 1, 2] and session.runs[0] is first
     assert {run.settings.alpha for run in session.runs} == {0.1} and len(session.baselines) == REPEATS
+    assert session.seed == 0 and session.live is first and session.code().endswith("seed=0")
     for run, share, other in zip(session.runs, (0.62, 0.64, 0.63), (0.60, 0.61, 0.59)):
         run.best, session.baselines[session.experiment.baseline_of(run.settings)].best = share, other
     # gains of 2, 3 and 4 points: 3 +- 4.303 * 1 / sqrt(3), Student's t with two degrees of freedom

@@ -3,8 +3,8 @@
 No widgets here: the view (lab/__init__.py) shows a session, and tests drive one without a browser.
 """
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -118,7 +118,7 @@ class Session:
 
     def repeat(self) -> None:
         """Train these values with REPEATS seeds, each beside its baseline, but for those that are there already."""
-        self.worker.ask(lambda: self._repeat(dict(self.values), range(self.seed, self.seed + REPEATS)))
+        self.worker.ask(lambda: self._repeat(dict(self.values), self.seed))
 
     def open_test(self) -> None:
         """Measure the newest run on the test images."""
@@ -146,8 +146,9 @@ class Session:
 
     @property
     def baseline(self) -> LabRun | None:
-        """What the values now chosen are held against; None while it is not trained."""
-        return self.baselines.get(self.experiment.baseline_of(self.settings(self.values)))
+        """What the run in front is held against; None while it is not trained."""
+        settings = self.live.settings if self.live is not None else self.settings(self.values)
+        return self.baselines.get(self.experiment.baseline_of(settings))
 
     @property
     def teacher_says(self) -> Tensor | None:
@@ -187,12 +188,16 @@ class Session:
             self.baselines[against] = baseline
             yield live
 
-    def _repeat(self, values: dict, seeds: Iterable[int]) -> Iterator[LabRun]:
-        for self.seed in seeds:
-            settings = self.settings(values)
+    def _repeat(self, values: dict, first: int) -> Iterator[LabRun]:
+        """The learner's own seed last in front again: what stands there is what the sliders say."""
+        runs = {}
+        for seed in range(first, first + REPEATS):
+            settings = replace(self.settings(values), seed=seed)
             done = [run for run in self.runs if run.settings == settings and run.state == FINISHED]
-            self.live = done[-1] if done else LabRun(settings, values)
+            self.live = runs[seed] = done[-1] if done else LabRun(settings, values)
             yield from self._hold_against(self.live) if done else self._train(self.live)
+        self.live = runs[first]
+        yield self.live
 
     def _look(self, run: LabRun) -> Iterator[LabRun]:
         if run.test is None:
