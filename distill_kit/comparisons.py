@@ -212,10 +212,10 @@ COMPARISONS = {
         "labels alone": {"alpha": 1.0}}, {"student": "small"}),
     # 05
     "learning rate": Comparison({f"rate {rate:g}": {"learning_rate": rate}
-                                 for rate in (0.01, 0.001, 0.003, 0.03, 0.1)}),
+                                 for rate in (0.01, 0.001, 0.003, 0.03, 0.1)}, seeds=3),
     "norm": Comparison({"batch norm": {}, "layer norm": {"student": "layer_norm"}}),
     "whose labels": Comparison({
         "1,000 labelled images": {"images": 1_000, "alpha": 0.1, "batch_size": 128, "epochs": 23},
-        "and 4,000 that the teacher labels": FEW, "5,000 labelled images": {}}),
-    "how long": Comparison({f"{epochs} epochs": {"epochs": epochs} for epochs in (8, 4, 14, 28)}),
+        "and 4,000 that the teacher labels": FEW, "5,000 labelled images": {}}, seeds=3),
+    "how long": Comparison({f"{epochs} epochs": {"epochs": epochs} for epochs in (8, 4, 14, 28)}, seeds=3),
 }
