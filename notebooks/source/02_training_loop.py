@@ -1,0 +1,352 @@
+# %% [markdown]
+# # 2. The training loop: line by line, and what each habit is worth
+#
+# {{head}}
+#
+# When you are through you can
+#
+# - write the loss, and name the mistakes in it that raise no error,
+# - write the loop: forward, loss, backward, clip, step, schedule,
+# - read the kit's own loop, and its rows of figures,
+# - say of each good habit whether it made a difference here, or whether you cannot tell it from luck.
+#
+# You need [the notebook before this one](01_temperature.ipynb), above all the soft term with its T², and to know what an optimiser is.
+
+# %% tags=["setup"]
+import sys
+if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell does nothing
+    kit = "git+https://github.com/distill-kit/distill_kit"
+    %pip install --quiet --no-deps {kit} torchmetrics lightning-utilities
+
+# %%
+import math
+import torch
+import torch.nn.functional as F
+from distill_kit import Materials, Run, Settings, distillation_loss, load_dataset, load_teacher, plotting
+from distill_kit.exercises import Prediction, check
+from distill_kit.notebook import EPOCHS
+
+# %% [markdown]
+# ## The loss, in six lines
+#
+# The soft term you have written already. The hard term is cross-entropy with the labels, and has one corner of its own: an image may have
+# no label. The teacher speaks about such an image, too, so it stays in the batch, and its label is -100.
+
+# %% exercise: hard_term
+
+# %% [markdown]
+# Now the whole loss. Each line below is one idea: how many rows have a label; the hard term; the student's logarithms; the teacher's
+# probabilities, through which no gradient goes; the soft term with its T²; the two, weighed. Remember that alpha weighs the *hard* one.
+
+# %%
+def six_lines(student_logits, teacher_logits, labels, T, alpha):
+    labelled = (labels != -100).sum().clamp(min=1)
+    hard = F.cross_entropy(student_logits, labels, reduction="sum") / labelled
+    log_student = (student_logits / T).log_softmax(dim=1)
+    from_teacher = (teacher_logits.detach() / T).softmax(dim=1)
+    soft = T**2 * F.kl_div(log_student, from_teacher, reduction="batchmean")
+    return alpha * hard + (1 - alpha) * soft
+
+# %% [markdown]
+# The kit's `distillation_loss` does the same, and checks what it is given. Are they equal? On random logits, with every fourth label missing:
+
+# %%
+student_logits, teacher_logits, labels = torch.randn(64, 10), torch.randn(64, 10), torch.randint(10, (64,))
+labels[::4] = -100
+for T, alpha in ((1.0, 0.5), (4.0, 0.1), (10.0, 0.9)):
+    ours = six_lines(student_logits, teacher_logits, labels, T, alpha)
+    torch.testing.assert_close(ours, distillation_loss(student_logits, teacher_logits, labels, T, alpha))
+    print(f"T = {T:4}, alpha = {alpha}: {ours:.4f}, twice")
+
+# %% [markdown]
+# ## Three mistakes that raise no error
+#
+# Public code goes wrong here more often than anywhere else, and nothing stops it. alpha lands on the soft term (in much code that is what
+# alpha *means*, so look before you copy a value). T² is forgotten. `F.kl_div` is left at its `reduction="mean"`, which divides by the
+# number of classes as well. None of the three changes what is minimised for each term, only how loud the terms are beside each other. So each
+# is the right loss, with another alpha. Which one?
+
+# %% tags=["nbval-check-output"]
+T, alpha, classes = 4, 0.1, 10
+weights = {"as it should be": (alpha, 1 - alpha), "alpha on the soft term": (1 - alpha, alpha),
+           "T² forgotten": (alpha, (1 - alpha) / T**2), "mean, not batchmean": (alpha, (1 - alpha) / classes)}
+for name, (hard, soft) in weights.items():
+    print(f"{name:22}  alpha = {hard / (hard + soft):.2f}")
+
+# %% [markdown]
+# You asked for a loss in which the teacher has nearly all the say, and got one in which the labels have half of it or more. The program
+# runs, the student learns, and you conclude that distillation does little. What an alpha costs is the subject of
+# [the next notebook](03_alpha.ipynb).
+#
+# ## One step, slowly
+#
+# Real images now: 5,000 of them, in batches of 64 and with AdamW, as in the article that this course grew from. The kit's batches carry the
+# teacher's logits beside images and labels: it was asked once for each image. A loop that asks it anew at each step learns the same,
+# in more time.
+
+# %%
+dataset = load_dataset()
+teacher, card = load_teacher(dataset)
+materials = Materials(dataset, teacher, images=5_000)
+settings = Settings(optimizer="adamw", batch_size=64, epochs=EPOCHS)
+
+# %%
+def fresh():
+    """A student, batches and an optimiser, the same at each call."""
+    run = Run(settings, materials)
+    return run.student, run.batches, torch.optim.AdamW(run.student.parameters(), weight_decay=0.01)
+
+student, batches, optimizer = fresh()
+images, labels, said = next(iter(batches))
+print(*(list(part.shape) for part in (images, labels, said)))
+
+# %% [markdown]
+# **Forward**: images in, logits out. **Loss**: one number.
+
+# %%
+logits = student(images)
+loss = distillation_loss(logits, said, labels, temperature=4.0, alpha=0.1)
+print(f"Logits {list(logits.shape)}, loss {loss:.2f}")
+
+# %% [markdown]
+# **Backward**: every weight gets a gradient. They are *added* to what is there already, so a loop that forgets `zero_grad` follows the sum
+# of all the batches that it has ever seen.
+#
+# **Clip**: how long is that gradient?
+
+# %%
+loss.backward()
+before = torch.nn.utils.clip_grad_norm_(student.parameters(), max_norm=1.0)
+after = torch.nn.utils.clip_grad_norm_(student.parameters(), max_norm=1.0)
+print(f"Norm {before:.1f}; when it is asked again, after clipping: {after:.1f}")
+
+# %% exercise: clip_factor
+
+# %% [markdown]
+# **Step**: the optimiser moves every weight a little. The same batch must fare better afterwards.
+
+# %%
+optimizer.param_groups[0]["lr"] = 0.001
+optimizer.step()
+again = distillation_loss(student(images), said, labels, temperature=4.0, alpha=0.1)
+print(f"Loss of the same batch: {loss:.2f}, then {again:.2f}")
+
+# %% [markdown]
+# **Schedule**: the next step has another learning rate. It rises through the first epoch, which is called warm-up, and then falls.
+
+# %% exercise: learning_rate_at
+
+# %%
+from distill_kit.schedules import constant, cosine, linear, warmup_cosine, warmup_then
+peak, warmup, steps = 0.01, len(batches), EPOCHS * len(batches)
+down = steps - warmup + 1
+falls = {"cosine": cosine(peak, 0.0, down), "straight line": linear(peak, 0.0, down),
+         "constant": constant(peak)}
+
+# %%
+figure, (ax,) = plotting.new_figure(1, width=6.5)
+for (name, fall), (colour, dash, _) in zip(falls.items(), plotting.LINES):
+    rate = warmup_then(fall, peak, warmup)
+    ax.plot([rate(step) for step in range(steps)], linestyle=dash, color=colour, label=name)
+ax.set(xlabel="step", ylabel="learning rate")
+ax.legend(frameon=False)
+figure
+
+# %% [markdown]
+# All three rise alike. Then one stays, one falls in a straight line, and the cosine lies above that line in the first half of the way and
+# below it in the second. The article promises a cosine, imports PyTorch's, and never uses it: the function that it wrote is the straight line.
+# (It also spends its first step at a rate of 0.) Does that matter? Measured below.
+#
+# ## The loop, in ten lines
+
+# %%
+from distill_kit.training import evaluate
+student, batches, optimizer = fresh()
+rate, step, by_hand = warmup_cosine(peak, warmup, steps), 0, []
+
+# %%
+for epoch in range(EPOCHS):
+    student.train()                                  # measuring left it in eval mode
+    for images, labels, said in batches:
+        optimizer.param_groups[0]["lr"] = rate(step)
+        loss = distillation_loss(student(images), said, labels, temperature=4.0, alpha=0.1)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), max_norm=1.0)
+        optimizer.step()
+        step += 1
+    by_hand.append(evaluate(student, materials.watched)["val_accuracy"])
+
+# %% [markdown]
+# That is all. Note the line `student.train()`. `evaluate` switches the student to eval mode, as it must. In a loop that switches it back
+# only once, before the first epoch, BatchNorm stops learning after the first validation; a well-known library had just that.
+#
+# ## The same, from the kit
+#
+# Open `distill_kit/training.py` beside this page. `train` is the same loop as a generator: it yields a row of figures after each epoch, and
+# whoever asked for it may draw them, keep them, or stop. Around the ten lines it checks what it is given, sums up figures without waiting for
+# a GPU, and ends with a sentence where the loss is no longer a number.
+
+# %%
+from distill_kit.training import train
+student, batches, optimizer = fresh()
+rows = train(student, batches, materials.watched, epochs=EPOCHS, optimizer=optimizer, learning_rate=rate,
+             temperature=constant(4.0), alpha=constant(0.1))
+
+# %%
+for row, accuracy in zip(rows, by_hand):
+    print(f"epoch {row['epoch']}: accuracy {row['val_accuracy']:.4f}, by hand {accuracy:.4f};  "
+          f"gradient norm {row['gradient_norm']:4.1f}, clipped in {row['clipped']:.0%} of steps")
+
+# %% [markdown]
+# Two loops, one result, to the last digit (on a GPU perhaps not quite to the last). And look at the right end of the lines: the gradient is
+# never as short as 1, so clipping shortens it at every single step. Keep that in mind.
+#
+# ## Which habit is worth what?
+#
+# The article calls these good habits: warm-up, a learning rate that falls, clipping, weight decay, and a teacher in eval mode. It does not
+# measure any of them. Below, each arm leaves one out and keeps the others. Everything else is as above, with five seeds
+# an arm; what an arm leaves out is a short function in `distill_kit/changes.py`.
+#
+# Guess first. By how many points does a constant learning rate change the accuracy? And a teacher that answers in train mode? A loss
+# is a number below 0.
+
+# %%
+guess_constant = Prediction(..., because="", unit="points")
+guess_train_mode = Prediction(..., because="", unit="points")
+
+# %%
+from distill_kit import comparisons
+habits = comparisons.stored("habits")
+# habits = comparisons.train("habits", dataset, teacher)
+print(habits.origin)
+
+# %%
+figure, (ax,) = plotting.new_figure(1, width=6.5)
+plotting.differences(comparisons.paired(habits), ax)
+figure
+
+# %%
+print(*comparisons.paired(habits), sep="\n")
+
+# %%
+measured = {pair.arm: pair.mean for pair in comparisons.paired(habits)}
+print("Constant rate.", guess_constant.against(measured["constant rate"]))
+print("Teacher in train mode.", guess_train_mode.against(measured["teacher in train mode"]))
+
+# %% [markdown]
+# Each row is one arm: a dot for each seed, a stroke for their mean, a bar for its interval, and a dashed line where nothing would change. Two bars lie
+# wholly to the left of the dashed line. The other four lie across it or just touch it: that may be luck.
+#
+# - **A rate that falls** is worth most. *How* it falls cannot be told here: the straight line is no worse than the real cosine.
+# - **Warm-up** is worth less than that, and clearly more than nothing.
+# - **Clipping** was at work at every step, and yet nobody can tell whether it is there. AdamW divides each weight's gradient by how large it has
+#   been lately, so a factor that all gradients share nearly cancels.
+# - **Weight decay** has hardly had time: see the next cell.
+# - **The teacher's mode** is what everyone warns you of, and here it costs nothing. It gets a section of its own.
+#
+# Six intervals of 95 % are six chances of a false alarm, so do not lean on one that only just misses zero. And all this holds for this
+# student, this rate and these few epochs. Elsewhere, measure again.
+
+# %%
+shrunk = 0.01 * sum(rate(step) for step in range(steps))
+print(f"In {steps} steps, decay alone makes a weight {shrunk:.1%} smaller.")
+
+# %% [markdown]
+# One more thing about warm-up. When would you have noticed?
+
+# %%
+from dataclasses import replace
+def paired_after(epoch):
+    arms = {arm: [{"val_accuracy": run["epochs"]["val_accuracy"][epoch - 1]} for run in runs]
+            for arm, runs in habits.arms.items()}
+    return comparisons.paired(replace(habits, arms=arms))
+
+for epoch in (1, 4, 8):
+    print(f"After epoch {epoch}, {paired_after(epoch)[0]}")
+
+# %% [markdown]
+# Not early. After one epoch the student that skipped warm-up is not behind, and may well be ahead: it has simply moved more. The price
+# shows at the end. A habit cannot be judged by the first epoch.
+#
+# ## A teacher in train mode
+#
+# In eval mode BatchNorm uses averages that were fixed when the teacher was trained. In train mode it uses those of the batch at hand, so what
+# the teacher says of an image depends on the images around it, and the fixed averages move with every batch. `torch.no_grad()` prevents
+# neither. Here are the same images twice: mixed, as they come, and in the order of their classes.
+
+# %%
+from copy import deepcopy
+seen = dataset.validation[:1_000]
+by_class = seen[seen.labels.argsort()]
+def share_right(images, training):
+    net = deepcopy(teacher).train(training)
+    with torch.no_grad():
+        said = [net(part.to(materials.device) / 255) for part in images.images.split(50)]
+    return (torch.cat(said).argmax(dim=1).cpu() == images.labels).float().mean()
+
+# %%
+for name, images in (("mixed", seen), ("by class", by_class)):
+    print(f"{name:9} eval mode {share_right(images, False):.1%} right, "
+          f"train mode {share_right(images, True):.1%}")
+
+# %% [markdown]
+# In eval mode the order makes no difference. In train mode the teacher does well as long as each batch looks like the whole, and badly
+# where it does not. Training batches are mixed, which is why the arm above lost nothing. Its mean is even above zero. It may be luck;
+# so here is a second look at the same students, on the test images:
+
+# %%
+print(comparisons.paired(habits, figure="test_accuracy")[-1])
+
+# %% [markdown]
+# {{train_mode_verdict}}
+#
+# ## Early stopping
+#
+# The last habit needs no training, only the rows. Training stops when some epochs in a row, the *patience*, have brought nothing better, and
+# the weights of the best epoch are kept.
+
+# %% exercise: stop_epoch
+
+# %% [markdown]
+# Would it have stopped any of these runs, with a patience of 3? And how much better is the best epoch than the last?
+
+# %%
+def stops_at(accuracies, patience=3):
+    waited = [epoch - accuracies.index(max(accuracies[:epoch + 1])) for epoch in range(len(accuracies))]
+    return waited.index(patience) + 1 if patience in waited else len(accuracies)
+
+# %%
+for arm, runs in habits.arms.items():
+    curves = [run["epochs"]["val_accuracy"] for run in runs]
+    stopped = sum(stops_at(curve) < len(curve) for curve in curves)
+    gain = sum(100 * (max(curve) - curve[-1]) for curve in curves) / len(curves)
+    print(f"{arm:22} stopped early: {stopped} of {len(curves)};  best minus last: {gain:.2f} points")
+
+# %% [markdown]
+# {{stopping_verdict}}
+#
+# ## Your turn: the learning rate
+#
+# One number decides more than any habit above: the highest learning rate. The lab trains with the course's faster optimiser, Muon, in
+# batches of 256; the rate on the slider is the one that the schedule rises to.
+
+# %%
+from distill_kit.lab import Lab
+lab = Lab("plain", dataset, teacher)
+lab
+
+# %% [markdown]
+# Three questions for it. Say under *I expect* what you think, before you train. Which is worse, ten times too high or ten times too low, and how
+# do their curves differ in the first epochs and in the last? At the rate that looks best, how far apart are three seeds? With 500 training
+# images instead of 5,000, is it still the same rate that looks best?
+#
+# ## In five lines
+#
+# - The loss is six lines; its usual mistakes raise no error and amount to another alpha than you asked for.
+# - A loop is ten lines: rate, forward, loss, zero_grad, backward, clip, step, again; and back to train mode after each measurement.
+# - What mattered here: a learning rate that falls, and warm-up. The curve along which it falls did not.
+# - Clipping, weight decay and early stopping cost nothing and, in runs as short as these, bring nothing that five seeds could show.
+# - A teacher in train mode is a fault that accuracy may never tell you of. Look at the mode, not at the curve.
+#
+# **Next:** [3. Alpha](03_alpha.ipynb), whom to believe: the teacher or the labels.

@@ -1,0 +1,338 @@
+# %% [markdown]
+# # 3. Alpha: labels or teacher?
+#
+# {{head}}
+#
+# When you are through you can
+#
+# - say what each end of alpha means, and find out which way round somebody else's code has it,
+# - choose alpha by what your labels are worth: many and true, partly false, or few,
+# - hold a gain against the control that might take it away,
+# - say how many runs it takes to tell two values of alpha apart.
+#
+# You need [the first notebook](00_start_here.ipynb), and to know what a mean and a standard deviation are.
+
+# %% tags=["setup"]
+import sys
+if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell does nothing
+    kit = "git+https://github.com/distill-kit/distill_kit"
+    %pip install --quiet --no-deps {kit} torchmetrics lightning-utilities
+
+# %%
+import math
+import torch
+import torch.nn.functional as F
+from distill_kit import distillation_loss, load_dataset, load_teacher, plotting
+from distill_kit.exercises import Prediction, check
+
+# %% [markdown]
+# ## Two ends
+#
+# The loss has a hard term, for the labels, and a soft term, for the teacher. Alpha is the weight of the **hard** one. At alpha = 1 the student
+# hears the labels alone, at alpha = 0 the teacher alone.
+#
+# Here are one image of class 0 and two teachers that disagree about it. What does it matter to the loss which of them speaks?
+
+# %% tags=["nbval-check-output"]
+student, label = torch.tensor([[1.0, 0.5, 0.0]]), torch.tensor([0])
+one_teacher, another = torch.tensor([[0.0, 4.0, 1.0]]), torch.tensor([[3.0, 0.0, 0.0]])
+for alpha in (1.0, 0.7, 0.3, 0.0):
+    losses = [distillation_loss(student, says, label, 4.0, alpha) for says in (one_teacher, another)]
+    print(f"alpha = {alpha}: loss {losses[0]:.2f} with one teacher, {losses[1]:.2f} with the other")
+
+# %% [markdown]
+# At alpha = 1 both numbers are the same: nobody listens to the teacher.
+#
+# Remember this trick. Much public code has alpha the other way round, as the weight of the *soft* term. Keras's example of distillation is like
+# this kit and the article; `knowledge-distillation-pytorch`, which many have copied, is not. So "alpha = 0.9" can mean two opposite things. Where
+# you do not know, set alpha to 1 and change the teacher.
+#
+# What do two terms want together? At T = 1 there is a plain answer. But for a number that no student can change, the loss is
+# cross-entropy with *one* target, which lies between the label and the teacher.
+
+# %% exercise: mixed_target
+
+# %% [markdown]
+# Now let the label be false: it says class 0, and the teacher is nearly sure of class 1. Take a student that can say whatever it likes, three
+# free logits, and follow the gradient until nothing moves any more. What does it say then?
+
+# %% tags=["nbval-check-output"]
+def settled(alpha, T):
+    free = torch.zeros(1, 3, requires_grad=True)
+    for _ in range(100):
+        gradient, = torch.autograd.grad(distillation_loss(free, one_teacher, label, T, alpha), free)
+        free = (free - gradient).detach().requires_grad_()
+    return free.softmax(dim=1)[0].tolist()
+
+# %% tags=["nbval-check-output"]
+for alpha in (0.9, 0.7, 0.5, 0.3, 0.1):
+    at_1, at_4 = settled(alpha, 1.0), settled(alpha, 4.0)
+    print(f"alpha = {alpha}: the false class gets {at_1[0]:.2f} at T = 1, {at_4[0]:.2f} at T = 4")
+
+# %% [markdown]
+# At T = 1 the false class gets alpha, and a little from the teacher: that is your mixed target. At T = 4 it gets less, above all where
+# alpha is small. There the teacher counts for more than 1 - alpha. So an alpha without its T says little.
+#
+# ## Clean labels
+#
+# Now students: 5,000 images, every label as it came with the data, T = 4. The article says that 0.7 is a strong default, that the best alpha lies
+# between 0.5 and 0.8, and that below 0.3 the student depends too much on the teacher.
+#
+# Guess first. Against alpha = 0.7, how many points of validation accuracy does alpha = 1 gain or lose? (-2 is two points less.) And alpha = 0.1?
+
+# %%
+labels_alone = Prediction(..., because="", unit="points")
+labels_alone
+
+# %%
+mostly_teacher = Prediction(..., because="", unit="points")
+mostly_teacher
+
+# %% [markdown]
+# Five students at each alpha were trained once and are stored with the kit. The line with the # trains them again.
+
+# %% tags=["nbval-ignore-output"]
+from distill_kit.comparisons import paired, stored, train
+dataset = load_dataset()
+teacher, card = load_teacher(dataset)
+clean = stored("alpha")
+# clean = train("alpha", dataset, teacher)
+print(clean.origin)
+
+# %%
+figure, (ax,) = plotting.new_figure(1, width=6.5)
+plotting.seeds({"": clean.by_number()}, ax, "alpha, the weight of the labels", "validation accuracy")
+figure
+
+# %%
+print(*paired(clean, "alpha = 0.7"), sep="\n")
+print("Against alpha = 0.1:", *paired(clean, "alpha = 0.1")[2:], sep="\n")
+
+# %%
+gain = {pair.arm: pair.mean for pair in paired(clean, "alpha = 0.7")}
+print(labels_alone.against(gain["alpha = 1.0"]))
+print(mostly_teacher.against(gain["alpha = 0.1"]))
+
+# %% [markdown]
+# Each small dot is a student; the line goes through the means. From 0 to 0.5 it is flat, and from there on it falls, the more the less the teacher
+# is heard.
+#
+# Against 0.7 every interval lies clear of zero. 0.9 and 1 are worse, as the article has it. But 0.5, 0.3, 0.1 and 0 are all *better*, by a
+# little more than a point. For this student and this teacher 0.7 is no strong default, and nothing is lost below 0.3: not even at 0,
+# where no label is read at all. Which of the values up to 0.5 is best, these runs cannot say: against 0.1, zero lies
+# inside every interval but that of 0.7.
+#
+# Keep in mind what the intervals are about: other seeds. All students are judged by the same validation images.
+#
+# ## Labels that cannot be trusted
+#
+# Labels come from people in a hurry, from file names, from other programs. Some of them are false. Make such labels on purpose:
+
+# %% exercise: false_labels
+
+# %% [markdown]
+# The kit has a function for that, too. Of the labels that it draws anew, one in as many as there are classes is right again:
+
+# %%
+from distill_kit.data.imageset import subset, with_label_noise
+true = subset(dataset.pool, 5_000)
+drawn = with_label_noise(true, 0.4, seed=0)
+print(f"Still right: {(drawn.labels == true.labels).float().mean():.1%}. "
+      f"Expected: {1 - 0.4 + 0.4 / len(true.classes):.1%}.")
+
+# %% [markdown]
+# Guess: the same students, with labels like these. How many points does the teacher add now, alpha = 0.1 against alpha = 1?
+
+# %%
+with_false_labels = Prediction(..., because="", unit="points")
+with_false_labels
+
+# %% tags=["nbval-ignore-output"]
+false = stored("alpha, false labels")
+# false = train("alpha, false labels", dataset, teacher)
+print(false.origin)
+
+# %%
+figure, (ax,) = plotting.new_figure(1, width=6.5)
+lines = {"as they came": clean.by_number(), "40 % drawn": false.by_number()}
+plotting.seeds(lines, ax, "alpha, the weight of the labels", "validation accuracy")
+figure
+
+# %%
+print(*paired(false), sep="\n")
+print("Against alpha = 0.1:", *paired(false, "alpha = 0.1")[2:], sep="\n")
+
+# %%
+gain = {pair.arm: pair.mean for pair in paired(false)}
+with_false_labels.against(gain["alpha = 0.1"])
+
+# %% [markdown]
+# On the left both lines begin in the same place: at alpha = 0 no label is read, so it does not matter which are false. On the right they lie
+# far apart. False labels cost the student without a teacher more than ten points, and the student with alpha = 0.1 hardly any.
+#
+# The choice of alpha, a matter of a point before, is now one of many. 0.7 falls several points behind 0.1, clear of zero. The less
+# you can trust your labels, the smaller alpha should be.
+#
+# Try it, one run at a time:
+
+# %%
+from distill_kit.lab import Lab
+lab = Lab("alpha", dataset, teacher)
+lab
+
+# %% [markdown]
+# Three questions for the lab. With which share of false labels does alpha = 0.5 become clearly worse than 0.1? Without any, can you tell 0.5 from 0.1
+# in one run? What is left of the two students when nearly all labels are drawn?
+#
+# ## Is that fair?
+#
+# Stop here. How does the teacher know better than the labels?
+
+# %% tags=["nbval-ignore-output"]
+from distill_kit.teachers import accuracy, answers
+for name, images in (("these images", true[:2_000]), ("images it never saw", dataset.validation[:2_000])):
+    print(f"The teacher says the label of {accuracy(answers(teacher, images), images.labels):.1%} of {name}.")
+
+# %% [markdown]
+# It was trained on these very images, with their labels as they came. It hands on what was kept from the student. In your own work nobody may
+# have such a teacher: whoever trains it has the false labels, too.
+#
+# So take that away. First one student learns from the false labels alone. Then *it* is the teacher, of a student of the same shape, from the same
+# images with the same false labels. Is there still a gain?
+
+# %%
+control = stored("teacher of false labels")
+# control = train("teacher of false labels", dataset, teacher)
+figure, (ax,) = plotting.new_figure(1, width=7, height=2.2)
+plotting.differences(paired(control), ax)
+figure
+
+# %%
+print(control.origin)
+print(*paired(control), sep="\n")
+
+# %% [markdown]
+# {{control_verdict}}
+#
+# ## Few labels
+#
+# Now every label is as it came, but only 1,000 of the 5,000 images have one. The hard term hears those 1,000. The soft term hears all
+# 5,000: a teacher needs no label to speak. At alpha = 1 the other 4,000 images teach nothing and are left away.
+
+# %%
+few = stored("alpha, few labels")
+# few = train("alpha, few labels", dataset, teacher)
+figure, (ax,) = plotting.new_figure(1, width=6.5)
+lines = {"5,000 labels": clean.by_number(), "1,000 labels": few.by_number()}
+plotting.seeds(lines, ax, "alpha, the weight of the labels", "validation accuracy")
+figure
+
+# %%
+print(few.origin)
+print(*paired(few, "alpha = 0.1"), sep="\n")
+
+# %% [markdown]
+# The picture is the one before: together at alpha = 0, far apart at alpha = 1. This time 0.5 falls behind 0.1 as well, clear of zero.
+# The hard term is a mean over the images that *have* a label. With fewer of them, each one is louder.
+#
+# The caution is the one before, too: this teacher has seen the 4,000 labels that the student has not. Here that is no trick, as long as it
+# is what you have: a teacher from elsewhere, and images of your own without labels.
+#
+# ## T and alpha together
+#
+# Two sliders make a map. Each square on the left is the mean of three students. On the right: how far those three lie apart.
+
+# %%
+grid = stored("map")
+# grid = train("map", dataset, teacher)
+temperatures, alphas = (1, 2, 4, 8, 16), (0.0, 0.3, 0.5, 0.7, 0.9)
+runs = 100 * torch.tensor([[grid.values(f"T = {T}, alpha = {alpha}") for T in temperatures]
+                           for alpha in alphas])                         # (5, 5, 3)
+print(grid.origin)
+
+# %%
+figure, (left, beside) = plotting.new_figure(2, width=9)
+plotting.heat_map(runs.mean(2), alphas, temperatures, left, "T", "alpha").set_title("mean, % right")
+plotting.heat_map(runs.std(2), alphas, temperatures, beside, "T", "alpha").set_title("standard deviation, points")
+figure
+
+# %% [markdown]
+# {{map_words}} Which of these differences would you bet on? Take any two squares that touch at a side, and ask
+# whether the interval of their difference lies clear of zero.
+
+# %%
+from scipy import stats
+across, down = runs[:, 1:] - runs[:, :-1], runs[1:] - runs[:-1]
+gains = torch.cat([across.reshape(-1, 3), down.reshape(-1, 3)])          # (40, 3): pairs that share a seed
+clear = stats.ttest_1samp(gains, 0.0, axis=1).pvalue < 0.05
+print(f"{clear.sum()} of {len(clear)} pairs of neighbours can be told apart. Luck alone makes about 2.")
+
+# %% [markdown]
+# {{map_verdict}}
+#
+# ## How many runs?
+#
+# You train one student with 0.5 and one with 0.3. One of them comes out ahead; one always does. What is that worth? Nothing, until you
+# know how far such a difference goes up and down by itself.
+
+# %% exercise: paired_interval
+
+# %% [markdown]
+# Student's t depends on the number of pairs:
+
+# %% tags=["nbval-check-output"]
+print("  ".join(f"{n} pairs: {stats.t.ppf(0.975, n - 1):.2f}" for n in (2, 3, 5, 10, 30)))
+
+# %% [markdown]
+# Now three pairs of your own. Within a pair the first weights and the order of the images are the same.
+
+# %% tags=["nbval-ignore-output"]
+from distill_kit.notebook import EPOCHS
+arms = ["alpha = 0.5", "alpha = 0.7", "alpha = 0.3"]
+mine = train("alpha", dataset, teacher, seeds=3, arms=arms, epochs=EPOCHS)
+
+# %%
+for pair in paired(mine):
+    print("Single pairs:", *(f"{gain:+.1f}" for gain in pair.differences), " ", pair)
+
+# %% [markdown]
+# {{own}}
+
+# %% exercise: pairs_needed
+
+# %% [markdown]
+# How large is that spread? The seven arms with clean labels give six comparisons of neighbours, of five pairs each.
+
+# %%
+points = 100 * torch.tensor([clean.values(arm) for arm in clean.arms])   # (7, 5)
+gains = points[1:] - points[:-1]                                         # (6, 5)
+sd = gains.var(dim=1).mean().sqrt().item()
+print(f"One pair's gain has a standard deviation of {sd:.2f} points.")
+print(f"Without a common seed it would be {(2 * points.var(dim=1).mean()).sqrt():.2f}.")
+# pairs_needed(gains[0], 0.3)
+
+# %% [markdown]
+# So the common seed pays: part of the luck is the same for both, and cancels. Now try the rule out, with gains drawn by lot that
+# spread just so far. How often does the interval of n pairs find a true difference?
+
+# %%
+def found(pairs, difference):
+    drawn = difference + sd * torch.randn(4_000, pairs, generator=torch.Generator().manual_seed(0))
+    return (stats.ttest_1samp(drawn, 0.0, axis=1).pvalue < 0.05).mean()
+
+for pairs in (2, 3, 5, 10, 20, 40, 80, 160):
+    print(f"{pairs:3} pairs find 1 point in {found(pairs, 1.0):4.0%}, 0.3 in {found(pairs, 0.3):4.0%}, "
+          f"0.1 in {found(pairs, 0.1):4.0%} of all cases")
+
+# %% [markdown]
+# {{how_many}}
+#
+# ## In five lines
+#
+# - Alpha is the weight of the labels here and may be the teacher's elsewhere. Set it to 1 and change the teacher to find out.
+# - With a good teacher, alpha from 0 to 0.5 is all the same here; 0.7 and above is worse.
+# - The less the labels are worth, false or few, the smaller alpha should be, and the more it matters.
+# - Ask what the teacher has seen. {{}}
+# - One pair of runs tells nothing. The spread of a few pairs tells how many it takes.
+#
+# **Next:** [4. Progressive distillation](04_progressive.ipynb): alpha and T that change while the student trains.

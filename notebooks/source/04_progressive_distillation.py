@@ -1,0 +1,373 @@
+# %% [markdown]
+# # 4. Progressive distillation: what is it worth to change things on the way?
+#
+# {{head}}
+#
+# When you are through you can
+#
+# - write a schedule that arrives where it should, and see in a run's history that it did,
+# - order images by how sure a teacher is of them, and say what else that order changes,
+# - set up a fair comparison: equal steps, the same seeds, differences within pairs,
+# - say what many comparisons at once do to their intervals, and correct for it.
+#
+# You need [the first notebook](00_start_here.ipynb): hard term, soft term, alpha, temperature, and an interval over seeds.
+
+# %% tags=["setup"]
+import sys
+if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell does nothing
+    kit = "git+https://github.com/distill-kit/distill_kit"
+    %pip install --quiet --no-deps {kit} torchmetrics lightning-utilities
+
+# %%
+import numpy as np
+import torch
+from distill_kit import Materials, Settings, distillation_loss, load_dataset, load_teacher
+from distill_kit import plotting
+from distill_kit.exercises import Prediction, check
+
+# %% [markdown]
+# ## A number that moves
+#
+# In **progressive** distillation something moves while the student trains. Four things can: alpha, the temperature, the images
+# (easy ones first), and the teacher (by way of one of middle size).
+#
+# The article that this course began with recommends the first: let alpha rise from 0.3 to 0.9, teacher first and labels later. It
+# promises half a point to one and a half. You will test that, and the other three.
+#
+# A number that moves needs a **schedule**: a function from the step (0, 1, 2, ...) to the number. Here are five.
+
+# %%
+from distill_kit.schedules import cosine, linear
+steps = 152                                                 # 8 epochs of 19 steps
+alphas = {"linear": linear(0.3, 0.9, steps), "cosine": cosine(0.3, 0.9, steps),
+          "linear, down": linear(0.9, 0.3, steps)}
+temperatures = {"8 to 2": linear(8, 2, steps), "2 to 8": linear(2, 8, steps)}
+
+# %%
+figure, axes = plotting.new_figure(2)
+for ax, schedules, name in zip(axes, (alphas, temperatures), ("alpha", "temperature")):
+    for (label, schedule), (colour, dash, _) in zip(schedules.items(), plotting.LINES):
+        values = [schedule(step) for step in range(steps)]
+        ax.plot(values, color=colour, linestyle=dash, label=label)
+    ax.set(xlabel="step", ylabel=name)
+    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+figure
+
+# %% [markdown]
+# On the left, alpha: two straight lines that cross in the middle, and half a cosine wave, which starts and arrives slowly and is
+# fastest in the middle. On the right, the temperature: one line down from 8 to 2, and one up.
+
+# %% exercise: alpha_at
+
+# %% [markdown]
+# ## Two faults in the article's loop
+#
+# The article's loop has these two lines:
+#
+# `alpha = initial_alpha + (final_alpha - initial_alpha) * (batch_count / total_batches)`
+#
+# `loss = distillation_loss(student_logits, teacher_logits, labels, alpha=alpha)`
+#
+# Each has a fault that no error message tells of. Look for them before you run the next two cells.
+
+# %% tags=["nbval-check-output"]
+article = [0.3 + (0.9 - 0.3) * (step / 10) for step in range(10)]
+kit = [linear(0.3, 0.9, 10)(step) for step in range(10)]
+print("the article:", *(f"{alpha:.2f}" for alpha in article))
+print("the kit:    ", *(f"{alpha:.2f}" for alpha in kit))
+
+# %% [markdown]
+# Of ten steps, the last one is step 9. The article divides by 10, so its alpha never gets to 0.9. With thousands of steps that is
+# a trifle. With a schedule that moves once an epoch, it is not.
+
+# %% tags=["nbval-check-output"]
+student, labels = torch.zeros(1, 3), torch.tensor([0])
+said = torch.tensor([[4.0, 2.0, -1.0]])
+for wanted in (1.0, 2.0, 4.0, 8.0):
+    passed = distillation_loss(student, said, labels, temperature=wanted, alpha=0.3)
+    forgotten = distillation_loss(student, said, labels, alpha=0.3)
+    print(f"T = {wanted:g} wanted: loss {passed:.2f}, and {forgotten:.2f} if it is forgotten")
+
+# %% [markdown]
+# The loop does not pass the temperature on. The loss has a default, 4, and takes it. Whoever wanted 2 trains with 4, and nothing
+# says so. So **a default hides a forgotten argument**. The kit's own loop, `training.train`, has no default for temperature or
+# alpha, and writes what it really used into every row of the history.
+#
+# ## One pair of runs
+#
+# One student keeps alpha at 0.3. The other begins there and goes to 0.9. They have the same first weights, the same images in the
+# same order, and the same number of steps.
+
+# %%
+from distill_kit.notebook import EPOCHS, train_and_tell
+dataset = load_dataset()
+teacher, card = load_teacher(dataset)
+materials = Materials(dataset, teacher, images=5_000)
+
+# %%
+at_rest = Settings(alpha=0.3, epochs=EPOCHS)
+moving = Settings(alpha=0.3, final_alpha=0.9, epochs=EPOCHS)
+fixed = train_and_tell(at_rest, materials, "alpha 0.3 throughout")
+rising = train_and_tell(moving, materials, "alpha 0.3 to 0.9")
+histories = {"fixed": fixed.history, "rising": rising.history}
+
+# %%
+figure, axes = plotting.new_figure(3, width=11)
+for ax, column in zip(axes, ("alpha", "val_loss", "val_accuracy")):
+    plotting.curves(histories, column, ax)
+figure
+
+# %%
+print("alpha at the end of each epoch:", *(f"{row['alpha']:.2f}" for row in rising.history))
+last = rising.history[-1]
+print(f"terms of its loss in the end: hard {last['val_hard']:.1f}, soft {last['val_soft']:.1f}")
+
+# %% [markdown]
+# On the left: the alpha that the loop used, from the history. One line is flat, the other rises and arrives. Make a habit of this
+# look. A history with the columns alpha and temperature would have shown both faults above.
+#
+# In the middle: the rising run's validation loss ends far lower. On the right, the accuracies show nothing of the kind. The soft
+# term is by far the larger of the two, as printed above, and a rising alpha gives it less and less weight. So that loss falls
+# because its *meaning* changes. Never compare losses across alphas, and never stop early by a loss whose alpha moves.
+#
+# And which accuracy is better? One pair, one seed: it cannot tell.
+#
+# ## Easy images first
+#
+# A **curriculum** (Bengio and others, 2009) shows easy examples first. Easy for whom? Let the teacher say: an image is easy if
+# the teacher's highest probability is high.
+
+# %%
+from distill_kit.teachers import answers
+seen, classes = materials.training, dataset.pool.classes
+shares = answers(teacher, seen).double().softmax(dim=1)                # (5000, 10)
+sure, says = shares.max(dim=1)                                         # how sure, of which class
+order = sure.argsort(descending=True)                                  # the easiest image first
+
+# %%
+shuffle = torch.randperm(8, generator=torch.Generator().manual_seed(1))
+eight = torch.cat([order[100:500:100], order[-400::100]])[shuffle]
+figure, axes = plotting.new_figure(8, width=8, height=1.5)
+for number, (ax, place) in enumerate(zip(axes, eight), start=1):
+    plotting.image(seen.images[place], ax, number)
+figure
+
+# %% [markdown]
+# Eight training images. Four are among the tenth of which the teacher is surest, four among the tenth of which it is least sure.
+# Which four are the hard ones? Write your numbers down. Then run the next cell.
+
+# %%
+for number, place in enumerate(eight, start=1):
+    label, first = classes[seen.labels[place]], classes[says[place]]
+    print(f"{number}: label {label}, the teacher says {first} and is {sure[place]:.0%} sure")
+
+# %% [markdown]
+# Mind that the teacher was trained on these very images. It is surer of them than it would be of new ones; the order is what
+# counts here.
+
+# %% exercise: easiest
+
+# %% [markdown]
+# Are the teacher's easy images easy for a student, too? Ask the fixed student from above, on validation images, which neither of
+# the two has been trained on.
+
+# %%
+new = dataset.validation
+ease = answers(teacher, new).double().softmax(dim=1).amax(dim=1).argsort(descending=True)
+right = answers(fixed.student, new).argmax(dim=1) == new.labels
+for name, rows in zip(("easiest", "second", "third", "fourth", "hardest"), ease.chunk(5)):
+    print(f"{name} fifth: the student is right on {right[rows].float().mean():.0%}")
+
+# %% [markdown]
+# It is right far more often on what the teacher finds easy, so the order means something. But it changes something else as well.
+# The kit's curriculum begins with the easiest 40 %, and has all images in use from the middle of the run on. Which classes are in
+# those 40 %?
+
+# %%
+first = torch.bincount(seen.labels[order[:2_000]], minlength=len(classes))
+every = torch.bincount(seen.labels, minlength=len(classes))
+for number in first.argsort(descending=True):
+    print(f"{classes[number]:12} {first[number]:4} of {every[number]}")
+
+# %% [markdown]
+# Some classes are nearly absent. A student that begins with easy images also begins with a lopsided set of classes. If a
+# curriculum turns out worse or better, you will not know which of the two it was.
+#
+# ## What makes a comparison fair
+#
+# **Equal steps.** More steps alone can make a student better. Here every arm takes the same number. So does the curriculum: while
+# it has fewer images, it shows each of them more often.
+#
+# **The same seeds.** A seed decides the first weights and the order of the images. Every arm gets the same five.
+#
+# **Differences within pairs.** Two runs with the same seed make a pair. Whatever luck they share falls out of their difference.
+# So take the differences first, then their mean and their spread.
+
+# %% exercise: paired_gain
+
+# %% [markdown]
+# ## Many at once
+#
+# You are about to see eight changes against one baseline. That is eight intervals, and a 95 % interval misses the truth about
+# once in twenty times. Suppose that *none* of the eight changes did anything. In how many of a hundred such races would at least
+# one interval still lie clear of zero?
+
+# %%
+guess_race = Prediction(..., because="", unit="%")
+guess_race
+
+# %% [markdown]
+# The cells below run ten thousand races in which every result is luck: nine arms, five seeds, nobody better than anybody.
+
+# %%
+from scipy import stats
+luck = np.random.default_rng(0).normal(size=(10_000, 9, 5))            # races, arms, seeds
+gains = luck[:, 1:] - luck[:, :1]                                      # (10000, 8, 5)
+
+def clear_of_zero(level):
+    interval = stats.ttest_1samp(gains, 0, axis=2).confidence_interval(level)
+    return (interval.low > 0) | (interval.high < 0)                    # (10000, 8)
+
+# %%
+for level in (0.95, 1 - 0.05 / 8):
+    clear = clear_of_zero(level)
+    print(f"intervals at {level:.1%}: {clear.mean():.1%} of them are clear of zero, "
+          f"and so is at least one in {clear.any(axis=1).mean():.0%} of the races")
+print(guess_race.against(100 * clear_of_zero(0.95).any(axis=1).mean()))
+
+# %% [markdown]
+# Each interval keeps its promise: about one in twenty misses. But the race as a whole has eight chances to find a "winner" that
+# is none. The second line shows a remedy, named after **Bonferroni**: divide what may go wrong by the number of comparisons. With
+# eight intervals at 1 - 0.05 / 8 each, the whole race goes wrong at most once in twenty times. The price is wider intervals.
+
+# %% exercise: false_alarms
+
+# %% [markdown]
+# ## The race
+#
+# Now the real one: CIFAR-10, eight epochs, five seeds an arm. The baseline keeps alpha at 0.3. By how many points will the
+# article's arm, alpha 0.3 to 0.9, be better than that?
+
+# %%
+guess_alpha = Prediction(..., because="", unit="points")
+guess_alpha
+
+# %%
+from distill_kit.comparisons import paired, stored, train
+progressive = stored("progressive")
+# progressive = train("progressive", dataset, teacher)
+print(progressive.origin)
+
+# %%
+figure, (ax,) = plotting.new_figure(1, height=4)
+plotting.differences(paired(progressive), ax)
+figure
+
+# %%
+print(*paired(progressive), sep="\n")
+
+# %%
+measured = {pair.arm: pair.mean for pair in paired(progressive)}
+print(guess_alpha.against(measured["alpha 0.3 to 0.9"]))
+
+# %% [markdown]
+# Each dot is one pair, the stroke the mean, the band its 95 % interval; the dashed line is zero, the baseline itself. No arm has
+# its mean to the right of it. The article's arm lies to the left with its whole interval: letting alpha rise has made things
+# **worse** than keeping it at 0.3. The same holds for the cosine, and for alpha 0.7 throughout. For the other five, zero lies
+# inside: what you see there may be luck. And your own pair, further up? Whoever was ahead there, one pair could not have told you
+# this.
+#
+# So where does the article's half a point come from? Its default is alpha 0.7. Take *that* for a baseline.
+
+# %%
+print(*paired(progressive, "alpha 0.7 throughout"), sep="\n")
+
+# %% [markdown]
+# Here it is: alpha 0.3 to 0.9 gains what the article promises. But alpha 0.3 throughout gains more, and needs no schedule. The
+# schedule lies between two constants that it passes on its way, as if it were worth no more than the alphas at which it spends
+# its time. **What a schedule has to beat is the best constant**, not the one that happens to be the default.
+#
+# Now the eight at once. The cell makes the intervals wider, as Bonferroni asks.
+
+# %%
+level = 1 - 0.05 / 8
+for pair in paired(progressive):
+    wide = stats.ttest_1samp(pair.differences, 0).confidence_interval(level)
+    print(f"{pair.arm}: {level:.1%} interval {wide.low:+.1f} to {wide.high:+.1f}")
+
+# %% [markdown]
+# They are nearly twice as wide, and now zero lies inside every one, if only just for alpha 0.7. Five seeds are few for eight
+# questions. Two things can be said all the same. The article's arm was named *before* the race: that was one question, and its
+# narrow interval stands. And a gain of half a point over the fixed 0.3 lies outside even its wide one.
+#
+# Did pairing help? Here is the spread of the differences, and what it would be if the runs of a pair shared nothing.
+
+# %%
+scores = 100 * np.array([progressive.values(arm) for arm in progressive.arms])   # (9, 5)
+within = (scores[1:] - scores[0]).var(axis=1, ddof=1).mean() ** 0.5
+apart = (scores[1:].var(axis=1, ddof=1) + scores[0].var(ddof=1)).mean() ** 0.5
+print(f"Spread of the differences: {within:.2f} points; if the runs shared nothing: {apart:.2f}.")
+
+# %% [markdown]
+# A little: most of a seed's luck is not shared. Pairing costs nothing, but it does not replace seeds.
+#
+# ## An assistant between
+#
+# One more thing can move: the teacher. If a teacher is far larger than its student, the student may not be able to follow it.
+# Mirzadeh and others (2020) put a **teaching assistant** of middle size between them: the teacher teaches the assistant, the
+# assistant teaches the student. How far apart are they here?
+
+# %%
+from distill_kit.models import STUDENTS, make_model, parameter_count
+for role, name in (("student", "small"), ("assistant", "wider")):
+    print(f"{role}: {parameter_count(make_model(STUDENTS[name], seen.images)):,} weights")
+print(f"teacher: {parameter_count(teacher):,} weights")
+
+# %% [markdown]
+# (The teacher of Shapes-10 is itself a small one. The comparison below was made on CIFAR-10.)
+#
+# By how many points will the student with the assistant be better than the one that the large teacher taught itself? Both take
+# the same steps; the assistant's own training comes on top.
+
+# %%
+guess_assistant = Prediction(..., because="", unit="points")
+guess_assistant
+
+# %%
+assistant = stored("assistant")
+# assistant = train("assistant", dataset, teacher)
+figure, (ax,) = plotting.new_figure(1, width=6.5, height=1.9)
+plotting.differences(paired(assistant), ax)
+figure
+
+# %%
+print(assistant.origin)
+print(*paired(assistant), sep="\n")
+print(guess_assistant.against(paired(assistant)[0].mean))
+
+# %% [markdown]
+# ASSISTANT
+#
+# ## Try it
+#
+# Below, alpha and temperature go from one value to another, and the run is held against one that keeps both where they start.
+
+# %%
+from distill_kit.lab import Lab
+lab = Lab("schedule", dataset, teacher)
+lab
+
+# %% [markdown]
+# Three questions for the lab. Press *Teacher first, labels later*, and repeat it with three seeds: does the interval hold zero?
+# Then press *Labels first, teacher later*: why does that schedule look so good? (What is it held against?) And can you find a
+# schedule that beats the best constant alpha? Count your tries: they are comparisons, too.
+#
+# ## In five lines
+#
+# - A schedule must reach its end at the last step; the history says what was really used. A default hides a forgotten argument.
+# - A loss whose alpha moves cannot be compared with another, nor with itself an epoch ago.
+# - Compare at equal steps, with the same seeds, by differences within pairs. A curriculum also changes which classes come first.
+# - Eight intervals at once find a winner by luck far more often than one. Name your question first, or widen them.
+# - Progressive alpha beat a poor constant here, and lost to a good one. What a schedule has to beat is the best constant.
+#
+# **Next:** [5. Convergence](05_convergence.ipynb): what a run's curves tell, and when to stop.

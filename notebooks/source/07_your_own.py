@@ -1,0 +1,407 @@
+# %% [markdown]
+# # 7. Your own images, teacher and student
+#
+# {{head}}
+#
+# When you are through you can
+#
+# - turn a folder of images into a data set, and that into a DataLoader of your own,
+# - make a teacher that came from elsewhere fit your classes, and check that it does,
+# - use images that nobody has labelled, and say what the teacher was worth, with an interval,
+# - save and export a student, and check that what you take away answers the same.
+#
+# You need [the first notebook](00_start_here.ipynb), and to have written an `nn.Module` before.
+
+# %% tags=["setup"]
+import sys
+if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell does nothing
+    kit = "git+https://github.com/distill-kit/distill_kit"
+    %pip install --quiet --no-deps {kit} torchmetrics lightning-utilities
+
+# %%
+import torch
+from torch import nn
+from distill_kit import load_dataset, load_teacher, plotting, train_student_with_distillation
+from distill_kit.exercises import Prediction, check
+from distill_kit.notebook import EPOCHS
+
+# %% [markdown]
+# ## A folder of images
+#
+# The kit reads `{train,test}/<class>/` with PNG or JPEG files in it, all of one size. You have such a folder, or make one. This
+# notebook makes one, so that it runs anywhere: 800 images of four classes, half of them for training. They are taken from the
+# validation images, which the course's teacher has never been trained on.
+
+# %%
+dataset = load_dataset()
+teacher, _ = load_teacher(dataset)
+last_four = dataset.validation.labels >= len(dataset.pool.classes) - 4
+taken = dataset.validation[last_four][:800]
+
+# %%
+import tempfile
+from pathlib import Path
+from PIL import Image
+home = tempfile.TemporaryDirectory()
+folder = Path(home.name)
+for place, (pixels, label) in enumerate(zip(taken.images, taken.labels)):
+    path = folder / ("train" if place < 400 else "test") / dataset.pool.classes[label]
+    path.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path / f"{place}.png")
+
+# %% [markdown]
+# From here on nothing knows where the images came from. Put the path of your own folder in place of `folder`.
+
+# %%
+own = load_dataset(folder)
+print(own.notice.replace(str(folder), "our folder"))
+print("Classes:", *own.pool.classes)
+print(f"pool {len(own.pool)}, validation {len(own.validation)}, test {len(own.test)}")
+
+# %%
+figure, axes = plotting.new_figure(8, width=8, height=1.5)
+for ax, pixels, label in zip(axes, own.validation.images, own.validation.labels):
+    plotting.image(pixels, ax, own.pool.classes[label])
+figure
+
+# %% [markdown]
+# Eight of the images, each with the name of its folder above it. A tenth of each class was set aside for validation, as in the
+# whole course.
+#
+# ## A loader of your own
+#
+# `train_student_with_distillation` takes any DataLoader that has a length and yields pairs: images, float [N, 3, H, W], and
+# labels, int64 [N]. This one also mirrors half of the images, as many loaders do.
+
+# %%
+from torch.utils.data import DataLoader, TensorDataset
+def loader_of(images, **how):
+    pairs = TensorDataset(images.images.float() / 255, images.labels)
+    return DataLoader(pairs, batch_size=32, **how)
+
+# %%
+def mirrored(pairs):
+    images, labels = map(torch.stack, zip(*pairs))
+    flip = torch.rand(len(images), 1, 1, 1) < 0.5
+    return torch.where(flip, images.flip(3), images), labels
+
+# %% [markdown]
+# Teacher and student must see **the same view** of an image. What a teacher says of one view is not the truth about another. So
+# the loop asks the teacher about the very batch that the student gets, after all that your loader has done to it. We shall check
+# that below.
+#
+# ## A teacher from elsewhere
+#
+# Such a teacher seldom fits at once. It knows more classes than you have. It may return an object with the logits inside, as the
+# models of Transformers do; the loop takes that as it is. Here the course's teacher, with its ten classes, plays that part. A
+# module of five lines makes it speak of our four.
+
+# %%
+from types import SimpleNamespace
+class OurTeacher(nn.Module):
+    def __init__(self, teacher, columns):
+        super().__init__()
+        self.teacher, self.columns = teacher, columns
+
+    def forward(self, images):
+        return SimpleNamespace(logits=self.teacher(images)[:, self.columns])
+
+# %% [markdown]
+# Which columns? Look them up by name, never by hand. Folders are sorted by name, and your teacher's classes are perhaps not. The
+# first thing to do with a new teacher is to measure it on your own labels: nothing else notices a wrong order.
+
+# %%
+from distill_kit.teachers import accuracy, answers
+columns = [dataset.pool.classes.index(name) for name in own.pool.classes]
+own_teacher = OurTeacher(teacher, columns)
+for what, module in (("by name", own_teacher), ("shifted by one", OurTeacher(teacher, columns[1:] + columns[:1]))):
+    said = answers(module, own.test)                                    # (400, 4): logits
+    print(f"Columns {what}: {accuracy(said, own.test.labels):.1%} of the test images.")
+
+# %% [markdown]
+# The softmax over the four columns that are left is what the teacher says **if** it is one of the four.
+#
+# There is a second thing that nothing notices: the mode. In train mode BatchNorm takes mean and spread from the batch, so what a
+# teacher says of one image depends on the company. The cell shows the probability of the label of *one* image, in batches of
+# three sizes. It works on a copy, because a pass in train mode also changes what BatchNorm remembers, even without gradients.
+
+# %%
+from copy import deepcopy
+images, label = own.validation.images.float() / 255, own.validation.labels[0]
+restless = deepcopy(own_teacher).train()
+with torch.no_grad():
+    for size in (2, 10, 40):
+        rested, moody = (module(images[:size]).logits[0].softmax(0)[label] for module in (own_teacher, restless))
+        print(f"among {size:2} images:   eval mode {rested:.4f}   train mode {moody:.4f}")
+
+# %% exercise: ask
+
+# %% [markdown]
+# ## Normalisation belongs inside
+#
+# Many networks want images from which a mean is taken and which are divided by a standard deviation (std), channel by channel.
+# Teacher and student may want different ones. If the loader does it, one of the two gets images that it was not made for. So let
+# the loader yield plain numbers from 0 to 1, and let each module normalise for itself. Then it also cannot be forgotten when the
+# student is used.
+
+# %% exercise: normalised
+
+# %% [markdown]
+# ## A student of your own
+#
+# Any `nn.Module`. This one has two convolutions, and the mean and std of our images as **buffers**: no parameters, not trained,
+# but saved with the weights.
+
+# %%
+class Student(nn.Module):
+    def __init__(self, mean, std, classes):
+        super().__init__()
+        self.register_buffer("mean", mean[:, None, None])
+        self.register_buffer("std", std[:, None, None])
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 32, 3, 2, 1), nn.BatchNorm2d(32), nn.ReLU(),
+            nn.Conv2d(32, 64, 3, 2, 1), nn.BatchNorm2d(64), nn.ReLU(),
+            nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+
+    def forward(self, images):
+        return self.layers((images - self.mean) / self.std)
+
+# %%
+from distill_kit.models import parameter_count
+mean, std = (own.pool.images / 255).mean((0, 2, 3)), (own.pool.images / 255).std((0, 2, 3))
+print(f"student {parameter_count(Student(mean, std, 4)):,} parameters, teacher {parameter_count(teacher):,}")
+
+# %% [markdown]
+# ## Images without a label
+#
+# Labels cost work, and images often cost none. Say that you have labelled 40 of the images in the pool, and not the others. Leave
+# them in! An image without a label bears **-100**. It counts in the soft term, because the teacher speaks of it, and not in the
+# hard one.
+
+# %%
+from distill_kit.data import keep_labels
+few = keep_labels(own.pool, 40)
+train_loader = loader_of(few, shuffle=True, collate_fn=mirrored)
+val_loader = loader_of(own.validation)
+print("The first batch:", *next(iter(train_loader))[1].tolist())
+
+# %% [markdown]
+# PyTorch's `cross_entropy` passes over -100. But a small batch may hold no label at all.
+
+# %% exercise: labelled_loss
+
+# %% [markdown]
+# ## What is the teacher worth?
+#
+# Two students with the same first weights and the same batches, one from the 40 labels alone (alpha = 1), one with the teacher
+# (alpha = 0.1). Three seeds of each. `history` is a list of yours that collects the rows of the epochs. Guess first: how many
+# points of the test images does the teacher add? Put a number in place of the dots.
+
+# %%
+guess = Prediction(..., because="", unit="points")
+guess
+
+# %%
+def trained(seed, alpha):
+    torch.manual_seed(seed)
+    student, rows = Student(mean, std, len(own.pool.classes)), []
+    train_student_with_distillation(
+        student, own_teacher if alpha < 1 else None, train_loader, val_loader, EPOCHS, learning_rate=1e-2,
+        alpha=alpha, patience=None, history=rows, precision="auto")
+    return {"student": student, "rows": rows, "test": accuracy(answers(student, own.test), own.test.labels)}
+
+# %%
+from distill_kit.comparisons import Results, paired
+alone, taught = ([trained(seed, alpha) for seed in range(3)] for alpha in (1.0, 0.1))
+for name, runs in (("labels alone", alone), ("with the teacher", taught)):
+    print(f"{name}:", *(f"{run['test']:.1%}" for run in runs))
+
+# %%
+gain, = paired(Results({"labels alone": alone, "with the teacher": taught}, "test"))
+print(gain)
+print(guess.against(gain.mean))
+
+# %%
+figure, (left, right) = plotting.new_figure(2, width=9, height=2.6)
+plotting.curves({"alone": alone[0]["rows"], "taught": taught[0]["rows"]}, "val_accuracy", left)
+plotting.differences([gain], right)
+figure
+
+# %% [markdown]
+# Left: the validation accuracy of the two students of seed 0. Right: one dot a seed, the mean as a stroke, the interval as a bar.
+# When this was made, all three dots lay far to the right of zero.
+#
+# Be careful with both pictures. The curves go in steps, because with 40 validation images a single one is worth 2.5 points; the
+# loop keeps the epoch that is best on just these. And the interval knows of seeds alone. Other images to learn from, or another
+# few hundred to be judged by, would move it as well.
+#
+# Where does the gain come from? Not out of nothing: the teacher was trained on a whole pool of *labelled* images. That is how it
+# is in real use, too. Distillation hands on labels that somebody paid for elsewhere.
+#
+# ## Any module, and the same view
+#
+# A torchvision network as the student, without weights from anywhere. One epoch is enough to see that it fits; `on_row` is called
+# with each row as it is made. Two hooks write down what each module is shown.
+
+# %%
+from torchvision.models import resnet18
+theirs = resnet18(weights=None, num_classes=len(own.pool.classes))
+shown = {"teacher": [], "student": []}
+hooks = [module.register_forward_pre_hook(lambda _, inputs, name=name: shown[name].append(inputs[0].sum().item()))
+         for name, module in (("teacher", own_teacher), ("student", theirs))]
+
+# %%
+def tell(row):
+    print(f"epoch {row['epoch']}: agrees with the teacher on {row['val_agreement']:.0%} of the validation images")
+
+train_student_with_distillation(theirs, own_teacher, train_loader, val_loader, 1, on_row=tell, precision="auto")
+[hook.remove() for hook in hooks]
+print(f"{len(shown['teacher'])} batches; the same sum of pixels on both sides:", shown["teacher"] == shown["student"])
+
+# %% [markdown]
+# ## When something does not fit
+#
+# The kit checks what it is given and says what it wanted, in one sentence.
+
+# %%
+def told(teacher=own_teacher, train_loader=train_loader):
+    try:
+        train_student_with_distillation(Student(mean, std, 4), teacher, train_loader, val_loader, 1)
+    except ValueError as error:
+        print(error, end="\n\n")
+
+told(train_loader=iter(train_loader))       # no length: how many steps would an epoch have?
+told(teacher=teacher)                       # ten classes, and a student of four
+
+# %% [markdown]
+# ## Your images in the lab
+#
+# The lab takes your data set and your teacher, whatever module it is. The student there is one of the kit's own, and all images
+# have labels. The experiment is the one about labels that cannot be trusted: some are drawn at random, as if whoever labelled
+# your images had been in a hurry. (Its note speaks of the course's images; this teacher has not seen yours.)
+
+# %%
+from distill_kit.lab import Lab
+lab = Lab("alpha", own, own_teacher, images=len(own.pool), batch_size=32, label_noise=0.0)
+lab
+
+# %% [markdown]
+# Three questions for the lab. With every label true, what is the teacher worth? With how many false labels does a student of the
+# labels alone lose ten points? And how often does *New seed* change more than your slider did? With so few images: often.
+#
+# ## Take it with you
+#
+# For weights use **safetensors**: plain numbers and names. A pickle, which is what older checkpoints are, can run any code when
+# it is opened. A file of weights holds no code at all, so you need the class to read it. The buffers come along.
+
+# %%
+from safetensors.torch import load_file, save_file
+student = taught[0]["student"]
+save_file(student.state_dict(), folder / "student.safetensors")
+again = Student(mean * 0, std * 0, len(own.pool.classes)).eval()
+again.load_state_dict(load_file(folder / "student.safetensors"))
+
+# %% [markdown]
+# Never trust a file that you have not asked. Ask both about the same images. The largest difference of all logits is the number
+# to look at: two networks may choose the same classes and still not be the same.
+
+# %%
+def largest_difference(one, other):
+    with torch.no_grad():
+        return (one(images) - other(images)).abs().max().item()
+
+print(f"largest difference of all logits: {largest_difference(student, again):g}")
+
+# %% [markdown]
+# Networks of the kit's own family need no class: their file says how they are built. It has a checksum, and a card for whatever
+# you want to keep with it.
+
+# %%
+from distill_kit.weights import load_model, save_model
+save_model(teacher.cpu(), folder / "teacher.safetensors", {"classes": list(dataset.pool.classes)})
+reloaded, card = load_model(folder / "teacher.safetensors")
+print(f"largest difference: {largest_difference(teacher, reloaded):g}; the card knows {len(card['classes'])} classes")
+
+# %% [markdown]
+# ## Leave Python's classes behind
+#
+# `torch.export` writes down what a network *does*, step by step, so that whoever loads it needs no class of yours. It watches a
+# call with two images. `Dim` says that there may be any number of them.
+
+# %%
+any_number = ({0: torch.export.Dim("images")},)
+exported = torch.export.export(student, (images[:2],), dynamic_shapes=any_number)
+torch.export.save(exported, folder / "student.pt2")
+loaded = torch.export.load(folder / "student.pt2").module()
+print(f"{len(images)} images, largest difference {largest_difference(student, loaded):g}")
+
+# %% [markdown]
+# What is written down is the student in **eval mode**, because it was in eval mode: the loop returns it so. **ONNX** is the same
+# idea for programs that have no PyTorch in them. It needs three further packages; without them the cell says so.
+
+# %%
+from importlib.util import find_spec
+if all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
+    import onnxruntime
+    torch.onnx.export(exported, (), folder / "student.onnx", input_names=["images"], verbose=False)
+    session = onnxruntime.InferenceSession(folder / "student.onnx")
+    def there(images): return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    print(f"ONNX: largest difference {largest_difference(student, there):g}")
+else:
+    print("Left out: no ONNX here. `pip install onnx onnxscript onnxruntime` brings it.")
+
+# %% [markdown]
+# Another program adds the same numbers in another order, so the last digits may differ. Decide *before* you look what you will
+# put up with: a ten thousandth, say, where logits are a few units large.
+#
+# ## How much smaller, and how much faster?
+
+# %%
+for name in ("teacher", "student"):
+    print(f"{name}: {(folder / f'{name}.safetensors').stat().st_size / 1_000:,.0f} kB of weights")
+
+# %% [markdown]
+# Time is harder to measure than size. The first call prepares things that later ones find ready. And a computer does other work
+# beside yours, so a call may be held up. That only ever makes it slower, and a mean carries it along.
+
+# %% exercise: times_faster
+
+# %%
+import time
+def seconds(module, images, repeats=12):
+    found = []
+    with torch.inference_mode():
+        for _ in range(repeats):
+            started = time.perf_counter()
+            module(images)
+            found.append(time.perf_counter() - started)
+    return 1_000 * torch.tensor(found[1:]).median() / len(images)       # milliseconds an image
+
+# %%
+for count in (1, 40):
+    times = {name: seconds(module.cpu().eval(), images[:count])
+             for name, module in (("teacher", own_teacher), ("student", student), ("resnet18", theirs))}
+    print(f"{count:2} at once:", *(f"{name} {time:.2f} ms an image" for name, time in times.items()), sep="   ")
+
+# %% [markdown]
+# Parameters are not time. The student has far fewer than the teacher, and its lead in milliseconds is another number, which also
+# depends on how many images are asked about at once. Measure with the number that you will use, on the machine that you will use.
+#
+# ## Before you trust your own run
+#
+# - Measure the teacher on your labels. Far below what its makers say? Then it is the order of the classes, or the normalisation.
+# - Keep enough validation images to choose by. Here they were too few.
+# - Train the student on labels alone as well, with the same seeds. Without that, there is no gain to speak of.
+# - Look at the test images once.
+#
+# ## In five lines
+#
+# - A folder `{train,test}/<class>/` is a data set; any DataLoader of (images, labels) with a length will do.
+# - A teacher from elsewhere needs its columns picked by name, eval mode, and no gradient; the loop sees to the last two.
+# - Normalisation belongs inside each module, and random changes of the images into the loader: both modules then see the same
+#   view.
+# - An image without a label, -100, still has a teacher; with few labels that is worth most.
+# - Whatever you save or export, ask it about the same images before you throw the original away.
+#
+# **Next:** your own folder, in place of `folder` above. What the knobs do is in [1. Temperature](01_temperature.ipynb) and the
+# notebooks after it.
