@@ -31,9 +31,9 @@ def alpha_at_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
 ALPHA_AT = Exercise(
     "alpha_at",
     """
-Write `alpha_at`: a straight line from `start` at step 0 to `end` at the **last** step. Steps are counted from 0, and there
-are at least two. `step` is a tensor, so that you can ask about many at once. Of five steps from 0.2 to 0.6, the steps 0, 2 and
-4 have the alphas 0.2, 0.4 and 0.6.
+Write `alpha_at`: a straight line from `start` at step 0 to `end` at the **last** step. Steps are counted from 0, and
+there are at least two. `step` is a tensor, so that you can ask about many at once. Of five steps from 0.2 to 0.6, the
+steps 0, 2 and 4 have the alphas 0.2, 0.4 and 0.6.
 """, '''
 def alpha_at(step, steps, start, end):
     """step [N], each from 0 to steps - 1 -> alpha [N]."""
@@ -67,7 +67,8 @@ def easiest_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         yield Case("It does not matter which class the teacher is sure of.",
                    torch.equal(answer(logits.roll(1, 1), 1.0, shape=(images,)).long(), places))
         undecided = torch.cat([torch.zeros(1, classes), logits[1:]])
-        yield Case("An image whose logits are all alike comes last.", int(answer(undecided, 1.0, shape=(images,))[-1]) == 0)
+        yield Case("An image whose logits are all alike comes last.",
+                   int(answer(undecided, 1.0, shape=(images,))[-1]) == 0)
         yield Case("How sure the teacher is: its highest probability, and no other measure.",
                    torch.equal(places, logits.softmax(1).amax(1).argsort(descending=True)))
 
@@ -88,9 +89,9 @@ def told_apart(draw: Draw, images: int, classes: int) -> Tensor:
 EASIEST = Exercise(
     "easiest",
     """
-Write `easiest`: the places of the images about which the teacher is surest, the surest first. How sure it is: its highest
-probability at T = 1. `share` says how many: 0.5 is half of them, and the number comes out whole. For three images with the
-logits (0, 1), (5, 5) and (0, 3), a share of 2/3 gives the places 2 and 0.
+Write `easiest`: the places of the images about which the teacher is surest, the surest first. How sure it is: its
+highest probability at T = 1. `share` says how many: 0.5 is half of them, and the number comes out whole. For three
+images with the logits (0, 1), (5, 5) and (0, 3), a share of 2/3 gives the places 2 and 0.
 """, '''
 def easiest(teacher_logits, share):
     """teacher_logits [N, C] -> places of images, [share * N]."""
@@ -136,9 +137,9 @@ def paired_gain_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
 PAIRED_GAIN = Exercise(
     "paired_gain",
     """
-Write `paired_gain`: two numbers, the mean gain and its standard error. `before` and `after` are accuracies in per cent, with
-the seeds in the same order. The standard error is the standard deviation of the gains (the one that divides by N - 1), over √N.
-For 60, 70, 65 before and 61, 71, 67 after it gives 1.33 and 0.33.
+Write `paired_gain`: two numbers, the mean gain and its standard error. `before` and `after` are accuracies in per
+cent, with the seeds in the same order. The standard error is the standard deviation of the gains (the one that
+divides by N - 1), over √N. For 60, 70, 65 before and 61, 71, 67 after it gives 1.33 and 0.33.
 """, '''
 def paired_gain(before, after):
     """before, after [N] -> [mean gain, its standard error], shape [2]."""
@@ -153,7 +154,7 @@ def paired_gain(before, after):
     ("If one seed is lucky in both runs of its pair, what is left of its luck in their difference?",
      "Subtract first. Whatever you take the standard deviation of, it is neither `before` nor `after`.",
      "`gains = after - before`, then `torch.stack([gains.mean(), gains.std() / len(gains) ** 0.5])`."),
-    "An interval is the mean, give or take a few standard errors: for five seeds and 95 %, 2.78 of them (Student, 1908).")
+    "An interval is the mean, give or take a few standard errors: for five seeds and 95 %, 2.78 (Student, 1908).")
 
 
 def false_alarms_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
@@ -182,8 +183,8 @@ FALSE_ALARMS = Exercise(
     "false_alarms",
     """
 Each row is one race: a notebook like this one, with K arms and their intervals, from `lows` to `highs`. Write
-`false_alarms`: the share of the races in which at least one interval lies clear of zero, above it or below it. For the lows
-(-1, -1), (0.2, -1) and the highs (1, 1), (1, 1) it gives 0.5: the second race has one.
+`false_alarms`: the share of the races in which at least one interval lies clear of zero, above it or below it. For the
+lows (-1, -1), (0.2, -1) and the highs (1, 1), (1, 1) it gives 0.5: the second race has one.
 """, '''
 def false_alarms(lows, highs):
     """lows, highs [N, K]: N races, K arms -> one number, a share of the races."""

@@ -299,7 +299,10 @@ for name, images in (("mixed", seen), ("by class", by_class)):
 print(comparisons.paired(habits, figure="test_accuracy")[-1])
 
 # %% [markdown]
-# {{train_mode_verdict}}
+# There zero lies outside: these students are a little *better*. Be careful with it: it is one interval of many, and was picked after a look at
+# the others. But it would not be strange. A teacher whose answer depends on the batch never says quite the same about an image, and that acts like one
+# more augmentation; there is published work that leaves the teacher in train mode on purpose. So the rule is not "never". It is:
+# know which mode it is in.
 #
 # ## Early stopping
 #
@@ -324,7 +327,9 @@ for arm, runs in habits.arms.items():
     print(f"{arm:22} stopped early: {stopped} of {len(curves)};  best minus last: {gain:.2f} points")
 
 # %% [markdown]
-# {{stopping_verdict}}
+# None of them would have stopped, and the best epoch is hardly better than the last. A rate that falls to zero keeps finding something
+# better until the end; the gap is largest where the rate does not fall. So here the habit is harmless, and worth nothing. In
+# [5. Convergence](05_convergence_diagnostics.ipynb) you will meet a longer run in which it does harm.
 #
 # ## Your turn: the learning rate
 #

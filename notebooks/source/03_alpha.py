@@ -212,7 +212,9 @@ print(control.origin)
 print(*paired(control), sep="\n")
 
 # %% [markdown]
-# {{control_verdict}}
+# Something is left: a point or two, clear of zero, from a teacher that knows nothing but the same false labels. That is not magic. A network
+# averages over images that look alike, so its softened answers are less false than the single labels that it was trained on. But it
+# is a small part of what the course's teacher brings. Nearly all of *that* gain was knowledge of the true labels.
 #
 # ## Few labels
 #
@@ -257,7 +259,8 @@ plotting.heat_map(runs.std(2), alphas, temperatures, beside, "T", "alpha").set_t
 figure
 
 # %% [markdown]
-# {{map_words}} Which of these differences would you bet on? Take any two squares that touch at a side, and ask
+# From left to right the means rise up to T = 4, and then stay. From top to bottom they stay, and fall in the last row, where the labels have
+# nearly all the say. Which of these differences would you bet on? Take any two squares that touch at a side, and ask
 # whether the interval of their difference lies clear of zero.
 
 # %%
@@ -268,7 +271,9 @@ clear = stats.ttest_1samp(gains, 0.0, axis=1).pvalue < 0.05
 print(f"{clear.sum()} of {len(clear)} pairs of neighbours can be told apart. Luck alone makes about 2.")
 
 # %% [markdown]
-# {{map_verdict}}
+# Most pairs cannot. Those that can lie where the map is steep: between T = 1 and T = 4, and down to the lowest row. The whole upper right part
+# is one plateau. Whichever of its squares has the largest number owes it to luck, and "the best T and alpha" is a question that
+# these runs cannot answer. They can say where *not* to be: at T = 1, and near alpha = 1.
 #
 # ## How many runs?
 #
@@ -296,7 +301,8 @@ for pair in paired(mine):
     print("Single pairs:", *(f"{gain:+.1f}" for gain in pair.differences), " ", pair)
 
 # %% [markdown]
-# {{own}}
+# Look at the single pairs first. Had you trained only one of them, what would you have said? Then at the intervals. Three pairs make
+# wide ones: a difference as large as the one between 0.5 and 0.7 may just come clear of zero, and the one between 0.5 and 0.3 hardly will.
 
 # %% exercise: pairs_needed
 
@@ -325,14 +331,16 @@ for pairs in (2, 3, 5, 10, 20, 40, 80, 160):
           f"0.1 in {found(pairs, 0.1):4.0%} of all cases")
 
 # %% [markdown]
-# {{how_many}}
+# Read it line by line. A difference of one point needs a handful of pairs, and two or three are a gamble. A third of a point needs about
+# twenty before you find it four times out of five. A tenth of a point needs well over a hundred. That is why nobody knows whether 0.1 or
+# 0.3 is better, and why it hardly matters.
 #
 # ## In five lines
 #
 # - Alpha is the weight of the labels here and may be the teacher's elsewhere. Set it to 1 and change the teacher to find out.
 # - With a good teacher, alpha from 0 to 0.5 is all the same here; 0.7 and above is worse.
 # - The less the labels are worth, false or few, the smaller alpha should be, and the more it matters.
-# - Ask what the teacher has seen. {{}}
+# - Ask what the teacher has seen. One that knew only the same false labels was worth a tenth of the one that knew the true ones.
 # - One pair of runs tells nothing. The spread of a few pairs tells how many it takes.
 #
-# **Next:** [4. Progressive distillation](04_progressive.ipynb): alpha and T that change while the student trains.
+# **Next:** [4. Progressive distillation](04_progressive_distillation.ipynb): alpha and T that change while the student trains.

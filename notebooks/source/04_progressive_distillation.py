@@ -346,7 +346,9 @@ print(*paired(assistant), sep="\n")
 print(guess_assistant.against(paired(assistant)[0].mean))
 
 # %% [markdown]
-# ASSISTANT
+# Zero lies inside the interval of the assistant: it may be luck. So nothing was found here for which a second training would pay. The lower row
+# is for scale: what the small student loses without any teacher, which is clear of zero. Perhaps the gap between the two networks is
+# not so large that it needs a bridge. The course's teacher speaks of 32 by 32 pixels, not of the world.
 #
 # ## Try it
 #
@@ -370,4 +372,4 @@ lab
 # - Eight intervals at once find a winner by luck far more often than one. Name your question first, or widen them.
 # - Progressive alpha beat a poor constant here, and lost to a good one. What a schedule has to beat is the best constant.
 #
-# **Next:** [5. Convergence](05_convergence.ipynb): what a run's curves tell, and when to stop.
+# **Next:** [5. Convergence](05_convergence_diagnostics.ipynb): what a run's curves tell, and when to stop.
