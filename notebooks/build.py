@@ -91,7 +91,7 @@ def course_table() -> str:
     """Markdown: every notebook with its title and its estimate, as they stand in the notebooks themselves."""
     lines = ["| notebook | about | minutes |", "|---|---|---|"]
     for source in SOURCES:
-        first = read(path_of(source, False)).cells[0].source
+        first = built(source).cells[0].source
         minutes = re.search(r"About (\d+) minutes", first).group(1)
         title = first.splitlines()[0].lstrip("# ")
         lines.append(f"| [{source.stem[:2]}]({{folder}}notebooks/{source.stem}.ipynb) | {title} | {minutes} |")

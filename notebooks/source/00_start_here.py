@@ -58,6 +58,8 @@ figure
 from distill_kit import load_teacher
 from distill_kit.teachers import answers
 teacher, card = load_teacher(dataset)
+
+# %%
 logits = answers(teacher, seen).float()          # (500, 10): ten numbers for each image
 right = logits.argmax(dim=1) == seen.labels      # (500,)
 print(f"Right on {right.float().mean():.1%} of 500 validation images.")
@@ -84,6 +86,8 @@ pixels, label = seen.images[number], int(seen.labels[number])
 # %%
 softened = {f"T = {T}": (logits[number] / T).softmax(dim=0).numpy()
             for T in (1, 4, 16)}
+
+# %%
 figure, (left, beside) = plotting.new_figure(2, height=3.8)
 plotting.image(pixels, left, classes[label])
 plotting.soft_targets(softened, classes, beside, label)
@@ -126,10 +130,14 @@ guess_taught = Prediction(..., because="", unit="%")
 from distill_kit import Materials, Settings
 from distill_kit.models import parameter_count
 from distill_kit.notebook import EPOCHS, train_and_tell
+
+# %%
 # the 5,000 images, and what the teacher says about each
 materials = Materials(dataset, teacher, images=5_000)
 labels_alone = Settings(alpha=1.0, epochs=EPOCHS)
 with_teacher = Settings(alpha=0.1, temperature=4.0, epochs=EPOCHS)
+
+# %%
 alone = train_and_tell(labels_alone, materials, "labels alone")
 taught = train_and_tell(with_teacher, materials, "with the teacher")
 print(f"Weights: teacher {parameter_count(teacher):,}, "
@@ -152,6 +160,7 @@ from distill_kit.history import best_row
 def accuracy(run):
     return 100 * best_row(run.history)["val_accuracy"]
 
+# %%
 gain = accuracy(taught) - accuracy(alone)
 print(f"In this one pair of runs the teacher is worth {gain:+.1f} percentage points.")
 print("Labels alone.", guess_alone.against(accuracy(alone)))

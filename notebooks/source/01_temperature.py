@@ -88,7 +88,8 @@ said_of_shapes = answers(shapes_teacher, shapes.test).double()         # (N, 10)
 temperatures = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
 from_truth = [distance(true, (said_of_shapes / T).softmax(dim=1)) for T in temperatures]
 label_alone = distance(true, F.one_hot(shapes.test.labels, 10).double() * 0.99 + 0.001)
-print(f"Nearest to the truth at T = {temperatures[from_truth.index(min(from_truth))]}: {min(from_truth):.2f} bits away.")
+best = temperatures[from_truth.index(min(from_truth))]
+print(f"Nearest to the truth at T = {best}: {min(from_truth):.2f} bits away.")
 print(f"The label alone, taken for 99 % sure, is {label_alone:.2f} bits away.")
 
 # %% [markdown]
@@ -105,12 +106,14 @@ people = beside_people(dataset, teacher, temperatures)
 print(people["origin"])
 nearest = people["distance"].index(min(people["distance"]))
 print(f"Nearest to people at T = {people['temperatures'][nearest]}.")
-print(f"Entropy there: teacher {people['teacher'][nearest]:.2f} bits, people {people['people']:.2f} bits.")
+print(f"Entropy there: teacher {people['teacher'][nearest]:.2f} bits, "
+      f"people {people['people']:.2f} bits.")
 
 # %% tags=["nbval-ignore-output"]
 figure, (ax,) = plotting.new_figure(1, width=6.5)
 ax.plot(temperatures, from_truth, "o-", color=plotting.BLUE, label="Shapes-10: from the truth")
-ax.plot(people["temperatures"], people["distance"], "s--", color=plotting.RED, label="CIFAR-10: from people")
+ax.plot(people["temperatures"], people["distance"], "s--", color=plotting.RED,
+        label="CIFAR-10: from people")
 ax.set(xlabel="temperature T of the teacher", ylabel="distance in bits", ylim=(0, None))
 ax.legend(frameon=False)
 figure

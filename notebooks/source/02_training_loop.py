@@ -22,7 +22,8 @@ if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell d
 import math
 import torch
 import torch.nn.functional as F
-from distill_kit import Materials, Run, Settings, distillation_loss, load_dataset, load_teacher, plotting
+from distill_kit import Materials, Run, Settings, distillation_loss, plotting
+from distill_kit import load_dataset, load_teacher
 from distill_kit.exercises import Prediction, check
 from distill_kit.notebook import EPOCHS
 
@@ -51,11 +52,13 @@ def six_lines(student_logits, teacher_logits, labels, T, alpha):
 # The kit's `distillation_loss` does the same, and checks what it is given. Are they equal? On random logits, with every fourth label missing:
 
 # %%
-student_logits, teacher_logits, labels = torch.randn(64, 10), torch.randn(64, 10), torch.randint(10, (64,))
+student_logits, teacher_logits = torch.randn(2, 64, 10)
+labels = torch.randint(10, (64,))
 labels[::4] = -100
 for T, alpha in ((1.0, 0.5), (4.0, 0.1), (10.0, 0.9)):
     ours = six_lines(student_logits, teacher_logits, labels, T, alpha)
-    torch.testing.assert_close(ours, distillation_loss(student_logits, teacher_logits, labels, T, alpha))
+    kits = distillation_loss(student_logits, teacher_logits, labels, T, alpha)
+    torch.testing.assert_close(ours, kits)
     print(f"T = {T:4}, alpha = {alpha}: {ours:.4f}, twice")
 
 # %% [markdown]
@@ -69,7 +72,8 @@ for T, alpha in ((1.0, 0.5), (4.0, 0.1), (10.0, 0.9)):
 # %% tags=["nbval-check-output"]
 T, alpha, classes = 4, 0.1, 10
 weights = {"as it should be": (alpha, 1 - alpha), "alpha on the soft term": (1 - alpha, alpha),
-           "T² forgotten": (alpha, (1 - alpha) / T**2), "mean, not batchmean": (alpha, (1 - alpha) / classes)}
+           "T² forgotten": (alpha, (1 - alpha) / T**2),
+           "mean, not batchmean": (alpha, (1 - alpha) / classes)}
 for name, (hard, soft) in weights.items():
     print(f"{name:22}  alpha = {hard / (hard + soft):.2f}")
 
@@ -190,8 +194,8 @@ for epoch in range(EPOCHS):
 # %%
 from distill_kit.training import train
 student, batches, optimizer = fresh()
-rows = train(student, batches, materials.watched, epochs=EPOCHS, optimizer=optimizer, learning_rate=rate,
-             temperature=constant(4.0), alpha=constant(0.1))
+rows = train(student, batches, materials.watched, epochs=EPOCHS, optimizer=optimizer,
+             learning_rate=rate, temperature=constant(4.0), alpha=constant(0.1))
 
 # %%
 for row, accuracy in zip(rows, by_hand):
@@ -316,7 +320,8 @@ print(comparisons.paired(habits, figure="test_accuracy")[-1])
 
 # %%
 def stops_at(accuracies, patience=3):
-    waited = [epoch - accuracies.index(max(accuracies[:epoch + 1])) for epoch in range(len(accuracies))]
+    waited = [epoch - accuracies.index(max(accuracies[:epoch + 1]))
+              for epoch in range(len(accuracies))]
     return waited.index(patience) + 1 if patience in waited else len(accuracies)
 
 # %%
@@ -324,7 +329,8 @@ for arm, runs in habits.arms.items():
     curves = [run["epochs"]["val_accuracy"] for run in runs]
     stopped = sum(stops_at(curve) < len(curve) for curve in curves)
     gain = sum(100 * (max(curve) - curve[-1]) for curve in curves) / len(curves)
-    print(f"{arm:22} stopped early: {stopped} of {len(curves)};  best minus last: {gain:.2f} points")
+    print(f"{arm:22} stopped early: {stopped} of {len(curves)};  "
+          f"best minus last: {gain:.2f} points")
 
 # %% [markdown]
 # None of them would have stopped, and the best epoch is hardly better than the last. A rate that falls to zero keeps finding something

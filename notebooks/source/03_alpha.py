@@ -37,7 +37,8 @@ from distill_kit.exercises import Prediction, check
 student, label = torch.tensor([[1.0, 0.5, 0.0]]), torch.tensor([0])
 one_teacher, another = torch.tensor([[0.0, 4.0, 1.0]]), torch.tensor([[3.0, 0.0, 0.0]])
 for alpha in (1.0, 0.7, 0.3, 0.0):
-    losses = [distillation_loss(student, says, label, 4.0, alpha) for says in (one_teacher, another)]
+    losses = [distillation_loss(student, says, label, 4.0, alpha)
+              for says in (one_teacher, another)]
     print(f"alpha = {alpha}: loss {losses[0]:.2f} with one teacher, {losses[1]:.2f} with the other")
 
 # %% [markdown]
@@ -190,8 +191,10 @@ lab
 
 # %% tags=["nbval-ignore-output"]
 from distill_kit.teachers import accuracy, answers
-for name, images in (("these images", true[:2_000]), ("images it never saw", dataset.validation[:2_000])):
-    print(f"The teacher says the label of {accuracy(answers(teacher, images), images.labels):.1%} of {name}.")
+new = dataset.validation[:2_000]
+for name, images in (("these images", true[:2_000]), ("images it never saw", new)):
+    share = accuracy(answers(teacher, images), images.labels)
+    print(f"The teacher says the label of {share:.1%} of {name}.")
 
 # %% [markdown]
 # It was trained on these very images, with their labels as they came. It hands on what was kept from the student. In your own work nobody may
@@ -254,8 +257,9 @@ print(grid.origin)
 
 # %%
 figure, (left, beside) = plotting.new_figure(2, width=9)
-plotting.heat_map(runs.mean(2), alphas, temperatures, left, "T", "alpha").set_title("mean, % right")
-plotting.heat_map(runs.std(2), alphas, temperatures, beside, "T", "alpha").set_title("standard deviation, points")
+plotting.heat_map(runs.mean(2), alphas, temperatures, left, "T", "alpha")
+plotting.heat_map(runs.std(2), alphas, temperatures, beside, "T", "alpha")
+left.set_title("mean, % right"), beside.set_title("standard deviation, points")
 figure
 
 # %% [markdown]
@@ -266,9 +270,10 @@ figure
 # %%
 from scipy import stats
 across, down = runs[:, 1:] - runs[:, :-1], runs[1:] - runs[:-1]
-gains = torch.cat([across.reshape(-1, 3), down.reshape(-1, 3)])          # (40, 3): pairs that share a seed
+gains = torch.cat([across.reshape(-1, 3), down.reshape(-1, 3)])          # (40, 3)
 clear = stats.ttest_1samp(gains, 0.0, axis=1).pvalue < 0.05
-print(f"{clear.sum()} of {len(clear)} pairs of neighbours can be told apart. Luck alone makes about 2.")
+print(f"{clear.sum()} of {len(clear)} pairs of neighbours can be told apart.",
+      f"Luck alone makes about {0.05 * len(clear):.0f}.")
 
 # %% [markdown]
 # Most pairs cannot. Those that can lie where the map is steep: between T = 1 and T = 4, and down to the lowest row. The whole upper right part
@@ -327,8 +332,8 @@ def found(pairs, difference):
     return (stats.ttest_1samp(drawn, 0.0, axis=1).pvalue < 0.05).mean()
 
 for pairs in (2, 3, 5, 10, 20, 40, 80, 160):
-    print(f"{pairs:3} pairs find 1 point in {found(pairs, 1.0):4.0%}, 0.3 in {found(pairs, 0.3):4.0%}, "
-          f"0.1 in {found(pairs, 0.1):4.0%} of all cases")
+    print(f"{pairs:3} pairs find 1 point in {found(pairs, 1.0):4.0%}, "
+          f"0.3 in {found(pairs, 0.3):4.0%}, 0.1 in {found(pairs, 0.1):4.0%} of all cases")
 
 # %% [markdown]
 # Read it line by line. A difference of one point needs a handful of pairs, and two or three are a gamble. A third of a point needs about

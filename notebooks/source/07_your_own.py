@@ -114,7 +114,8 @@ class OurTeacher(nn.Module):
 from distill_kit.teachers import accuracy, answers
 columns = [dataset.pool.classes.index(name) for name in own.pool.classes]
 own_teacher = OurTeacher(teacher, columns)
-for what, module in (("by name", own_teacher), ("shifted by one", OurTeacher(teacher, columns[1:] + columns[:1]))):
+shifted = OurTeacher(teacher, columns[1:] + columns[:1])
+for what, module in (("by name", own_teacher), ("shifted by one", shifted)):
     said = answers(module, own.test)                                    # (400, 4): logits
     print(f"Columns {what}: {accuracy(said, own.test.labels):.1%} of the test images.")
 
@@ -131,7 +132,8 @@ images, label = own.validation.images.float() / 255, own.validation.labels[0]
 restless = deepcopy(own_teacher).train()
 with torch.no_grad():
     for size in (2, 10, 40):
-        rested, moody = (module(images[:size]).logits[0].softmax(0)[label] for module in (own_teacher, restless))
+        rested, moody = (module(images[:size]).logits[0].softmax(0)[label]
+                         for module in (own_teacher, restless))
         print(f"among {size:2} images:   eval mode {rested:.4f}   train mode {moody:.4f}")
 
 # %% exercise: ask
@@ -169,7 +171,8 @@ class Student(nn.Module):
 # %%
 from distill_kit.models import parameter_count
 mean, std = (own.pool.images / 255).mean((0, 2, 3)), (own.pool.images / 255).std((0, 2, 3))
-print(f"student {parameter_count(Student(mean, std, 4)):,} parameters, teacher {parameter_count(teacher):,}")
+print(f"student {parameter_count(Student(mean, std, 4)):,} parameters, "
+      f"teacher {parameter_count(teacher):,}")
 
 # %% [markdown]
 # ## Images without a label
@@ -181,6 +184,8 @@ print(f"student {parameter_count(Student(mean, std, 4)):,} parameters, teacher {
 # %%
 from distill_kit.data import keep_labels
 few = keep_labels(own.pool, 40)
+
+# %%
 train_loader = loader_of(few, shuffle=True, collate_fn=mirrored)
 val_loader = loader_of(own.validation)
 print("The first batch:", *next(iter(train_loader))[1].tolist())
@@ -206,9 +211,10 @@ def trained(seed, alpha):
     torch.manual_seed(seed)
     student, rows = Student(mean, std, len(own.pool.classes)), []
     train_student_with_distillation(
-        student, own_teacher if alpha < 1 else None, train_loader, val_loader, EPOCHS, learning_rate=1e-2,
-        alpha=alpha, patience=None, history=rows, precision="auto")
-    return {"student": student, "rows": rows, "test": accuracy(answers(student, own.test), own.test.labels)}
+        student, own_teacher if alpha < 1 else None, train_loader, val_loader, EPOCHS,
+        learning_rate=1e-2, alpha=alpha, patience=None, history=rows, precision="auto")
+    right = accuracy(answers(student, own.test), own.test.labels)
+    return {"student": student, "rows": rows, "test": right}
 
 # %%
 from distill_kit.comparisons import Results, paired
@@ -231,7 +237,7 @@ figure
 # Left: the validation accuracy of the two students of seed 0. Right: one dot a seed, the mean as a stroke, the interval as a bar.
 # When this was made, all three dots lay far to the right of zero.
 #
-# Be careful with both pictures. The curves go in steps, because with 40 validation images a single one is worth 2.5 points; the
+# Be careful with both pictures. The curves go in steps, because with 40 validation images a single one is worth some points; the
 # loop keeps the epoch that is best on just these. And the interval knows of seeds alone. Other images to learn from, or another
 # few hundred to be judged by, would move it as well.
 #
@@ -247,16 +253,21 @@ figure
 from torchvision.models import resnet18
 theirs = resnet18(weights=None, num_classes=len(own.pool.classes))
 shown = {"teacher": [], "student": []}
-hooks = [module.register_forward_pre_hook(lambda _, inputs, name=name: shown[name].append(inputs[0].sum().item()))
-         for name, module in (("teacher", own_teacher), ("student", theirs))]
+def note(name):
+    return lambda _, inputs: shown[name].append(inputs[0].sum().item())
+
+hooks = [own_teacher.register_forward_pre_hook(note("teacher")),
+         theirs.register_forward_pre_hook(note("student"))]
 
 # %%
 def tell(row):
-    print(f"epoch {row['epoch']}: agrees with the teacher on {row['val_agreement']:.0%} of the validation images")
+    print(f"epoch {row['epoch']}: agrees with the teacher on {row['val_agreement']:.0%}")
 
-train_student_with_distillation(theirs, own_teacher, train_loader, val_loader, 1, on_row=tell, precision="auto")
+train_student_with_distillation(theirs, own_teacher, train_loader, val_loader, 1,
+                                on_row=tell, precision="auto")
 [hook.remove() for hook in hooks]
-print(f"{len(shown['teacher'])} batches; the same sum of pixels on both sides:", shown["teacher"] == shown["student"])
+print(f"{len(shown['teacher'])} batches; the same sum of pixels on both sides:",
+      shown["teacher"] == shown["student"])
 
 # %% [markdown]
 # ## When something does not fit
@@ -298,6 +309,8 @@ lab
 from safetensors.torch import load_file, save_file
 student = taught[0]["student"]
 save_file(student.state_dict(), folder / "student.safetensors")
+
+# %%
 again = Student(mean * 0, std * 0, len(own.pool.classes)).eval()
 again.load_state_dict(load_file(folder / "student.safetensors"))
 
@@ -310,6 +323,7 @@ def largest_difference(one, other):
     with torch.no_grad():
         return (one(images) - other(images)).abs().max().item()
 
+# %%
 print(f"largest difference of all logits: {largest_difference(student, again):g}")
 
 # %% [markdown]
@@ -319,8 +333,11 @@ print(f"largest difference of all logits: {largest_difference(student, again):g}
 # %%
 from distill_kit.weights import load_model, save_model
 save_model(teacher.cpu(), folder / "teacher.safetensors", {"classes": list(dataset.pool.classes)})
+
+# %%
 reloaded, card = load_model(folder / "teacher.safetensors")
-print(f"largest difference: {largest_difference(teacher, reloaded):g}; the card knows {len(card['classes'])} classes")
+print(f"largest difference: {largest_difference(teacher, reloaded):g}; "
+      f"the card knows {len(card['classes'])} classes")
 
 # %% [markdown]
 # ## Leave Python's classes behind
@@ -331,6 +348,8 @@ print(f"largest difference: {largest_difference(teacher, reloaded):g}; the card 
 # %%
 any_number = ({0: torch.export.Dim("images")},)
 exported = torch.export.export(student, (images[:2],), dynamic_shapes=any_number)
+
+# %%
 torch.export.save(exported, folder / "student.pt2")
 loaded = torch.export.load(folder / "student.pt2").module()
 print(f"{len(images)} images, largest difference {largest_difference(student, loaded):g}")
@@ -380,8 +399,8 @@ def seconds(module, images, repeats=12):
 # %%
 for count in (1, 40):
     times = {name: seconds(module.cpu().eval(), images[:count])
-             for name, module in (("teacher", own_teacher), ("student", student), ("resnet18", theirs))}
-    print(f"{count:2} at once:", *(f"{name} {time:.2f} ms an image" for name, time in times.items()), sep="   ")
+             for name, module in (("teacher", own_teacher), ("student", student), ("theirs", theirs))}
+    print(f"{count:2} at once, ms an image:", *(f"{name} {time:.2f}" for name, time in times.items()))
 
 # %% [markdown]
 # Parameters are not time. The student has far fewer than the teacher, and its lead in milliseconds is another number, which also
