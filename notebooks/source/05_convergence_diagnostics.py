@@ -208,7 +208,8 @@ for column in ("train_hard", "val_hard", "val_accuracy"):
 
 # %%
 shown = {"labels alone": runs["healthy"].student, "with the teacher": healthy.student,
-         "the teacher": teacher, "few images": few.student, "false labels": runs[letter_of["false labels"]].student}
+         "the teacher": teacher, "few images": few.student,
+         "false labels": runs[letter_of["false labels"]].student}
 for name, network in shown.items():
     logits = answers(network, seen).float()                            # (2000, C)
     sure, right = logits.softmax(dim=1).amax(dim=1).mean(), accuracy(logits, seen.labels)

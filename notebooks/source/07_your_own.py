@@ -20,6 +20,7 @@ if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell d
 
 # %%
 import torch
+import torch.nn.functional as F
 from torch import nn
 from distill_kit import load_dataset, load_teacher, plotting, train_student_with_distillation
 from distill_kit.exercises import Prediction, check
