@@ -259,8 +259,9 @@ for name in ("healthy", letter_of["false labels"]):
     print(f"{name}: the teacher contradicts {contradicted:.0%} of the training labels")
 
 # %% [markdown]
-# For two of the three the treatment helps a lot; look at the third and ask what one run can say. And the teacher contradicts the labels of
-# the student that was told false ones far more often than those of the healthy one. That is evidence about the *labels*, and no curve gave it.
+# Each treatment brings about ten points or more. That is one run each, so do not read the decimals; but *Repeat with three seeds* in the lab would be worth
+# a press before you believed a smaller one. And the teacher contradicts the labels of the student that was told false ones far more often
+# than those of the healthy one. That is evidence about the *labels*, and no curve gave it.
 #
 # ## The article's advice, measured
 #
@@ -301,7 +302,7 @@ print(*paired(whose), "", *paired(long), sep="\n")
 
 # %% [markdown]
 # **Whose labels?** On the left, the baseline has 1,000 images with true labels and no others, and takes as many steps. 4,000 more that only the
-# teacher labels help as much as 4,000 with true labels do: both rows lie far to the right of the dashed line, one under the other. So mixing
+# teacher labels help about as much as 4,000 with true labels do: both rows lie far to the right of the dashed line, one under the other. So mixing
 # works. The article's 70 to 30 is nowhere near a limit. (This teacher has seen the true labels of those 4,000.)
 #
 # **How long?** On the right, against 8 epochs. Longer is better all the way to 28, clear of zero. No plateau yet: "validation accuracy plateaus,

@@ -313,7 +313,7 @@ save_file(student.state_dict(), folder / "student.safetensors")
 
 # %%
 again = Student(mean * 0, std * 0, len(own.pool.classes)).eval()
-again.load_state_dict(load_file(folder / "student.safetensors"))
+found = again.load_state_dict(load_file(folder / "student.safetensors"))
 
 # %% [markdown]
 # Never trust a file that you have not asked. Ask both about the same images. The largest difference of all logits is the number
@@ -333,10 +333,11 @@ print(f"largest difference of all logits: {largest_difference(student, again):g}
 
 # %%
 from distill_kit.weights import load_model, save_model
-save_model(teacher.cpu(), folder / "teacher.safetensors", {"classes": list(dataset.pool.classes)})
+path = save_model(teacher.cpu(), folder / "teacher.safetensors",
+                  {"classes": list(dataset.pool.classes)})
 
 # %%
-reloaded, card = load_model(folder / "teacher.safetensors")
+reloaded, card = load_model(path)
 print(f"largest difference: {largest_difference(teacher, reloaded):g}; "
       f"the card knows {len(card['classes'])} classes")
 
