@@ -1,6 +1,6 @@
 """A hundred runs of the lab, one after another: does memory grow, do threads; how soon is a run given up?
 
-    python benchmarks/lab_runs.py [--runs 100]
+    python benchmarks/lab_runs.py [--runs 100] [--epochs 8]
 
 Writes benchmarks/lab_runs.json. Every fifth run is given up in its middle for the next.
 """
@@ -17,6 +17,7 @@ import psutil
 from distill_kit.data import load_dataset
 from distill_kit.lab import Lab
 from distill_kit.lab.orders import RUNNING, STOPPED
+from distill_kit.run import QUICK_EPOCHS
 
 PATH = Path(__file__).parent / "lab_runs.json"
 SETTLED = 10  # runs after which memory has what it needs: baseline, teacher's answers, buffers
@@ -25,11 +26,12 @@ SETTLED = 10  # runs after which memory has what it needs: baseline, teacher's a
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=QUICK_EPOCHS)
     options = parser.parse_args()
     process, dataset = psutil.Process(), load_dataset("cifar10")
     megabytes, threads, given_up = [], [], []
     with tempfile.TemporaryDirectory() as folder:
-        lab = Lab("plain", dataset, folder=folder)
+        lab = Lab("plain", dataset, folder=folder, epochs=options.epochs)
         temperatures = lab.session.experiment.controls[0].stops
         for number in range(options.runs):
             lab.session.move(temperature=temperatures[number % len(temperatures)])
@@ -46,7 +48,7 @@ def main() -> None:
             megabytes.append(process.memory_info().rss / 1e6)
             threads.append(threading.active_count())
             print(number + 1, f"{megabytes[-1]:.0f} MB", threads[-1], flush=True)
-    report = {"runs": options.runs, "megabytes after each": [round(value, 1) for value in megabytes],
+    report = {"runs": options.runs, "epochs of each": options.epochs, "megabytes after each": [round(value, 1) for value in megabytes],
               "megabytes grown since run 10": round(megabytes[-1] - megabytes[SETTLED - 1], 1),
               "megabytes grown since run 1": round(megabytes[-1] - megabytes[0], 1),
               "threads after the first and the last": [threads[0], threads[-1]],

@@ -23,6 +23,8 @@ class Verdict:
         if self.kind == NOT_ATTEMPTED:
             return ["Put your code in place of the `...` above, run that cell, and then this one."]
         found = [self.words] if self.words else []
+        if self.kind == WRONG:
+            found = [f"This should hold, and does not: {self.words}"]
         if self.inputs and self.kind in (ERROR, WRONG):
             came = f", which gave {self.result}" if self.result else ""
             found.append(f"Seen with {self.inputs}{came}.")

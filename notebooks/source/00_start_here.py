@@ -13,7 +13,8 @@
 # made. Your own results replace it as you go.
 #
 # **How the course works.** Each notebook has a lab, in which a student trains again whenever you move a slider; predictions, which you make
-# before you look; and, from the next one on, exercises that a check answers. Nothing you write is ever lost: you work on a copy.
+# before you look; and, from the next one on, exercises that a check answers. Nothing you write is ever lost: you work on a copy. "The article" is a
+# text of advice on training students, "Knowledge Transfer: Training Student Models Effectively". The course puts what it says to the test.
 
 # %% tags=["setup"]
 import sys
@@ -100,7 +101,7 @@ for name, shares in softened.items():
 
 # %% [markdown]
 # Look at the bars, and at the image: would you have been sure? At T = 1 two classes take nearly all. At T = 4 you also see which others come
-# near, and which do not. At T = 16 all ten are nearly equal.
+# near, and which do not. At T = 16 no class stands far above the others.
 # The order of the classes is the same at each T: a temperature changes how loud the teacher says it, not what.
 #
 # ## Two students

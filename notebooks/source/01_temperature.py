@@ -239,6 +239,6 @@ print(*paired(all_classes, "T = 4"), sep="\n")
 # - A teacher that has only seen labels still knows which classes are alike; its side remarks are nearer to the truth than a label.
 # - The gradient of the soft term shrinks like 1/T². The factor T² gives it back, so that alpha means the same at every T.
 # - A student can learn about a class that it never sees, from the teacher's small probabilities, if the temperature makes them audible.
-# - For the accuracy on known classes, T above 2 matters little here; one run cannot tell 4 from 8.
+# - For the accuracy on known classes, T matters up to 4 here and hardly above it; one run cannot tell 4 from 8.
 #
 # **Next:** [2. The training loop](02_training_loop.ipynb), line by line, and what each good habit in it is worth.

@@ -71,7 +71,7 @@ for alpha in (0.9, 0.7, 0.5, 0.3, 0.1):
     print(f"alpha = {alpha}: the false class gets {at_1[0]:.2f} at T = 1, {at_4[0]:.2f} at T = 4")
 
 # %% [markdown]
-# At T = 1 the false class gets alpha, and a little from the teacher: that is your mixed target. At T = 4 it gets less, above all where
+# At T = 1 the false class gets alpha, and a little from the teacher: that is your mixed target. At T = 4 it gets less, and only a fraction where
 # alpha is small. There the teacher counts for more than 1 - alpha. So an alpha without its T says little.
 #
 # ## Clean labels
@@ -263,8 +263,8 @@ left.set_title("mean, % right"), beside.set_title("standard deviation, points")
 figure
 
 # %% [markdown]
-# From left to right the means rise up to T = 4, and then stay. From top to bottom they stay, and fall in the last row, where the labels have
-# nearly all the say. Which of these differences would you bet on? Take any two squares that touch at a side, and ask
+# From left to right the means rise up to T = 4, and then mostly stay. From top to bottom they change little at first, and are lowest in the last
+# row, where the labels have nearly all the say. Which of these differences would you bet on? Take any two squares that touch at a side, and ask
 # whether the interval of their difference lies clear of zero.
 
 # %%
@@ -276,9 +276,9 @@ print(f"{clear.sum()} of {len(clear)} pairs of neighbours can be told apart.",
       f"Luck alone makes about {0.05 * len(clear):.0f}.")
 
 # %% [markdown]
-# Most pairs cannot. Those that can lie where the map is steep: between T = 1 and T = 4, and down to the lowest row. The whole upper right part
-# is one plateau. Whichever of its squares has the largest number owes it to luck, and "the best T and alpha" is a question that
-# these runs cannot answer. They can say where *not* to be: at T = 1, and near alpha = 1.
+# Most pairs cannot. Most of those that can lie where the map is steep: between T = 1 and T = 4, and on the way down to the lowest row. The upper right
+# part is a plateau. Whichever of its squares has the largest number may owe it to luck, and "the best T and alpha" is a question
+# that these runs cannot answer. They can say where *not* to be: at T = 1, and at an alpha of 0.9.
 #
 # ## How many runs?
 #
