@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 PACKAGES = ("torch", "torchvision", "torchmetrics", "numpy", "scipy", "pillow", "matplotlib", "tqdm", "safetensors",
-            "filelock", "platformdirs", "psutil", "jupyterlab", "ipywidgets", "ipykernel", "pytest", "nbval")
+            "filelock", "platformdirs", "psutil", "jupyterlab", "ipywidgets", "ipykernel", "pytest", "nbval",
+            "jupytext")
 LEAST_MEMORY = 2e9  # bytes; a default run stays under 1.2 GB, the notebook server needs the rest
 
 
