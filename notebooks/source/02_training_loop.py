@@ -36,8 +36,8 @@ from distill_kit.notebook import EPOCHS
 # %% exercise: hard_term
 
 # %% [markdown]
-# Now the whole loss. Each line below is one idea: how many rows have a label; the hard term; the student's logarithms; the teacher's
-# probabilities, through which no gradient goes; the soft term with its T²; the two, weighed. Remember that alpha weighs the *hard* one.
+# Now the whole loss. How many rows have a label; the hard term; the student's logarithms; the teacher's probabilities, through which no
+# gradient goes; the soft term with its T²; the two, weighed. Remember that alpha weighs the *hard* one.
 
 # %%
 def six_lines(student_logits, teacher_logits, labels, T, alpha):
@@ -49,7 +49,7 @@ def six_lines(student_logits, teacher_logits, labels, T, alpha):
     return alpha * hard + (1 - alpha) * soft
 
 # %% [markdown]
-# The kit's `distillation_loss` does the same, and checks what it is given. Are they equal? On random logits, with every fourth label missing:
+# Is it what the kit's `distillation_loss` computes? On random logits, every fourth label missing:
 
 # %%
 student_logits, teacher_logits = torch.randn(2, 64, 10)
@@ -64,10 +64,10 @@ for T, alpha in ((1.0, 0.5), (4.0, 0.1), (10.0, 0.9)):
 # %% [markdown]
 # ## Three mistakes that raise no error
 #
-# Public code goes wrong here more often than anywhere else, and nothing stops it. alpha lands on the soft term (in much code that is what
+# Each of these stands in public code, and none stops a program. alpha lands on the soft term (in much code that is what
 # alpha *means*, so look before you copy a value). T² is forgotten. `F.kl_div` is left at its `reduction="mean"`, which divides by the
-# number of classes as well. None of the three changes what is minimised for each term, only how loud the terms are beside each other. So each
-# is the right loss, with another alpha. Which one?
+# number of classes as well. All three leave both terms what they are, and only change how loud they are beside each other. So each
+# is the right loss with another alpha, but for a factor before the whole, which AdamW hardly notices. Which alpha?
 
 # %% tags=["nbval-check-output"]
 T, alpha, classes = 4, 0.1, 10
@@ -78,15 +78,14 @@ for name, (hard, soft) in weights.items():
     print(f"{name:22}  alpha = {hard / (hard + soft):.2f}")
 
 # %% [markdown]
-# You asked for a loss in which the teacher has nearly all the say, and got one in which the labels have half of it or more. The program
-# runs, the student learns, and you conclude that distillation does little. What an alpha costs is the subject of
-# [the next notebook](03_alpha.ipynb).
+# You asked for a teacher with nearly all the say, and got labels that have half of it or more. The program runs, the student learns, and you
+# conclude that distillation does little. What an alpha costs is the subject of [the next notebook](03_alpha.ipynb).
 #
 # ## One step, slowly
 #
 # Real images now: 5,000 of them, in batches of 64 and with AdamW, as in the article that this course grew from. The kit's batches carry the
-# teacher's logits beside images and labels: it was asked once for each image. A loop that asks it anew at each step learns the same,
-# in more time.
+# teacher's logits beside images and labels: it was asked once for each view of an image. A loop that asks it anew at each step learns the
+# same, in more time.
 
 # %%
 dataset = load_dataset()
@@ -159,7 +158,7 @@ figure
 # %% [markdown]
 # All three rise alike. Then one stays, one falls in a straight line, and the cosine lies above that line in the first half of the way and
 # below it in the second. The article promises a cosine, imports PyTorch's, and never uses it: the function that it wrote is the straight line.
-# (It also spends its first step at a rate of 0.) Does that matter? Measured below.
+# (It also spends its first step at a rate of 0.) Does that matter? Measured below, at a peak of 0.01, ten times the article's.
 #
 # ## The loop, in ten lines
 
@@ -182,14 +181,14 @@ for epoch in range(EPOCHS):
     by_hand.append(evaluate(student, materials.watched)["val_accuracy"])
 
 # %% [markdown]
-# That is all. Note the line `student.train()`. `evaluate` switches the student to eval mode, as it must. In a loop that switches it back
-# only once, before the first epoch, BatchNorm stops learning after the first validation; a well-known library had just that.
+# That is all. Note the line `student.train()`: `evaluate` switches to eval mode, as it must. In a loop that calls `train()` only once, before
+# the first epoch, BatchNorm's averages stand still from the first validation on. KD_Lib, a library for distillation, has had just that.
 #
 # ## The same, from the kit
 #
 # Open `distill_kit/training.py` beside this page. `train` is the same loop as a generator: it yields a row of figures after each epoch, and
-# whoever asked for it may draw them, keep them, or stop. Around the ten lines it checks what it is given, sums up figures without waiting for
-# a GPU, and ends with a sentence where the loss is no longer a number.
+# whoever asked for it may draw them, keep them, or stop. Around the ten lines it checks what it is given, sums up the figures, and ends with a
+# sentence where the loss is no longer a number.
 
 # %%
 from distill_kit.training import train
@@ -203,14 +202,14 @@ for row, accuracy in zip(rows, by_hand):
           f"gradient norm {row['gradient_norm']:4.1f}, clipped in {row['clipped']:.0%} of steps")
 
 # %% [markdown]
-# Two loops, one result, to the last digit (on a GPU perhaps not quite to the last). And look at the right end of the lines: the gradient is
-# never as short as 1, so clipping shortens it at every single step. Keep that in mind.
+# Two loops, one result, to the last digit (on a GPU perhaps not quite). And look at the right end of the lines: the share of steps that
+# were clipped. Keep it in mind.
 #
 # ## Which habit is worth what?
 #
-# The article calls these good habits: warm-up, a learning rate that falls, clipping, weight decay, and a teacher in eval mode. It does not
-# measure any of them. Below, each arm leaves one out and keeps the others. Everything else is as above, with five seeds
-# an arm; what an arm leaves out is a short function in `distill_kit/changes.py`.
+# Warm-up, a learning rate that falls, clipping, weight decay, a teacher in eval mode: the article has them all, and measures none. Below,
+# each arm leaves one out and keeps the others, with five seeds an arm. The rest is as above, but that weight decay spares biases and norms.
+# What an arm leaves out is a short function in `distill_kit/changes.py`.
 #
 # Guess first. By how many points does a constant learning rate change the accuracy? And a teacher that answers in train mode? A loss
 # is a number below 0.
@@ -242,15 +241,16 @@ print("Teacher in train mode.", guess_train_mode.against(measured["teacher in tr
 # Each row is one arm: a dot for each seed, a stroke for their mean, a bar for its interval, and a dashed line where nothing would change. Two bars lie
 # wholly to the left of the dashed line. The other four lie across it or just touch it: that may be luck.
 #
-# - **A rate that falls** is worth most. *How* it falls cannot be told here: the straight line is no worse than the real cosine.
-# - **Warm-up** is worth less than that, and clearly more than nothing.
-# - **Clipping** was at work at every step, and yet nobody can tell whether it is there. AdamW divides each weight's gradient by how large it has
-#   been lately, so a factor that all gradients share nearly cancels.
+# - **A rate that falls**: without it the student ends clearly lower. *How* it falls makes no difference that shows: five
+#   seeds cannot tell the straight line from the real cosine.
+# - **Warm-up** is worth having, too.
+# - **Clipping** was at work in every step above, and yet these seeds cannot tell whether it is there. AdamW divides each weight's gradient by how
+#   large it has been lately, so a factor that all gradients share nearly cancels.
 # - **Weight decay** has hardly had time: see the next cell.
-# - **The teacher's mode** is what everyone warns you of, and here it costs nothing. It gets a section of its own.
+# - **The teacher's mode** is what everyone warns you of, and here its mean is even above zero. It gets a section of its own.
 #
-# Six intervals of 95 % are six chances of a false alarm, so do not lean on one that only just misses zero. And all this holds for this
-# student, this rate and these few epochs. Elsewhere, measure again.
+# Six intervals are six chances of a false alarm, so do not lean on one that only just misses zero. Nor does one across zero prove that there is
+# nothing: half a point may hide in it. And all this holds for this student, this rate and these few epochs.
 
 # %%
 shrunk = 0.01 * sum(rate(step) for step in range(steps))
@@ -270,8 +270,8 @@ for epoch in (1, 4, 8):
     print(f"After epoch {epoch}, {paired_after(epoch)[0]}")
 
 # %% [markdown]
-# Not early. After one epoch the student that skipped warm-up is not behind, and may well be ahead: it has simply moved more. The price
-# shows at the end. A habit cannot be judged by the first epoch.
+# Not early. After the first epoch, in which it alone had the full rate, the student that skipped warm-up is not behind: it may be ahead, or
+# that may be luck. The price shows at the end. A habit cannot be judged by the first epoch.
 #
 # ## A teacher in train mode
 #
@@ -296,22 +296,22 @@ for name, images in (("mixed", seen), ("by class", by_class)):
 
 # %% [markdown]
 # In eval mode the order makes no difference. In train mode the teacher does well as long as each batch looks like the whole, and badly
-# where it does not. Training batches are mixed, which is why the arm above lost nothing. Its mean is even above zero. It may be luck;
-# so here is a second look at the same students, on the test images:
+# where it does not. Training batches are mixed, which is why the arm above lost nothing. Its interval only just touches zero, so here is a
+# second look at the same students, on the test images:
 
 # %%
 print(comparisons.paired(habits, figure="test_accuracy")[-1])
 
 # %% [markdown]
-# There zero lies outside: these students are a little *better*. Be careful with it: it is one interval of many, and was picked after a look at
-# the others. But it would not be strange. A teacher whose answer depends on the batch never says quite the same about an image, and that acts like one
-# more augmentation; there is published work that leaves the teacher in train mode on purpose. So the rule is not "never". It is:
-# know which mode it is in.
+# There zero lies outside: these students are a little *better*. Be careful with it. It is one interval of many, picked after a look at the
+# others, and nothing here says why. But it does say that this fault need not cost anything. No curve of accuracies will show it to you, until
+# the day when batches are no longer mixed. Ask the teacher: `teacher.training` must be False. The kit sets it before every answer.
 #
 # ## Early stopping
 #
 # The last habit needs no training, only the rows. Training stops when some epochs in a row, the *patience*, have brought nothing better, and
-# the weights of the best epoch are kept.
+# the weights of the best epoch are kept. The article goes by the validation loss, which is another thing at each T and alpha, and keeps the
+# weights in a file of a fixed name, so that two runs at a time overwrite each other's. The kit goes by accuracy, and keeps them in memory.
 
 # %% exercise: stop_epoch
 
@@ -333,13 +333,13 @@ for arm, runs in habits.arms.items():
           f"best minus last: {gain:.2f} points")
 
 # %% [markdown]
-# None of them would have stopped, and the best epoch is hardly better than the last. A rate that falls to zero keeps finding something
-# better until the end; the gap is largest where the rate does not fall. So here the habit is harmless, and worth nothing. In
-# [5. Convergence](05_convergence_diagnostics.ipynb) you will meet a longer run in which it does harm.
+# None of them would have stopped. And best minus last is a fraction of a point, some of it flattery: the best epoch was picked on
+# the very images that it is measured on, so the difference cannot be below 0. Here the habit did nothing. In
+# [5. Convergence](05_convergence_diagnostics.ipynb) you will meet longer runs in which it does harm.
 #
 # ## Your turn: the learning rate
 #
-# One number decides more than any habit above: the highest learning rate. The lab trains with the course's faster optimiser, Muon, in
+# Every habit above was measured at one learning rate. Is it the right one? The lab trains with the course's faster optimiser, Muon, in
 # batches of 256; the rate on the slider is the one that the schedule rises to.
 
 # %%
@@ -348,16 +348,15 @@ lab = Lab("plain", dataset, teacher)
 lab
 
 # %% [markdown]
-# Three questions for it. Say under *I expect* what you think, before you train. Which is worse, ten times too high or ten times too low, and how
-# do their curves differ in the first epochs and in the last? At the rate that looks best, how far apart are three seeds? With 500 training
-# images instead of 5,000, is it still the same rate that looks best?
+# Three questions for it. Which is worse, ten times higher or ten times lower, and how do the two curves differ in the first epochs and in the
+# last? At the rate that looks best, how far apart are three seeds? With 500 training images, is it still the same rate that looks best?
 #
 # ## In five lines
 #
 # - The loss is six lines; its usual mistakes raise no error and amount to another alpha than you asked for.
-# - A loop is ten lines: rate, forward, loss, zero_grad, backward, clip, step, again; and back to train mode after each measurement.
+# - A loop is ten lines: rate, forward, loss, zero_grad, backward, clip, step; and back to train mode after each measurement.
 # - What mattered here: a learning rate that falls, and warm-up. The curve along which it falls did not.
-# - Clipping, weight decay and early stopping cost nothing and, in runs as short as these, bring nothing that five seeds could show.
+# - Clipping, weight decay and early stopping made no difference that five seeds could show, in runs as short as these.
 # - A teacher in train mode is a fault that accuracy may never tell you of. Look at the mode, not at the curve.
 #
 # **Next:** [3. Alpha](03_alpha.ipynb), whom to believe: the teacher or the labels.
