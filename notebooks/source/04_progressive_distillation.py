@@ -68,7 +68,7 @@ figure
 #
 # `loss = distillation_loss(student_logits, teacher_logits, labels, alpha=alpha)`
 #
-# Each has a fault that no error message tells of. Look for them before you run the next two cells.
+# Each has a fault that no error message tells of. Look for it before you run the next two cells.
 
 # %% tags=["nbval-check-output"]
 article = [0.3 + (0.9 - 0.3) * (step / 10) for step in range(10)]
@@ -95,8 +95,8 @@ for wanted in (1.0, 2.0, 4.0, 8.0):
 #
 # ## One pair of runs
 #
-# One student keeps alpha at 0.3. The other begins there and goes to 0.9. They have the same first weights, the same images in the
-# same order, and the same number of steps.
+# One student keeps alpha at 0.3. The other begins there and goes to 0.9. All else is equal: first weights, images, their order,
+# the number of steps.
 
 # %%
 from distill_kit.notebook import EPOCHS, train_and_tell
@@ -162,14 +162,13 @@ for number, place in enumerate(eight, start=1):
     print(f"{number}: label {label}, the teacher says {first} and is {sure[place]:.0%} sure")
 
 # %% [markdown]
-# Mind that the teacher was trained on these very images. It is surer of them than it would be of new ones; the order is what
-# counts here.
+# The teacher was trained on these very images, so it is surer of them than of new ones. Here only the order counts.
 
 # %% exercise: easiest
 
 # %% [markdown]
-# Are the teacher's easy images easy for a student, too? Ask the fixed student from above, on validation images, which neither of
-# the two has been trained on.
+# Are the teacher's easy images easy for a student, too? Ask the fixed student from above, on validation images, which are new to
+# both.
 
 # %%
 new = dataset.validation
@@ -179,9 +178,8 @@ for name, rows in zip(("easiest", "second", "third", "fourth", "hardest"), ease.
     print(f"{name} fifth: the student is right on {right[rows].float().mean():.0%}")
 
 # %% [markdown]
-# It is right far more often on what the teacher finds easy, so the order means something. But it changes something else as well.
-# The kit's curriculum begins with the easiest 40 %, and has all images in use from the middle of the run on. Which classes are in
-# those 40 %?
+# It is right far more often on what the teacher finds easy, so the order means something. The kit's curriculum begins with the
+# easiest 40 %, and uses all images from the middle of the run on. Which classes are in those 40 %?
 
 # %%
 first = torch.bincount(seen.labels[order[:2_000]], minlength=len(classes))
@@ -190,8 +188,8 @@ for number in first.argsort(descending=True):
     print(f"{classes[number]:12} {first[number]:4} of {every[number]}")
 
 # %% [markdown]
-# Some classes are nearly absent. A student that begins with easy images also begins with a lopsided set of classes. If a
-# curriculum turns out worse or better, you will not know which of the two it was.
+# Far fewer of some classes than of others. So a student that begins with easy images also begins with a lopsided set of classes.
+# If a curriculum turns out worse or better, you will not know which of the two it was.
 #
 # ## What makes a comparison fair
 #
@@ -217,7 +215,7 @@ guess_race = Prediction(..., because="", unit="%")
 guess_race
 
 # %% [markdown]
-# The cells below run ten thousand races in which every result is luck: nine arms, five seeds, nobody better than anybody.
+# Ten thousand races in which every result is luck: nine arms, five seeds, nobody better than anybody.
 
 # %%
 from scipy import stats
@@ -236,9 +234,9 @@ for level in (0.95, 1 - 0.05 / 8):
 print(guess_race.against(100 * clear_of_zero(0.95).any(axis=1).mean()))
 
 # %% [markdown]
-# Each interval keeps its promise: about one in twenty misses. But the race as a whole has eight chances to find a "winner" that
-# is none. The second line shows a remedy, named after **Bonferroni**: divide what may go wrong by the number of comparisons. With
-# eight intervals at 1 - 0.05 / 8 each, the whole race goes wrong at most once in twenty times. The price is wider intervals.
+# Each interval keeps its promise: about one in twenty misses. But the race has eight chances to find a "winner" that is none. The
+# second line shows a remedy, named after **Bonferroni**: divide what may go wrong by the number of comparisons. With eight
+# intervals at 1 - 0.05 / 8, the whole race goes wrong at most once in twenty times. The price: wider intervals.
 
 # %% exercise: false_alarms
 
@@ -287,7 +285,7 @@ print(*paired(progressive, "alpha 0.7 throughout"), sep="\n")
 # schedule lies between two constants that it passes on its way, as if it were worth no more than the alphas at which it spends
 # its time. **What a schedule has to beat is the best constant**, not the one that happens to be the default.
 #
-# Now the eight at once. The cell makes the intervals wider, as Bonferroni asks.
+# Now the eight at once, with intervals as wide as Bonferroni asks.
 
 # %%
 level = 1 - 0.05 / 8
@@ -346,13 +344,15 @@ print(*paired(assistant), sep="\n")
 print(guess_assistant.against(paired(assistant)[0].mean))
 
 # %% [markdown]
-# Zero lies inside the interval of the assistant: it may be luck. So nothing was found here for which a second training would pay. The lower row
-# is for scale: what the small student loses without any teacher, which is clear of zero. Perhaps the gap between the two networks is
-# not so large that it needs a bridge. The course's teacher speaks of 32 by 32 pixels, not of the world.
+# Zero lies inside the assistant's interval: it may be luck. So nothing was found here that would pay for a second training. The
+# lower row is for scale: without any teacher the small student loses far more, and that is clear of zero.
+#
+# "Not found" is not "not there". Half a point either way would still fit into this interval, and this assistant learnt from no
+# more than the 5,000 images that its student sees.
 #
 # ## Try it
 #
-# Below, alpha and temperature go from one value to another, and the run is held against one that keeps both where they start.
+# Here alpha and temperature move, and the run is held against one that keeps both where they start.
 
 # %%
 from distill_kit.lab import Lab
