@@ -6,7 +6,7 @@ Each takes minutes, so one run of it ships with the kit (assets/comparisons.json
 import datetime
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import NamedTuple
@@ -74,6 +74,7 @@ class Paired(NamedTuple):
     mean: float
     low: float          # 95 % interval of the mean (Student, 1908)
     high: float
+    baseline: str = ""
 
     @property
     def may_be_luck(self) -> bool:
@@ -81,7 +82,8 @@ class Paired(NamedTuple):
 
     def __str__(self) -> str:
         sure = "zero lies inside: it may be luck" if self.may_be_luck else "zero lies outside"
-        return (f"{self.arm}: {self.mean:+.1f} points, 95 % interval {self.low:+.1f} to {self.high:+.1f} "
+        against = f", against {self.baseline}" if self.baseline else ""
+        return (f"{self.arm}{against}: {self.mean:+.1f} points, 95 % interval {self.low:+.1f} to {self.high:+.1f} "
                 f"({len(self.differences)} seeds); {sure}")
 
 
@@ -94,7 +96,8 @@ def paired(results: Results, baseline: str | None = None, figure: str = "") -> l
         if arm != baseline:
             gains = [100 * (b - a) for a, b in zip(before, results.values(arm, figure))]
             interval = stats.ttest_1samp(gains, 0.0).confidence_interval(0.95)
-            found.append(Paired(arm, gains, sum(gains) / len(gains), float(interval.low), float(interval.high)))
+            found.append(Paired(arm, gains, sum(gains) / len(gains), float(interval.low), float(interval.high),
+                                baseline))
     return found
 
 
@@ -160,6 +163,16 @@ def kept(seed: int, report: dict, rows: list[dict]) -> dict:
                if report.get(name) is not None}
     columns = {name: [None if row.get(name) is None else round(row[name], 4) for row in rows] for name in KEPT}
     return {"seed": seed, **figures, "epochs": columns}
+
+
+def with_patience(losses: Sequence[float], patience: int) -> tuple[int, int]:
+    """How many of a run's epochs early stopping would train, and which one it would go back to; both from 1."""
+    best = 1
+    for epoch, loss in enumerate(losses, start=1):
+        best = epoch if loss < losses[best - 1] else best
+        if epoch - best == patience:
+            return epoch, best
+    return len(losses), best
 
 
 def machine_in_words() -> str:

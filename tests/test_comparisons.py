@@ -3,11 +3,14 @@ import json
 from importlib.resources import files
 
 import pytest
+import torch
 from scipy import stats
 from small import ColourTeacher, coloured_dataset
 
 from distill_kit import comparisons
-from distill_kit.comparisons import COMPARISONS, TEACHER, Comparison, Paired, Results, paired, stored, train
+from distill_kit.comparisons import (COMPARISONS, TEACHER, Comparison, Paired, Results, paired, stored, train,
+                                     with_patience)
+from distill_kit.training import keep_best
 
 DATASET = coloured_dataset()
 SMALL = {"images": 96, "batch_size": 16, "epochs": 1, "device": "cpu"}
@@ -23,6 +26,7 @@ def test_pairs_are_made_by_seed_and_their_interval_is_students():
     assert pair.differences == pytest.approx([2, 3, 1]) and pair.mean == pytest.approx(2)
     expected = stats.ttest_rel([62, 65, 62], [60, 62, 61]).confidence_interval(0.95)
     assert (pair.low, pair.high) == pytest.approx((expected.low, expected.high))
+    assert str(pair).startswith("other, against base: +2.0 points, 95 % interval ")
     assert pair.may_be_luck and "may be luck" in str(pair) and "(3 seeds)" in str(pair)
     assert "zero lies outside" in str(Paired("arm", [1.0, 1.1], 1.05, 0.4, 1.7))
     assert paired(results_of(base=[0.6, 0.7], other=[0.7, 0.9]), "other")[0].mean == pytest.approx(-15)
@@ -52,8 +56,7 @@ def test_every_comparison_is_stored_as_it_is_described():
         for arm in comparison.arms:
             assert [run["seed"] for run in results.arms[arm]] == list(range(comparison.seeds))
             assert all(0 < value < 1 for value in results.values(arm))
-            assert len(results.arms[arm][0]["epochs"]["val_accuracy"]) == comparison.settings(arm, DATASET, 0).epochs \
-                if "leave_out" not in comparison.shared else True
+            assert len(results.arms[arm][0]["epochs"]["val_accuracy"]) == comparison.settings(arm, DATASET, 0).epochs
 
 
 def test_an_unknown_comparison_is_refused_with_the_known_ones():
@@ -70,3 +73,14 @@ def test_a_teacher_of_its_own_is_trained_with_the_labels_that_the_student_sees()
     assert comparison.arms["a teacher that saw them too"][TEACHER]["label_noise"] == comparison.shared["label_noise"]
     assert comparisons.needs_this_process(comparison, "a teacher that saw them too")
     assert not comparisons.needs_this_process(comparison, "labels alone")
+
+
+@pytest.mark.parametrize("patience", [1, 2, 3, 9])
+def test_patience_after_the_fact_is_the_loops_own(patience):
+    torch.manual_seed(patience)
+    for accuracies in torch.rand(30, 8).round(decimals=1).tolist():
+        rows = [{"kind": "epoch", "epoch": epoch, "val_accuracy": accuracy, "val_hard": float(epoch)}
+                for epoch, accuracy in enumerate(accuracies, start=1)]  # of equal ones the earlier counts
+        kept = list(keep_best(torch.nn.Linear(1, 1), rows, patience))
+        best = max(row["epoch"] for row in kept if row["best"])
+        assert with_patience([-accuracy for accuracy in accuracies], patience) == (len(kept), best)

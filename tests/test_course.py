@@ -65,7 +65,7 @@ def test_every_notebook_has_a_lab_objectives_a_summary_and_a_next_step(source):
     text = [cell.source for cell in cells_of(source, "markdown")]
     assert "Lab(" in code and "{{" not in "".join(text)
     assert text[0].startswith(f"# {int(source.stem[:2])}. ") or source.stem.startswith("00")
-    assert "minutes:" in text[0] and "you can" in text[0].lower() or "You will" in text[0]
+    assert "minutes:" in text[0] and "When you are through you can" in text[0]
     summary = text[-1].partition("## In five lines")[2]
     assert len(re.findall("^- ", summary, flags=re.M)) == 5 and "**Next" in summary
 

@@ -20,7 +20,7 @@ from distill_kit.exercises.judge import judge
 from distill_kit.exercises.verdict import ERROR, NOT_ATTEMPTED, RIGHT, WRONG
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "exercises.md"
-BANKS = {number: importlib.import_module(f"answers.{name}") for number, name in NOTEBOOKS.items() if exercises_of(number)}
+BANKS = {number: importlib.import_module(f"answers.{name}") for number, name in NOTEBOOKS.items()}
 EVERY = {exercise.name: (exercise, BANKS[number]) for number in BANKS for exercise in exercises_of(number)}
 
 
@@ -156,8 +156,9 @@ def matrix():
         wrong = [judge(exercise, made(code, name), 0) for code, _ in bank.WRONG[name]]
         bad = [judge(exercise, answer, 0).kind in (WRONG, ERROR) for answer in spoilt(exercise, bank).values()]
         stub = judge(exercise, made(exercise.stub, name)).kind
+        own = len({verdict.words for verdict in wrong})
         lines.append(f"| `{name}` | {stub} | {sum(right)} of {len(right)} | "
-                     f"{sum(verdict.kind == WRONG for verdict in wrong)} of {len(wrong)} | {sum(bad)} of {len(bad)} |")
+                     f"{sum(verdict.kind == WRONG for verdict in wrong)} of {len(wrong)} | {own} | {sum(bad)} of {len(bad)} |")
         caught += sum(verdict.kind == WRONG for verdict in wrong) + sum(bad)
         mutants, refused = mutants + len(wrong) + len(bad), refused + len(right) - sum(right)
     return f"""# The exercises and their checks
@@ -168,8 +169,8 @@ against answers that are none (the example copied, a constant, not a number, its
 
 {caught} of {mutants} wrong answers caught, {refused} right answers refused.
 
-| exercise | untouched stub | right answers accepted | mistakes refused | no answers refused |
-|---|---|---|---|---|
+| exercise | untouched stub | right answers accepted | mistakes refused | in so many different words | no answers refused |
+|---|---|---|---|---|---|
 """ + "\n".join(lines) + "\n"
 
 

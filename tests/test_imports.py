@@ -16,7 +16,7 @@ ORDER = ("data.imageset", "files", "schedules", "data.cache", "data.folder", "da
          "batches", "logit_store", "views", "training", "changes", "teachers", "run", "many", "comparisons", "people", "bench.growth", "bench.loops",
          "bench", "doctor", "plotting", "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.share",
          "lab.softening", "lab.stored", "lab.session", "lab.words", "lab.svg", "lab.picture", "lab.export", "lab",
-         "exercises.record", "exercises.verdict", "exercises.judge", "exercises.predict", "exercises.start",
+         "exercises.record", "exercises.verdict", "exercises.judge", "exercises.predict",
          "exercises.temperature", "exercises.training_loop", "exercises.alpha", "exercises.progressive",
          "exercises.convergence", "exercises.your_own", "exercises",
          "command_line", "command_line.commands", "command_line.options", "__main__")

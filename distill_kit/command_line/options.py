@@ -27,7 +27,7 @@ OPTIONS = {  # of `distill`: the fields of run.Settings in groups, with what --h
         "learning-rate": "the highest, after one epoch of warm-up",
         "batch-size": "images a step",
         "optimizer": "muon, or adamw as in the article (with batches of 64)",
-        "student": "small, default, wide or wider",
+        "student": "small, default, wide, wider or layer_norm",
         "seed": "weights, batch order, view offsets and noise",
         "device": "cpu, cuda, cuda:N or mps; chosen where left out",
         "precision": "auto, float32, bfloat16 or float16",

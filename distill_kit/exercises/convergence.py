@@ -1,6 +1,6 @@
 """Exercises of 05_convergence_diagnostics, and the walk through stored epochs that its section on patience takes."""
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -201,16 +201,6 @@ def stops_at(losses, patience):
      "Walk through the epochs with `enumerate(losses.tolist(), start=1)`. A better epoch sets the counter back.",
      "`best, waited = (loss, 0) if loss < best else (best, waited + 1)`, then `if waited == patience: return epoch`"),
     "The run then goes back to the weights of its best epoch.")
-
-
-def with_patience(losses: Sequence[float], patience: int) -> tuple[int, int]:
-    """How many of a run's epochs early stopping would train, and which one it would go back to; both from 1."""
-    best = 1
-    for epoch, loss in enumerate(losses, start=1):
-        best = epoch if loss < losses[best - 1] else best
-        if epoch - best == patience:
-            return epoch, best
-    return len(losses), best
 
 
 EXERCISES = (CONSTANT_LOSS, UPDATE_RATIO, ECE, STOPS_AT)

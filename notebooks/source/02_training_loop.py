@@ -313,21 +313,17 @@ print(comparisons.paired(habits, figure="test_accuracy")[-1])
 # the weights of the best epoch are kept. The article goes by the validation loss, which is another thing at each T and alpha, and keeps the
 # weights in a file of a fixed name, so that two runs at a time overwrite each other's. The kit goes by accuracy, and keeps them in memory.
 
-# %% exercise: stop_epoch
-
 # %% [markdown]
 # Would it have stopped any of these runs, with a patience of 3? And how much better is the best epoch than the last?
 
 # %%
-def stops_at(accuracies, patience=3):
-    waited = [epoch - accuracies.index(max(accuracies[:epoch + 1]))
-              for epoch in range(len(accuracies))]
-    return waited.index(patience) + 1 if patience in waited else len(accuracies)
+def stops(curve):  # with_patience takes losses, of which less is better
+    return comparisons.with_patience([-share for share in curve], 3)[0]
 
 # %%
 for arm, runs in habits.arms.items():
     curves = [run["epochs"]["val_accuracy"] for run in runs]
-    stopped = sum(stops_at(curve) < len(curve) for curve in curves)
+    stopped = sum(stops(curve) < len(curve) for curve in curves)
     gain = sum(100 * (max(curve) - curve[-1]) for curve in curves) / len(curves)
     print(f"{arm:22} stopped early: {stopped} of {len(curves)};  "
           f"best minus last: {gain:.2f} points")

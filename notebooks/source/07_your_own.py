@@ -51,7 +51,8 @@ for place, (pixels, label) in enumerate(zip(taken.images, taken.labels)):
     Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path / f"{place}.png")
 
 # %% [markdown]
-# From here on nothing knows where the images came from. Put the path of your own folder in place of `folder`.
+# From here on nothing knows where the images came from. When you come back with your own images, put the path of their folder
+# here instead of `folder`.
 
 # %%
 own = load_dataset(folder)
@@ -95,7 +96,7 @@ def mirrored(pairs):
 #
 # Such a teacher seldom fits at once. It knows more classes than you have. It may return an object with the logits inside, as the
 # models of Transformers do; the loop takes that as it is. Here the course's teacher, with its ten classes, plays that part. A
-# module of five lines makes it speak of our four.
+# small module makes it speak of our four.
 
 # %%
 from types import SimpleNamespace
@@ -115,27 +116,35 @@ class OurTeacher(nn.Module):
 from distill_kit.teachers import accuracy, answers
 columns = [dataset.pool.classes.index(name) for name in own.pool.classes]
 own_teacher = OurTeacher(teacher, columns)
-shifted = OurTeacher(teacher, columns[1:] + columns[:1])
-for what, module in (("by name", own_teacher), ("shifted by one", shifted)):
-    said = answers(module, own.test)                                    # (400, 4): logits
-    print(f"Columns {what}: {accuracy(said, own.test.labels):.1%} of the test images.")
+
+# %%
+said = answers(own_teacher, own.pool)                                   # (360, 4): logits
+print(f"Columns by name: right on {accuracy(said, own.pool.labels):.1%} of the pool.")
+print(f"All shifted by one: {accuracy(said.roll(1, dims=1), own.pool.labels):.1%}.")
 
 # %% [markdown]
 # The softmax over the four columns that are left is what the teacher says **if** it is one of the four.
 #
 # There is a second thing that nothing notices: the mode. In train mode BatchNorm takes mean and spread from the batch, so what a
-# teacher says of one image depends on the company. The cell shows the probability of the label of *one* image, in batches of
-# three sizes. It works on a copy, because a pass in train mode also changes what BatchNorm remembers, even without gradients.
+# teacher says of one image depends on the company. The cells take the validation image that the teacher is least sure of, and
+# show the probability of its label in batches of three sizes. They work on a copy, because a pass in train mode also changes what
+# BatchNorm remembers, even without gradients.
 
 # %%
 from copy import deepcopy
-images, label = own.validation.images.float() / 255, own.validation.labels[0]
 restless = deepcopy(own_teacher).train()
+least_sure = answers(own_teacher, own.validation).float().softmax(1).amax(1).argmin().item()
+
+# %%
+images = own.validation.images.roll(-least_sure, 0).float() / 255     # (40, 3, 32, 32), from it on
+label = own.validation.labels[least_sure]
+
+# %%
 with torch.no_grad():
     for size in (2, 10, 40):
         rested, moody = (module(images[:size]).logits[0].softmax(0)[label]
                          for module in (own_teacher, restless))
-        print(f"among {size:2} images:   eval mode {rested:.4f}   train mode {moody:.4f}")
+        print(f"among {size:2} images:   eval mode {rested:.3f}   train mode {moody:.3f}")
 
 # %% exercise: ask
 
@@ -171,8 +180,11 @@ class Student(nn.Module):
 
 # %%
 from distill_kit.models import parameter_count
-mean, std = (own.pool.images / 255).mean((0, 2, 3)), (own.pool.images / 255).std((0, 2, 3))
-print(f"student {parameter_count(Student(mean, std, 4)):,} parameters, "
+classes, pixels = len(own.pool.classes), own.pool.images / 255
+mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3))
+
+# %%
+print(f"Parameters: student {parameter_count(Student(mean, std, classes)):,}, "
       f"teacher {parameter_count(teacher):,}")
 
 # %% [markdown]
@@ -189,7 +201,7 @@ few = keep_labels(own.pool, 40)
 # %%
 train_loader = loader_of(few, shuffle=True, collate_fn=mirrored)
 val_loader = loader_of(own.validation)
-print("The first batch:", *next(iter(train_loader))[1].tolist())
+print("The first batch:", *next(iter(train_loader))[1][:16].tolist(), "...")
 
 # %% [markdown]
 # PyTorch's `cross_entropy` passes over -100. But a small batch may hold no label at all.
@@ -210,12 +222,12 @@ guess
 # %%
 def trained(seed, alpha):
     torch.manual_seed(seed)
-    student, rows = Student(mean, std, len(own.pool.classes)), []
+    student, rows = Student(mean, std, classes), []
     train_student_with_distillation(
         student, own_teacher if alpha < 1 else None, train_loader, val_loader, EPOCHS,
         learning_rate=1e-2, alpha=alpha, patience=None, history=rows, precision="auto")
-    right = accuracy(answers(student, own.test), own.test.labels)
-    return {"student": student, "rows": rows, "test": right}
+    share = accuracy(answers(student, own.test), own.test.labels)
+    return {"student": student, "rows": rows, "test": share}
 
 # %%
 from distill_kit.comparisons import Results, paired
@@ -235,12 +247,12 @@ plotting.differences([gain], right)
 figure
 
 # %% [markdown]
-# Left: the validation accuracy of the two students of seed 0. Right: one dot a seed, the mean as a stroke, the interval as a bar.
-# When this was made, all three dots lay far to the right of zero.
+# Left: the validation accuracy of the two students of seed 0, over the epochs. Right: one dot a seed, the mean as a stroke, the
+# 95 % interval as a bar, and zero as a dashed line. When this was made, all three dots lay far to the right of zero.
 #
-# Be careful with both pictures. The curves go in steps, because with 40 validation images a single one is worth some points; the
-# loop keeps the epoch that is best on just these. And the interval knows of seeds alone. Other images to learn from, or another
-# few hundred to be judged by, would move it as well.
+# Be careful with both pictures. On the left a single one of the 40 validation images is worth some points. Such curves cross and
+# meet by chance, and yet the loop chooses its best epoch by them. On the right the interval knows of seeds alone. Other images to
+# learn from, or another few hundred to be judged by, would move it as well.
 #
 # Where does the gain come from? Not out of nothing: the teacher was trained on a whole pool of *labelled* images. That is how it
 # is in real use, too. Distillation hands on labels that somebody paid for elsewhere.
@@ -252,23 +264,21 @@ figure
 
 # %%
 from torchvision.models import resnet18
-theirs = resnet18(weights=None, num_classes=len(own.pool.classes))
-shown = {"teacher": [], "student": []}
-def note(name):
-    return lambda _, inputs: shown[name].append(inputs[0].sum().item())
+theirs = resnet18(weights=None, num_classes=classes)
+def watched(module, sums):
+    return module.register_forward_pre_hook(lambda _, seen: sums.append(seen[0].sum().item()))
 
-hooks = [own_teacher.register_forward_pre_hook(note("teacher")),
-         theirs.register_forward_pre_hook(note("student"))]
+to_teacher, to_student = [], []
+hooks = watched(own_teacher, to_teacher), watched(theirs, to_student)
 
 # %%
 def tell(row):
-    print(f"epoch {row['epoch']}: agrees with the teacher on {row['val_agreement']:.0%}")
+    print(f"epoch {row['epoch']}: agreement with the teacher {row['val_agreement']:.0%}")
 
-train_student_with_distillation(theirs, own_teacher, train_loader, val_loader, 1,
-                                on_row=tell, precision="auto")
-[hook.remove() for hook in hooks]
-print(f"{len(shown['teacher'])} batches; the same sum of pixels on both sides:",
-      shown["teacher"] == shown["student"])
+train_student_with_distillation(theirs, own_teacher, train_loader, val_loader, 1, on_row=tell)
+print(f"{len(to_student)} batches; equal sums of pixels on both sides: {to_teacher == to_student}")
+for hook in hooks:
+    hook.remove()
 
 # %% [markdown]
 # ## When something does not fit
@@ -278,19 +288,21 @@ print(f"{len(shown['teacher'])} batches; the same sum of pixels on both sides:",
 # %%
 def told(teacher=own_teacher, train_loader=train_loader):
     try:
-        train_student_with_distillation(Student(mean, std, 4), teacher, train_loader, val_loader, 1)
+        student = Student(mean, std, classes)
+        train_student_with_distillation(student, teacher, train_loader, val_loader, 1)
     except ValueError as error:
         print(error, end="\n\n")
 
-told(train_loader=iter(train_loader))       # no length: how many steps would an epoch have?
-told(teacher=teacher)                       # ten classes, and a student of four
+told(train_loader=(batch for batch in train_loader))    # how many steps has an epoch?
+told(teacher=teacher)                                   # ten classes, and a student of four
 
 # %% [markdown]
 # ## Your images in the lab
 #
 # The lab takes your data set and your teacher, whatever module it is. The student there is one of the kit's own, and all images
 # have labels. The experiment is the one about labels that cannot be trusted: some are drawn at random, as if whoever labelled
-# your images had been in a hurry. (Its note speaks of the course's images; this teacher has not seen yours.)
+# your images had been in a hurry. (Its note speaks of the course's images; this teacher has not seen yours.) The picture is empty
+# until you press *Train* or move a slider.
 
 # %%
 from distill_kit.lab import Lab
@@ -299,12 +311,12 @@ lab
 
 # %% [markdown]
 # Three questions for the lab. With every label true, what is the teacher worth? With how many false labels does a student of the
-# labels alone lose ten points? And how often does *New seed* change more than your slider did? With so few images: often.
+# labels alone lose ten points? And how often does *New seed* change more than your slider did?
 #
 # ## Take it with you
 #
-# For weights use **safetensors**: plain numbers and names. A pickle, which is what older checkpoints are, can run any code when
-# it is opened. A file of weights holds no code at all, so you need the class to read it. The buffers come along.
+# For weights use **safetensors**: plain numbers and names. What `torch.save` writes is a pickle, and a pickle can carry code that
+# runs when it is opened. A file of weights holds no code at all, so you need the class to read it. The buffers come along.
 
 # %%
 from safetensors.torch import load_file, save_file
@@ -312,7 +324,7 @@ student = taught[0]["student"]
 save_file(student.state_dict(), folder / "student.safetensors")
 
 # %%
-again = Student(mean * 0, std * 0, len(own.pool.classes)).eval()
+again = Student(mean * 0, std * 0, classes).eval()
 found = again.load_state_dict(load_file(folder / "student.safetensors"))
 
 # %% [markdown]
@@ -324,8 +336,7 @@ def largest_difference(one, other):
     with torch.no_grad():
         return (one(images) - other(images)).abs().max().item()
 
-# %%
-print(f"largest difference of all logits: {largest_difference(student, again):g}")
+print(f"largest difference {largest_difference(student, again):g}")
 
 # %% [markdown]
 # Networks of the kit's own family need no class: their file says how they are built. It has a checksum, and a card for whatever
@@ -333,13 +344,10 @@ print(f"largest difference of all logits: {largest_difference(student, again):g}
 
 # %%
 from distill_kit.weights import load_model, save_model
-path = save_model(teacher.cpu(), folder / "teacher.safetensors",
-                  {"classes": list(dataset.pool.classes)})
-
-# %%
-reloaded, card = load_model(path)
-print(f"largest difference: {largest_difference(teacher, reloaded):g}; "
-      f"the card knows {len(card['classes'])} classes")
+save_model(teacher.cpu(), folder / "teacher.safetensors", {"classes": list(dataset.pool.classes)})
+reloaded, card = load_model(folder / "teacher.safetensors")
+print(f"largest difference {largest_difference(teacher, reloaded):g}")
+print("the card:", card)
 
 # %% [markdown]
 # ## Leave Python's classes behind
@@ -354,7 +362,7 @@ exported = torch.export.export(student, (images[:2],), dynamic_shapes=any_number
 # %%
 torch.export.save(exported, folder / "student.pt2")
 loaded = torch.export.load(folder / "student.pt2").module()
-print(f"{len(images)} images, largest difference {largest_difference(student, loaded):g}")
+print(f"{len(images)} images: largest difference {largest_difference(student, loaded):g}")
 
 # %% [markdown]
 # What is written down is the student in **eval mode**, because it was in eval mode: the loop returns it so. **ONNX** is the same
@@ -362,14 +370,18 @@ print(f"{len(images)} images, largest difference {largest_difference(student, lo
 
 # %%
 from importlib.util import find_spec
-if all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
+has_onnx = all(map(find_spec, ("onnx", "onnxscript", "onnxruntime")))
+print("ONNX is here." if has_onnx else
+      "Left out: no ONNX here. `pip install onnx onnxscript onnxruntime` brings it.")
+
+# %%
+if has_onnx:
     import onnxruntime
     torch.onnx.export(exported, (), folder / "student.onnx", input_names=["images"], verbose=False)
     session = onnxruntime.InferenceSession(folder / "student.onnx")
-    def there(images): return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
-    print(f"ONNX: largest difference {largest_difference(student, there):g}")
-else:
-    print("Left out: no ONNX here. `pip install onnx onnxscript onnxruntime` brings it.")
+    def there(batch):
+        return torch.from_numpy(session.run(None, {"images": batch.numpy()})[0])
+    print(f"largest difference {largest_difference(student, there):g}")
 
 # %% [markdown]
 # Another program adds the same numbers in another order, so the last digits may differ. Decide *before* you look what you will
@@ -389,24 +401,25 @@ for name in ("teacher", "student"):
 
 # %%
 import time
-def seconds(module, images, repeats=12):
+def milliseconds(module, images, repeats=12):
     found = []
     with torch.inference_mode():
         for _ in range(repeats):
             started = time.perf_counter()
             module(images)
             found.append(time.perf_counter() - started)
-    return 1_000 * torch.tensor(found[1:]).median() / len(images)       # milliseconds an image
+    return 1_000 * torch.tensor(found[1:]).median() / len(images)       # an image
 
 # %%
-for count in (1, 40):
-    times = {name: seconds(module.cpu().eval(), images[:count])
-             for name, module in (("teacher", own_teacher), ("student", student), ("theirs", theirs))}
-    print(f"{count:2} at once, ms an image:", *(f"{name} {time:.2f}" for name, time in times.items()))
+for name, module in (("teacher", own_teacher), ("student", student), ("resnet18", theirs)):
+    one, many = (milliseconds(module.cpu().eval(), images[:count]) for count in (1, 40))
+    print(f"{name:8} {parameter_count(module):10,} parameters; "
+          f"an image alone {one:.2f} ms, one of 40 {many:.2f} ms")
 
 # %% [markdown]
-# Parameters are not time. The student has far fewer than the teacher, and its lead in milliseconds is another number, which also
-# depends on how many images are asked about at once. Measure with the number that you will use, on the machine that you will use.
+# Parameters are not time. Set the student's row against the teacher's, column by column: three ratios, and no two of them are the
+# same. It also depends on how many images are asked about at once. Measure with the number that you will use, on the machine that
+# you will use.
 #
 # ## Before you trust your own run
 #

@@ -114,8 +114,10 @@ WRONG = {
          "Early labels and late"),
         ("def false_labels(labels, share, classes, seed):\n    generator = torch.Generator().manual_seed(seed)\n"
          "    n, labels = round(share * len(labels)), labels.clone()\n"
-         "    labels[torch.randint(len(labels), (n,), generator=generator)] = "
-         "torch.randint(classes, (n,), generator=generator)\n    return labels", "As large a share"),
+         # by numpy: of several values for one place torch takes any, and so not always the same
+         "    places = torch.randint(len(labels), (n,), generator=generator).numpy()\n"
+         "    labels.numpy()[places] = torch.randint(classes, (n,), generator=generator).numpy()\n"
+         "    return labels", "As large a share"),
         ("def false_labels(labels, share, classes, seed):\n    generator = torch.Generator().manual_seed(seed)\n"
          "    chosen = torch.rand(labels.shape, generator=generator) < share\n"
          "    labels[chosen] = torch.randint(classes, (int(chosen.sum()),), generator=generator)\n    return labels",

@@ -2,7 +2,6 @@
 HARD = "def hard_term(z, y):\n    "
 CLIP, RATE = "def clip_factor(w, b, m):\n    ", "def learning_rate_at(step, peak, warmup, steps):\n    "
 RISE = RATE + "if step < warmup:\n        return peak * (step + 1) / (warmup + 1)\n    "
-STOP = "def stop_epoch(a, patience):\n    best, waited = 0, 0\n    for epoch, x in enumerate(a, 1):\n        "
 
 RIGHT = {
     "hard_term": [
@@ -31,18 +30,6 @@ RIGHT = {
         RATE + "progress = torch.as_tensor((step - warmup) / (steps - warmup))\n"
         "    wave = (1 + torch.cos(torch.pi * progress)) / 2\n"
         "    return torch.where(torch.as_tensor(step < warmup), peak * (step + 1) / (warmup + 1), peak * wave)",
-    ],
-    "stop_epoch": [
-        "def stop_epoch(val_accuracies, patience):\n    best = 0\n    for epoch in range(len(val_accuracies)):\n"
-        "        if val_accuracies[epoch] > val_accuracies[best]:\n            best = epoch\n"
-        "        if epoch - best >= patience:\n            return epoch + 1\n    return len(val_accuracies)",
-        "def stop_epoch(a, patience):\n    for epoch in range(patience, len(a)):\n"
-        "        if a[epoch + 1 - patience:epoch + 1].max() <= a[:epoch + 1 - patience].max():\n"
-        "            return epoch + 1\n    return len(a)",
-        "def stop_epoch(a, patience):\n    values, best = a.tolist(), float('-inf')\n    waited = 0\n"
-        "    for epoch, value in enumerate(values):\n        if value > best:\n            best, waited = value, 0\n"
-        "            continue\n        waited += 1\n        if waited >= patience:\n"
-        "            return torch.tensor(epoch + 1)\n    return len(values)",
     ],
 }
 
@@ -94,30 +81,7 @@ WRONG = {
         (RATE + "if step < warmup:\n        return (step + 1) / (warmup + 1)\n"
          "    return (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2", "twice as high"),
     ],
-    "stop_epoch": [
-        ("def stop_epoch(a, patience):\n    waited = 0\n    for epoch in range(1, len(a)):\n"
-         "        waited = 0 if a[epoch] > a[epoch - 1] else waited + 1\n        if waited == patience:\n"
-         "            return epoch + 1\n    return len(a)", "better than the one before"),
-        (STOP + "if x > best:\n"
-         "            best = x\n        else:\n            waited += 1\n        if waited == patience:\n"
-         "            return epoch\n    return len(a)", "begins the count anew"),
-        (STOP + "best, waited = (x, 0) if x >= best else (best, waited + 1)\n        if waited == patience:\n"
-         "            return epoch\n    return len(a)", "just as good"),
-        ("def stop_epoch(a, patience):\n    best, waited = 0, 0\n    for epoch, x in enumerate(a):\n"
-         "        best, waited = (x, 0) if x > best else (best, waited + 1)\n        if waited == patience:\n"
-         "            return epoch\n    return len(a)", "counted from 1"),
-        (STOP + "best, waited = (x, 0) if x > best else (best, waited + 1)\n        if waited > patience:\n"
-         "            return epoch\n    return len(a)", "as soon as"),
-        (STOP + "best, waited = (x, 0) if x > best else (best, waited + 1)\n        if waited == patience:\n"
-         "            return epoch - patience\n    return len(a)", "not the best epoch"),
-        ("def stop_epoch(a, patience):\n    best, waited = 9, 0\n    for epoch, x in enumerate(a, 1):\n"
-         "        best, waited = (x, 0) if x < best else (best, waited + 1)\n        if waited == patience:\n"
-         "            return epoch\n    return len(a)", "better than the ones before"),
-        ("def stop_epoch(a, patience):\n    return min(len(a), int(a.argmax()) + 1 + patience)", "after the stop"),
-        (STOP + "best, waited = (x, 0) if x > best else (best, waited + 1)\n        if waited == patience:\n"
-         "            return epoch", "It returns something"),
-    ],
 }
 
 EXAMPLE = {"hard_term": "torch.tensor(0.13)", "clip_factor": "torch.tensor(0.2)",
-           "learning_rate_at": "torch.tensor(0.5)", "stop_epoch": "torch.tensor(4)"}
+           "learning_rate_at": "torch.tensor(0.5)"}

@@ -1,4 +1,0 @@
-"""The exercises of notebook start."""
-from .record import Exercise
-
-EXERCISES: tuple[Exercise, ...] = ()
