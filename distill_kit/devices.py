@@ -62,6 +62,12 @@ def keep_freed_memory() -> bool:
     return libc.mallopt(mmap_threshold, 32 << 20) == libc.mallopt(trim_threshold, 512 << 20) == 1
 
 
+def give_back_memory() -> None:
+    """What `keep_freed_memory` kept goes back to the system, in some milliseconds. Call it when training is over."""
+    if keep_freed_memory():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @functools.cache
 def cpu_has_bfloat16() -> bool:
     """Read from the processor's flags, never timed: the same machine always answers the same.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.imageset import Dataset
+from ..devices import give_back_memory
 from ..history import EPOCH
 from ..run import Materials, Run, Settings, new_run_folder
 from ..teachers import accuracy, answers
@@ -79,7 +80,7 @@ class Session:
         self._materials: dict[tuple, Materials] = {}
         self._lock = threading.RLock()
         self.looks = 0                                          # at the test images
-        self.worker = Worker(lambda order: order(), self._hear, foreground=foreground,
+        self.worker = Worker(self._carry_out, self._hear, foreground=foreground,
                              **({} if quiet is None else {"quiet": quiet}))
         seen = dataset.validation[:LOOKED_THROUGH]
         logits = answers(teacher, seen).float().cpu()                                                   # (n, C)
@@ -167,6 +168,12 @@ class Session:
             if run.values == live.values and run.state == FINISHED and baseline is not None:
                 found[run.settings.seed] = run.best, baseline.best
         return list(found.values())
+
+    def _carry_out(self, order: Callable[[], Iterator[LabRun]]) -> Iterator[LabRun]:
+        try:
+            yield from order()
+        finally:
+            give_back_memory()
 
     def _train(self, live: LabRun) -> Iterator[LabRun]:
         """The learner's run first; then, once for each setting, what it is held against. The other way round where the
