@@ -58,8 +58,9 @@ def keep_freed_memory() -> bool:
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt") or any(name.startswith("MALLOC_") for name in os.environ):
         return False
-    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
-    return libc.mallopt(mmap_threshold, 32 << 20) == libc.mallopt(trim_threshold, 512 << 20) == 1
+    mmap_threshold, trim_threshold, arena_max = -3, -1, -8  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
+    return all(libc.mallopt(option, value) == 1 for option, value in
+               ((mmap_threshold, 32 << 20), (trim_threshold, 512 << 20), (arena_max, 1)))
 
 
 def give_back_memory() -> None:
