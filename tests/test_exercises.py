@@ -118,8 +118,24 @@ def test_an_error_is_told_with_its_line():
 
 def test_a_wrong_answer_is_told_with_the_smallest_input_and_never_the_answer():
     verdict = check(made("def soften(logits, temperature):\n    return logits.softmax(1)", "soften"))
-    assert "Seen with logits = [[" in str(verdict) and verdict.inputs.count(",") == 2  # one row, two classes
+    first, other = verdict.inputs.split("; and with ")  # one row, two classes, at two temperatures
+    assert first.startswith("logits = [[") and first.count(",") == 4 and other.count(",") == 2
     assert "softmax(dim=1)" not in str(verdict) and "<details><summary>Hint 3" in verdict.html
+
+
+def test_the_calls_that_show_it_are_told_and_no_other():
+    verdict = check(made("def alpha_at(step, steps, start, end):\n    return start + (end - start) * step / steps",
+                         "alpha_at"))
+    start, end = (float(verdict.inputs.split(f"{name} = ")[1].split(",")[0]) for name in ("start", "end"))
+    assert "the last of 2 is step 1" in verdict.words and start < end and "; and with" not in verdict.inputs
+    last = float(verdict.result.strip("[]").split(",")[1])
+    assert last == pytest.approx((start + end) / 2, abs=6e-3)
+
+
+def test_small_numbers_are_not_shown_as_0():
+    from distill_kit.exercises.judge import in_words
+    assert in_words(torch.tensor([[1.2e-6, -3e-5]])) == "[[1.2e-06, -3e-05]]"
+    assert in_words(torch.tensor([2.24249, 0.0001])) == "[2.242, 0.0]" and in_words(torch.zeros(2)) == "[0.0, 0.0]"
 
 
 def test_the_solution_is_a_press_away_once_there_is_an_attempt_and_is_not_stored():
@@ -141,7 +157,11 @@ def test_what_is_no_exercise_is_named():
 def test_a_prediction_is_kept_and_set_against_what_came():
     guess = Prediction(40, "T does little.", "%")
     assert repr(guess) == "Noted: 40 %, because T does little."
-    assert "47.5 %. That is 7.5 % too low. Your reason was: T does little." in repr(guess.against(47.5))
+    assert "47.5 %. That is 7.5 points too low. Your reason was: T does little. Does" in repr(guess.against(47.5))
+    assert "measured: 70.1 %. That is 5.1 points too low." in repr(Prediction(65, unit="%").against(70.0512))
+    assert "Your reason was: so. Does it" in repr(Prediction(65, "so", "%").against(70))
+    with pytest.raises(ValueError, match="0 to 100 per cent"):
+        Prediction(700, unit="%")
     assert "within what another seed does" in repr(guess.against(41, luck=2))
     assert repr(Prediction()).startswith("No guess yet") and "You made no guess" in repr(Prediction().against(3))
     with pytest.raises(ValueError, match="value must be a number"):

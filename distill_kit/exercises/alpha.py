@@ -26,12 +26,14 @@ def mixed_target_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         one_hot = F.one_hot(labels, classes).float()
         target = answer(said, labels, alpha, shape=shape)
         first = answer(said[:1], labels[:1], alpha, shape=(1, classes))
-        yield Case("What comes out for one image does not depend on the other images.", close(target[:1], first))
-        yield Case("The numbers of an image add up to 1.", close(target.sum(1), torch.ones(rows)))
+        yield Case("What comes out for one image does not depend on the other images.", close(target[:1], first),
+                   (target, first))
+        yield Case("The numbers of an image add up to 1.", close(target.sum(1), torch.ones(rows)), (target,))
         other_label = answer(said, (labels + 1) % classes, alpha, shape=shape)
-        yield Case("With another label comes another target.", not close(other_label, target))
+        yield Case("With another label comes another target.", not close(other_label, target), (target, other_label))
         other_teacher = answer(said.roll(1, 1), labels, alpha, shape=shape)
-        yield Case("With another teacher comes another target.", not close(other_teacher, target))
+        yield Case("With another teacher comes another target.", not close(other_teacher, target),
+                   (target, other_teacher))
         yield Case("alpha = 1 leaves the label alone: 1 for its class, 0 for every other.",
                    close(answer(said, labels, 1.0, shape=shape), one_hot))
         yield Case("alpha = 0 leaves the teacher alone: its probabilities, as they are.",
@@ -40,7 +42,7 @@ def mixed_target_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         yield Case("alpha = 0.5 lies half-way between what alpha = 0 and alpha = 1 give.",
                    close(middle, (said + one_hot) / 2))
         yield Case("From alpha = 0 to alpha = 1 it goes in a straight line.",
-                   close(target, said + alpha * (one_hot - said)))
+                   close(target, said + alpha * (one_hot - said)), (target,))
 
 
 MIXED_TARGET = Exercise(
@@ -75,9 +77,10 @@ def false_labels_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         yield Case("Labels stay class numbers: int64.", drawn.dtype == torch.int64)
         yield Case("Every label lies between 0 and classes - 1.", 0 <= int(drawn.min()) <= int(drawn.max()) < classes)
         yield Case("The same seed gives the same labels.",
-                   torch.equal(answer(labels, 1.0, classes, seed, shape=shape), drawn))
+                   torch.equal((other := answer(labels, 1.0, classes, seed, shape=shape)), drawn), (drawn, other))
         yield Case("Another seed gives other labels.",
-                   not torch.equal(answer(labels, 1.0, classes, seed + 1, shape=shape), drawn))
+                   not torch.equal((other := answer(labels, 1.0, classes, seed + 1, shape=shape)), drawn),
+                   (drawn, other))
         before = torch.random.get_rng_state()
         answer(labels, 0.5, classes, seed, shape=shape)
         yield Case("torch's global random state stays as it was: the generator draws alone.",

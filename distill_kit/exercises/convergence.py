@@ -14,17 +14,17 @@ def constant_loss_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         labels = torch.cat([torch.arange(classes), torch.zeros(1).long(), draw.labels(rows, classes)])
         loss = answer(labels, shape=())
         yield Case("It is a mean over the images: every label twice, and nothing changes.",
-                   close(answer(torch.cat([labels, labels]), shape=()), loss))
-        yield Case("It is never below 0.", bool(loss > -1e-6))
+                   close(other := answer(torch.cat([labels, labels]), shape=()), loss), (loss, other))
+        yield Case("It is never below 0.", bool(loss > -1e-6), (loss,))
         yield Case("Where all images are of one class, that class is the answer, and it is 0.",
                    close(answer(torch.ones(rows + 1).long(), shape=()), 0))
         yield Case("Three classes more, in front, of which there is no image: nothing changes.",
-                   close(answer(labels + 3, shape=()), loss))
+                   close(other := answer(labels + 3, shape=()), loss), (loss, other))
         yield Case("Where all C classes occur equally often, it is ln C.",
                    close(answer(torch.arange(classes).repeat(rows), shape=()), math.log(classes)))
         shares = torch.bincount(labels) / len(labels)
         yield Case("It is what F.cross_entropy says if every image is given the shares of the classes, even or not.",
-                   close(F.cross_entropy(shares.log().expand(len(labels), -1), labels), loss))
+                   close(F.cross_entropy(shares.log().expand(len(labels), -1), labels), loss), (loss,))
 
 
 CONSTANT_LOSS = Exercise(
@@ -56,7 +56,7 @@ def update_ratio_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         ratio = answer(before, after, shape=())
         yield Case("Where nothing moved, it is 0.", close(answer(before, before.clone(), shape=()), 0))
         yield Case("It has no unit: all weights ten times as large, before and after, and nothing changes.",
-                   close(answer(10 * before, 10 * after, shape=()), ratio))
+                   close(other := answer(10 * before, 10 * after, shape=()), ratio), (ratio, other))
         yield Case("It is never below 0: weights that shrink have moved as well.",
                    bool(answer(before, before / 2, shape=()) > 0))
         yield Case("Weights that only turn, at the same length, have moved: with every sign changed it is 2.",
@@ -64,9 +64,9 @@ def update_ratio_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         yield Case("It is measured by what was there before: where all weights double, it is 1.",
                    close(answer(before, 2 * before, shape=()), 1))
         yield Case("A step twice as long in the same direction gives twice as much.",
-                   close(answer(before, 2 * after - before, shape=()), 2 * ratio))
+                   close(other := answer(before, 2 * after - before, shape=()), 2 * ratio), (ratio, other))
         yield Case("A norm looks at all weights together: in one long column they give the same.",
-                   close(answer(before.reshape(-1, 1), after.reshape(-1, 1), shape=()), ratio))
+                   close(other := answer(before.reshape(-1, 1), after.reshape(-1, 1), shape=()), ratio), (ratio, other))
         longer = torch.linalg.vector_norm(torch.stack([before, before]))
         moved = torch.linalg.vector_norm(torch.stack([after - before, torch.zeros_like(before)]))
         yield Case("Norms are roots of summed squares: weights that stand still add to the lower norm alone.",
@@ -98,7 +98,7 @@ def ece_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         shares, labels = draw.logits(4 * rows, classes).softmax(1), draw.labels(4 * rows, classes)
         error = answer(shares, labels, 10, shape=())
         yield Case("Every image twice, and nothing changes.",
-                   close(answer(torch.cat([shares, shares]), torch.cat([labels, labels]), 10, shape=()), error))
+                   close(other := answer(shares.repeat(2, 1), labels.repeat(2), 10, shape=()), error), (error, other))
         sure = F.one_hot(labels, classes).float()
         yield Case("Sure, with probability 1, and always right: it is 0.", close(answer(sure, labels, 10, shape=()), 0))
         yield Case("Sure, with probability 1, and always wrong: it is 1.",

@@ -4,6 +4,7 @@ Nothing of the learner's is changed: random states are as before, and inputs are
 """
 import copy
 import inspect
+import math
 import random
 import secrets
 import traceback
@@ -39,7 +40,7 @@ def judge(exercise: Exercise, answer: object, seed: int | None = None) -> Verdic
         try:
             for case in exercise.cases(watched, Draw(seed)):
                 if not case.holds:
-                    return Verdict(exercise, WRONG, case.words, watched.inputs, watched.result, seed)
+                    return Verdict(exercise, WRONG, case.words, *watched.seen(case.seen), seed)
         except Untouched:
             return Verdict(exercise, NOT_ATTEMPTED)
         except Broken as broken:
@@ -56,6 +57,7 @@ class Watched:
 
     def __init__(self, answer: Callable):
         self.answer, self.inputs, self.result, self.at_work = answer, "", "", False
+        self.calls: list[tuple[object, str, str]] = []  # what came back, and both in words
 
     def __call__(self, *inputs, shape: tuple[int, ...] | None = None):
         before = copy.deepcopy(inputs)
@@ -69,8 +71,10 @@ class Watched:
         if result is None:
             raise Broken("It returns something. Is there a `return`?")
         if not all(map(unchanged, before, inputs)):
-            raise Broken("What it is given stays as it is. An operation whose name ends in `_` changes it in place.")
+            raise Broken("What it is given stays as it is. An operation whose name ends in `_` changes it in "
+                         "place, and so does an assignment to a part of it, as in `x[0] = 1`.")
         if shape is None:
+            self.calls.append((result, self.inputs, self.result))
             return result
         if not isinstance(result, Tensor | float | int | np.number | np.ndarray):
             raise Broken(f"It returns a tensor, not {type(result).__name__}.")
@@ -80,7 +84,14 @@ class Watched:
             raise Broken(f"It returns {wanted} here; this one has the shape {list(result.shape)}.")
         if not torch.isfinite(result).all():
             raise Broken("From finite inputs it makes finite numbers.")
+        self.calls.append((result, self.inputs, self.result))
         return result
+
+    def seen(self, results: tuple) -> tuple[str, str]:
+        """Inputs and result, in words, of the calls that gave these results; of the last call where there are none."""
+        found = [(inputs, words) for result, inputs, words in self.calls if any(result is one for one in results)]
+        *before, (inputs, words) = found[-len(results):] if found else [(self.inputs, self.result)]
+        return "".join(f"{earlier}, which gave {came}; and with " for earlier, came in before) + inputs, words
 
 
 def unchanged(before: object, after: object) -> bool:
@@ -118,7 +129,11 @@ def in_words(value: object) -> str:
         value = torch.as_tensor(value).detach()
         if value.numel() > 12:
             return f"a tensor of shape {list(value.shape)}"
-        return str(np.round(value.double().numpy(), 3).tolist() if value.is_floating_point() else value.tolist())
+        if not value.is_floating_point():
+            return str(value.tolist())
+        largest = value[value.isfinite()].abs().amax().item() if value.isfinite().any() else 0.0
+        digits = 3 if largest >= 0.01 or not largest else 3 - math.floor(math.log10(largest))  # never all of them 0
+        return str(np.round(value.double().numpy(), digits).tolist())
     if isinstance(value, nn.Module):
         return f"a {type(value).__name__}"
     return f"{value:.4g}" if isinstance(value, float) else repr(value)[:60]

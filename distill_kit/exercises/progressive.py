@@ -12,20 +12,23 @@ def alpha_at_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         start, way = draw.number(0.05, 0.45), draw.number(0.1, 0.5)
         end = round(start + way, 2)
         every = torch.arange(steps)
-        line = answer(every, steps, start, end, shape=(steps,)).double()
+        given = answer(every, steps, start, end, shape=(steps,))
+        line = given.double()
         yield Case("At step 0 it is `start`.", close(line[0], start))
         yield Case("Where `start` and `end` are the same number, it stays there.",
                    close(answer(every, steps, end, end, shape=(steps,)), end))
-        yield Case("Where `end` is the larger one, it never falls.", bool((line.diff() > -1e-6).all()))
-        yield Case("Where `end` is the larger one, it has risen by the last step.", bool(line[-1] > line[0] + 1e-3))
-        yield Case("Each step changes it by the same amount.", close(line.diff(), line.diff()[0]))
+        yield Case("Where `end` is the larger one, it never falls.", bool((line.diff() > -1e-6).all()),
+                   (given,))
+        yield Case("Where `end` is the larger one, it has risen by the last step.", bool(line[-1] > line[0] + 1e-3),
+                   (given,))
+        yield Case("Each step changes it by the same amount.", close(line.diff(), line.diff()[0]), (given,))
         yield Case(f"Steps are counted from 0, so the last of {steps} is step {steps - 1}: there it is `end`.",
-                   close(line[-1], end))
+                   close(line[-1], end), (given,))
         down = answer(every, steps, end, start, shape=(steps,))
-        yield Case("The way down is the way up, read backwards.", close(down, line.flip(0)))
+        yield Case("The way down is the way up, read backwards.", close(down, line.flip(0)), (given, down))
         some = every[torch.randperm(steps, generator=draw.generator)[:2]]
         yield Case("What it says of one step does not depend on which other steps are asked about.",
-                   close(answer(some, steps, start, end, shape=(len(some),)), line[some]))
+                   close(other := answer(some, steps, start, end, shape=(len(some),)), line[some]), (given, other))
 
 
 ALPHA_AT = Exercise(
@@ -65,12 +68,13 @@ def easiest_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         yield Case("Adding a number to all logits of one image changes nothing: softmax does not see it.",
                    torch.equal(*shifted))
         yield Case("It does not matter which class the teacher is sure of.",
-                   torch.equal(answer(logits.roll(1, 1), 1.0, shape=(images,)).long(), places))
+                   torch.equal((other := answer(logits.roll(1, 1), 1.0, shape=(images,))).long(), places),
+                   (places, other))
         undecided = torch.cat([torch.zeros(1, classes), logits[1:]])
         yield Case("An image whose logits are all alike comes last.",
                    int(answer(undecided, 1.0, shape=(images,))[-1]) == 0)
         yield Case("How sure the teacher is: its highest probability, and no other measure.",
-                   torch.equal(places, logits.softmax(1).amax(1).argsort(descending=True)))
+                   torch.equal(places, logits.softmax(1).amax(1).argsort(descending=True)), (places,))
 
 
 def told_apart(draw: Draw, images: int, classes: int) -> Tensor:

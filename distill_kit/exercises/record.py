@@ -13,6 +13,7 @@ class Case(NamedTuple):
     """One thing that was looked at: a sentence that is true of every right answer, and whether it held."""
     words: str
     holds: bool
+    seen: tuple = ()   # results of the calls that show it, as the answer returned them; the last call where empty
 
 
 @dataclass(frozen=True)

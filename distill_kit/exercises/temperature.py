@@ -12,19 +12,20 @@ def soften_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
     for rows, classes in SIZES:
         shape, t = (rows, classes), draw.number(1.5, 6)
         logits, others = draw.logits(rows, classes), draw.logits(rows, classes)
-        together = answer(torch.cat([others, logits]), t, shape=(2 * rows, classes))[rows:]
+        together = answer(torch.cat([others, logits]), t, shape=(2 * rows, classes))
         shares = answer(logits, t, shape=shape)
-        yield Case("What comes out for one row does not depend on the other rows.", close(together, shares))
         yield Case("No probability is below 0.", bool((shares >= 0).all()))
         yield Case("The probabilities of a row add up to 1.", close(shares.sum(1), torch.ones(rows)))
+        yield Case("What comes out for one row does not depend on the other rows.", close(together[rows:], shares),
+                   (together, shares))
         hotter = answer(logits, 4 * t, shape=shape)
-        yield Case("Another temperature gives other probabilities.", not torch.equal(hotter, shares))
+        yield Case("Another temperature gives other probabilities.", not torch.equal(hotter, shares), (shares, hotter))
         yield Case("A higher temperature makes the largest probability smaller.",
-                   bool((hotter.amax(1) < shares.amax(1)).all()))
+                   bool((hotter.amax(1) < shares.amax(1)).all()), (shares, hotter))
         yield Case("Adding the same number to all logits of a row changes nothing.",
-                   close(answer(logits + 3, t, shape=shape), shares))
+                   close(other := answer(logits + 3, t, shape=shape), shares), (shares, other))
         yield Case("Twice the logits at twice the temperature give the same probabilities.",
-                   close(answer(2 * logits, 2 * t, shape=shape), shares))
+                   close(other := answer(2 * logits, 2 * t, shape=shape), shares), (shares, other))
         ratios = (shares.log() - shares.log()[:, :1]) * t
         yield Case("At T = 1 it is softmax, and T divides the logits before it.", close(ratios, logits - logits[:, :1]))
 
@@ -57,12 +58,14 @@ def entropy_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         yield Case("It is never below 0.", bool((bits > -1e-6).all()))
         yield Case("Where one class has it all, it is 0.", close(answer(sure, shape=(rows,)), torch.zeros(rows)))
         wider = torch.cat([shares, torch.zeros(rows, 1)], dim=1)
-        yield Case("One more class, of probability 0, changes nothing.", close(answer(wider, shape=(rows,)), bits))
+        yield Case("One more class, of probability 0, changes nothing.",
+                   close(other := answer(wider, shape=(rows,)), bits),
+                   (bits, other))
         halves = torch.cat([shares, shares], dim=1) / 2
         coin = answer(torch.tensor([[0.5, 0.5]]), shape=(1,))
         yield Case("Cutting every class into two equal halves adds what a tossed coin has.",
-                   close(answer(halves, shape=(rows,)), bits + coin))
-        yield Case("A tossed coin has one bit: two classes, 0.5 each, give 1.", close(coin, torch.ones(1)))
+                   close(other := answer(halves, shape=(rows,)), bits + coin), (bits, coin, other))
+        yield Case("A tossed coin has one bit: two classes, 0.5 each, give 1.", close(coin, torch.ones(1)), (coin,))
         alike = torch.full((rows, classes), 1 / classes)
         yield Case("Where all C classes are alike, it is log2 of C.",
                    close(answer(alike, shape=(rows,)), torch.full((rows,), math.log2(classes))))
@@ -96,19 +99,20 @@ def soft_loss_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         yield Case("At T = 1, equal logits on both sides give 0.", close(answer(teacher, teacher, 1.0, shape=()), 0))
         yield Case("Equal logits give 0 at every other temperature, too.",
                    close(answer(teacher, teacher, t, shape=()), 0))
-        yield Case("It is never below 0.", bool(loss > -1e-6))
+        yield Case("It is never below 0.", bool(loss > -1e-6), (loss,))
         twice = answer(torch.cat([student, student]), torch.cat([teacher, teacher]), t, shape=())
-        yield Case("It is a mean over the rows: the same batch twice gives the same loss.", close(twice, loss))
+        yield Case("It is a mean over the rows: the same batch twice gives the same loss.", close(twice, loss),
+                   (twice, loss))
         nothing = torch.full((rows, 1), -1e3)
         wider = answer(torch.cat([student, nothing], 1), torch.cat([teacher, nothing], 1), t, shape=())
         yield Case("It is a sum over the classes: one more, to which nobody gives any probability, changes nothing.",
-                   close(wider, loss))
+                   close(wider, loss), (wider, loss))
         label = draw.labels(rows, classes)
         sure = 30.0 * F.one_hot(label, classes)
         yield Case("Where the teacher is sure of a class, at T = 1, it is the student's cross-entropy with that class.",
                    close(answer(student, sure, 1.0, shape=()), F.cross_entropy(student, label)))
         yield Case("All logits twice as large at twice the temperature: the loss is four times as large.",
-                   close(answer(2 * student, 2 * teacher, 2 * t, shape=()), 4 * loss))
+                   close(other := answer(2 * student, 2 * teacher, 2 * t, shape=()), 4 * loss), (loss, other))
         student.requires_grad_(), teacher.requires_grad_()
         loss = answer(student, teacher, t, shape=())
         yield Case("A gradient reaches the student.", loss.requires_grad)
@@ -135,7 +139,8 @@ def soft_loss(student_logits, teacher_logits, temperature):
     return temperature**2 * F.kl_div(log_student, teacher, reduction="batchmean")
 ''', soft_loss_cases,
     ("Which of the two gives the weights of the sum, and which only appears inside a logarithm?",
-     "`F.kl_div` takes the student's LOGARITHMS first and the teacher's probabilities second. Look at its `reduction`.",
+     "`F.kl_div` takes the student's LOGARITHMS first and the teacher's probabilities second. Look at its `reduction`. "
+     "And `teacher_logits.detach()` is the teacher without a way back for gradients.",
      "`F.kl_div(F.log_softmax(student / T, dim=1), teacher, reduction='batchmean')`, and T² before it."),
     "Written out, `(p * (log p - log q)).sum(1).mean()` with the same p and q is as good.")
 
@@ -148,18 +153,19 @@ def soft_gradient_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         yield Case("Equal logits leave nothing to be learnt: it is 0.",
                    close(answer(teacher, teacher, t, shape=shape), 0))
         yield Case("Each row adds up to 0: softmax does not see a number added to all logits.",
-                   close(gradient.sum(1), torch.zeros(rows)))
+                   close(gradient.sum(1), torch.zeros(rows)), (gradient,))
         step = 1e-2 * torch.nn.functional.normalize(gradient, dim=1)
         yield Case("A small step against it brings the student nearer to the teacher.",
                    divergence(student - step, teacher, t) < divergence(student, teacher, t))
         twice = answer(torch.cat([student, student]), torch.cat([teacher, teacher]), t, shape=(2 * rows, classes))
         yield Case("The loss is a mean: with the same batch twice, each row has half as much to say.",
-                   close(2 * twice[:rows], gradient, 1e-5))
-        hot = [answer(student, teacher, high, shape=shape) * high**2 for high in (1e2, 4e2)]
-        yield Case("At high temperatures, four times T makes it sixteen times smaller.", close(hot[0], hot[1], 2e-2))
+                   close(2 * twice[:rows], gradient, 1e-5), (gradient, twice))
+        hot = [answer(student, teacher, high, shape=shape) for high in (1e2, 4e2)]
+        yield Case("At high temperatures, four times T makes it sixteen times smaller.",
+                   close(1e4 * hot[0], 16e4 * hot[1], 2e-2), tuple(hot))
         inputs = student.clone().requires_grad_()
         found, = torch.autograd.grad(divergence(inputs, teacher, t), inputs)
-        yield Case("It is what autograd finds for the same divergence.", close(gradient, found, 1e-5))
+        yield Case("It is what autograd finds for the same divergence.", close(gradient, found, 1e-5), (gradient,))
 
 
 def divergence(student, teacher, temperature):

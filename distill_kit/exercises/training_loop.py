@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from .record import SIZES, Answer, Case, Draw, Exercise, close
 
@@ -14,11 +15,12 @@ def hard_term_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
     for rows, classes in SIZES:
         logits, labels = draw.logits(rows, classes), draw.labels(rows, classes)
         loss = answer(logits, labels, shape=())
-        yield Case("It is never below 0.", bool(loss >= 0))
+        yield Case("It is never below 0.", bool(loss >= 0), (loss,))
         sure = 50.0 * F.one_hot(labels, classes)
         yield Case("Where the student is sure of every label, it is 0.", close(answer(sure, labels, shape=()), 0))
         twice = answer(torch.cat([logits, logits]), torch.cat([labels, labels]), shape=())
-        yield Case("It is a mean over the rows: the same batch twice gives the same loss.", close(twice, loss))
+        yield Case("It is a mean over the rows: the same batch twice gives the same loss.", close(twice, loss),
+                   (twice, loss))
         alike = answer(torch.zeros(rows, classes), labels, shape=())
         yield Case("It is in natural logarithms: where all C logits of a row are alike, it is ln C.",
                    close(alike, math.log(classes)))
@@ -26,9 +28,9 @@ def hard_term_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         mixed = torch.cat([labels, unknown])
         found = answer(torch.cat([logits, draw.logits(rows, classes)]), mixed, shape=())
         other = answer(torch.cat([logits, draw.logits(rows, classes)]), mixed, shape=())
-        yield Case("The logits of a row without a label make no difference.", close(found, other))
+        yield Case("The logits of a row without a label make no difference.", close(found, other), (found, other))
         yield Case("It is the mean over the rows that have a label; further rows without one change nothing.",
-                   close(found, loss))
+                   close(found, loss), (found, loss))
         yield Case("Where no row has a label, it is 0.", close(answer(logits, unknown, shape=()), 0))
         logits.requires_grad_()
         loss = answer(logits, labels, shape=())
@@ -76,7 +78,7 @@ def clip_factor_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         yield Case("It is above 0 and never above 1: gradients are made shorter or left alone, never turned.",
                    bool(0 < factor <= 1))
         yield Case("Gradients ten times as long are clipped ten times as much.",
-                   close(answer(10 * weight, 10 * bias, limit, shape=()), factor / 10, 1e-5))
+                   close(other := answer(10 * weight, 10 * bias, limit, shape=()), factor / 10, 1e-5), (factor, other))
         yield Case("Gradients that are short enough stay as they are: the factor is 1.",
                    close(answer(weight, bias, 2 * length, shape=()), 1))
         yield Case("Gradients of 0 stay as they are: the factor is 1.",
@@ -119,31 +121,42 @@ def learning_rate_at_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
     for warmup, steps in ((2, 6), (3, 11), (5, 25), (0, 8)):
         peak = draw.number(0.5, 2)
 
-        def at(step: int, height: float = peak) -> float:
+        def at(step: int, height: float = peak) -> Tensor:
             # A tensor, so that the judge sees when it is changed.
-            return answer(torch.tensor(step), height, warmup, steps, shape=()).item()
+            return answer(torch.tensor(step), height, warmup, steps, shape=())
 
-        rates = [at(step) for step in range(steps)]
+        given = [at(step) for step in range(steps)]
+        rates = [rate.item() for rate in given]
         rise, down = rates[:warmup + 1], rates[warmup:]
-        yield Case("A peak twice as high makes it twice as high, at every step.",
-                   all(close(at(step, 2 * peak), 2 * rates[step]) for step in (0, warmup, steps - 1)))
-        yield Case("Step 0 already moves: its rate is above 0.", rates[0] > 1e-6)
-        yield Case("No rate is above the peak.", max(rates) < 1.0001 * peak)
-        yield Case("At step `warmup_steps` it is at its peak.", close(rates[warmup], peak))
-        yield Case("In warm-up each step has a higher rate than the one before.",
-                   all(one < other for one, other in zip(rise, rise[1:])))
-        yield Case("In warm-up it rises by the same amount at each step; at step 0 it has risen once.",
-                   all(close(rate, peak * (step + 1) / (warmup + 1)) for step, rate in enumerate(rise)))
-        yield Case("After warm-up it falls at every step.", all(one > other for one, other in zip(down, down[1:])))
-        yield Case("The last step still moves: its rate is above 0.", rates[-1] > 1e-6)
+        doubled = [(given[step], at(step, 2 * peak)) for step in (0, warmup, steps - 1)]
+        wrong = [pair for pair in doubled if not close(pair[1], 2 * pair[0])]
+        yield Case("A peak twice as high makes it twice as high, at every step.", not wrong, sum(wrong[:1], ()))
+        yield Case("Step 0 already moves: its rate is above 0.", rates[0] > 1e-6, (given[0],))
+        yield Case("No rate is above the peak.", max(rates) < 1.0001 * peak, (given[rates.index(max(rates))],))
+        yield Case("At step `warmup_steps` it is at its peak.", close(rates[warmup], peak), (given[warmup],))
+        wrong = [step for step in range(warmup) if rates[step] >= rates[step + 1]]
+        yield Case("In warm-up each step has a higher rate than the one before.", not wrong, following(given, wrong))
+        wrong = [step for step in range(warmup) if not close(rise[step], peak * (step + 1) / (warmup + 1))]
+        yield Case("In warm-up it rises by the same amount at each step; at step 0 it has risen once.", not wrong,
+                   following(given, wrong))
+        wrong = [step for step in range(warmup, steps - 1) if rates[step] <= rates[step + 1]]
+        yield Case("After warm-up it falls at every step.", not wrong, following(given, wrong))
+        yield Case("The last step still moves: its rate is above 0.", rates[-1] > 1e-6, (given[-1],))
         middle, quarter = (steps - warmup) // 2, (steps - warmup) // 4
         if (steps - warmup) % 2 == 0:
-            yield Case("Half way down it is half the peak.", close(down[middle], peak / 2))
+            yield Case("Half way down it is half the peak.", close(down[middle], peak / 2), (given[warmup + middle],))
         yield Case("The fall is slow at first, then faster.",
-                   down[0] - down[quarter] < 0.99 * (down[quarter] - down[2 * quarter]))
-        yield Case("It is half a cosine wave, which would reach 0 at step `steps`.",
-                   all(close(rate, peak * math.cos(math.pi * step / (steps - warmup) / 2) ** 2)
-                       for step, rate in enumerate(down)))
+                   down[0] - down[quarter] < 0.99 * (down[quarter] - down[2 * quarter]),
+                   tuple(given[warmup + place] for place in (0, quarter, 2 * quarter)))
+        wrong = [step for step in range(steps - warmup) if not close(
+            down[step], peak * math.cos(math.pi * step / (steps - warmup) / 2) ** 2)]
+        yield Case("It is half a cosine wave, which would reach 0 at step `steps`.", not wrong,
+                   tuple(given[warmup + step] for step in wrong[:1]))
+
+
+def following(given: list[Tensor], wrong: list[int]) -> tuple[Tensor, ...]:
+    """The first wrong step, and the one behind it."""
+    return tuple(given[wrong[0]:wrong[0] + 2]) if wrong else ()
 
 
 LEARNING_RATE_AT = Exercise(

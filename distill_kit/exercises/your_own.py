@@ -41,7 +41,8 @@ def normalised_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         images, others = mine.images(rows, height, width), mine.images(rows, height, width)
         came = answer(images, mean, std, shape=shape)
         together = answer(torch.cat([others, images]), mean, std, shape=(2 * rows, *shape[1:]))
-        yield Case("What comes out for an image does not depend on the other images.", close(together[rows:], came))
+        yield Case("What comes out for an image does not depend on the other images.", close(together[rows:], came),
+                   (came, together))
         redder = images.clone()
         redder[:, 0] += 0.1
         changed = (answer(redder, mean, std, shape=shape) != came).flatten(2).any(2)                    # (rows, 3)
@@ -55,7 +56,7 @@ def normalised_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         wider = answer(images + 0.1, mean, 2 * std, shape=shape) - answer(images, mean, 2 * std, shape=shape)
         yield Case("A larger std brings the numbers closer together.", bool((wider.abs() < step.abs()).all()))
         yield Case("A channel that is brighter by its std comes out larger by 1.",
-                   close(answer(images + std[:, None, None], mean, std, shape=shape) - came, 1))
+                   close(other := answer(images + std[:, None, None], mean, std, shape=shape) - came, 1), (came, other))
         yield Case("A channel that is as bright as its mean comes out as 0.",
                    close(answer(mean[:, None, None].expand(shape).clone(), mean, std, shape=shape), 0))
 
@@ -150,17 +151,20 @@ def labelled_loss_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         loss = answer(logits, labels, shape=())
         yield Case("It is never below 0.", bool(loss > -1e-6))
         yield Case("The same number added to all logits of a row changes nothing.",
-                   close(answer(logits + 3, labels, shape=()), loss))
+                   close(other := answer(logits + 3, labels, shape=()), loss), (loss, other))
         yield Case("It is a mean: the same batch twice gives the same loss.",
-                   close(answer(torch.cat([logits, logits]), torch.cat([labels, labels]), shape=()), loss))
+                   close(other := answer(torch.cat([logits, logits]), torch.cat([labels, labels]), shape=()), loss),
+                   (loss, other))
         mixed = answer(torch.cat([more, logits]), torch.cat([none, labels]), shape=())
         yield Case("What the student says of an image without a label makes no difference.",
-                   close(answer(torch.cat([more.flip(1) * 2, logits]), torch.cat([none, labels]), shape=()), mixed))
+                   close(other := answer(torch.cat([2 * more.flip(1), logits]), torch.cat([none, labels]), shape=()),
+                         mixed), (mixed, other))
         yield Case("Further images without a label leave the loss as it is: they are not counted, either.",
-                   close(mixed, loss))
+                   close(mixed, loss), (loss, mixed))
         yield Case("For logits that are all alike it is the natural logarithm of C.",
                    close(answer(torch.zeros(rows, classes), labels, shape=()), math.log(classes)))
-        yield Case("With a label for each row it is cross-entropy.", close(loss, F.cross_entropy(logits, labels)))
+        yield Case("With a label for each row it is cross-entropy.", close(loss, F.cross_entropy(logits, labels)),
+                   (loss,))
         yield Case("A batch without any label has nothing to say: 0.", close(answer(more, none, shape=()), 0))
 
 
@@ -191,30 +195,32 @@ def times_faster_cases(answer: Answer, draw: Draw) -> Iterator[Case]:
         teacher, student = 5 * mine.seconds(repeats), mine.seconds(repeats)
         times = answer(teacher, student, shape=())
         yield Case("A student that takes longer in every repeat gets a smaller number.",
-                   bool(answer(teacher, 2 * student, shape=()) < times))
+                   bool((other := answer(teacher, 2 * student, shape=())) < times), (times, other))
         yield Case("In milliseconds it is the same number.",
-                   close(answer(1_000 * teacher, 1_000 * student, shape=()), times))
+                   close(other := answer(1_000 * teacher, 1_000 * student, shape=()), times), (times, other))
         turned = torch.cat([student[:1], student[1:].roll(1)])
         yield Case("The order of the repeats behind the first one makes no difference: no two belong together.",
-                   close(answer(teacher, turned, shape=()), times))
+                   close(other := answer(teacher, turned, shape=()), times), (times, other))
         colder = student.clone()
         colder[0] += 30
         yield Case("How long the first repeat took makes no difference: it warms up.",
-                   close(answer(teacher, colder, shape=()), times))
+                   close(other := answer(teacher, colder, shape=()), times), (times, other))
         colder[0] = 0.01
         yield Case("How long the first repeat took makes no difference: it warms up.",
-                   close(answer(teacher, colder, shape=()), times))
+                   close(other := answer(teacher, colder, shape=()), times), (times, other))
         held_up = student.clone()
         held_up[1:][student[1:].argmax()] += 30
-        yield Case("One repeat that was held up makes no difference.", close(answer(teacher, held_up, shape=()), times))
+        yield Case("One repeat that was held up makes no difference.",
+                   close(other := answer(teacher, held_up, shape=()), times),
+                   (times, other))
         lucky = student.clone()
         lucky[1:][student[1:].argmin()] /= 3
         yield Case("One repeat that was very quick makes no difference.",
-                   close(answer(teacher, lucky, shape=()), times))
+                   close(other := answer(teacher, lucky, shape=()), times), (times, other))
         yield Case("Measured against itself a network is 1 times as fast.",
                    close(answer(teacher, teacher, shape=()), 1))
         yield Case("Behind the first repeat, half of all repeats are quicker than what counts, and half are slower.",
-                   close(times, teacher[1:].median() / student[1:].median()))
+                   close(times, teacher[1:].median() / student[1:].median()), (times,))
 
 
 TIMES_FASTER = Exercise(

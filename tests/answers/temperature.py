@@ -32,7 +32,7 @@ WRONG = {
     "soften": [
         ("def soften(logits, temperature):\n    return logits.softmax(1)", "Another temperature"),
         ("def soften(logits, temperature):\n    return (logits * temperature).softmax(1)", "largest probability smaller"),
-        ("def soften(logits, temperature):\n    return (logits / temperature).softmax(0)", "other rows"),
+        ("def soften(logits, temperature):\n    return (logits / temperature).softmax(0)", "add up to 1"),
         ("def soften(logits, temperature):\n    return (logits / temperature).log_softmax(1)", "below 0"),
         ("def soften(logits, temperature):\n    return logits.softmax(1) / temperature", "add up to 1"),
         ("def soften(logits, temperature):\n    return (logits / temperature**2).softmax(1)", "Twice the logits"),
