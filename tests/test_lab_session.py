@@ -153,7 +153,7 @@ def test_the_picture_has_a_line_for_the_run_the_baseline_and_the_last_ones(tmp_p
         session.join(60)
     picture = draw(session)
     assert picture.count("<polyline") == 4
-    assert "now " in picture and "alpha = 1" in picture and "1: alpha 0.1" in picture
+    assert f"this run {100 * session.live.best:.1f} %" in picture and "alpha = 1" in picture and "1: alpha 0.1" in picture
     assert picture.startswith("<svg") and "&lt;" not in picture
 
 

@@ -12,7 +12,7 @@ from distill_kit.lab.session import Session
 from distill_kit.lab.share import read_code
 from distill_kit.lab.softening import entropy_bits, soft_targets, teachers_share
 from distill_kit.lab.stored import Stored, _table, alike, stored_for
-from distill_kit.lab.svg import Chart
+from distill_kit.lab.svg import Chart, spread
 from distill_kit.lab.words import alike_sentence, softness, stored_sentences
 from distill_kit.losses import distillation_loss
 
@@ -88,8 +88,19 @@ def test_a_line_below_the_axis_leaves_the_picture_and_is_not_bent_along_it():
     assert chart.at(1, 0.1)[1] == pytest.approx(140) and chart.at(3, 0.8) == (100, 0)
     drawn = chart.line([0.1, 0.2, 0.55], "now", "#000")
     assert "clip-path='url(#inside)'" in drawn and "0.0,140.0" in drawn and "id='inside'" in chart.frame("accuracy")
-    name = re.search(r"<text x='[\d.]+' y='([\d.]+)'", chart.line([0.1], "low", "#000"))
-    assert float(name[1]) <= 105 + 5
+    chart.line([0.1], "low", "#000")
+    assert all(float(y) <= 105 for y in re.findall(r"<text x='[\d.]+' y='([\d.]+)'", chart.names()))
+
+
+def test_names_stand_in_the_order_of_their_lines_and_inside():
+    assert spread([10, 50, 52], 16, 0, 100) == [10, 50, 66] and spread([90, 95, 99], 16, 0, 100) == [68, 84, 100]
+    chart = Chart(0, 0, 100, 100, 3, 0.0, 1.0)
+    for share, name in ((0.02, "low"), (0.0, "lowest"), (0.9, "high"), (0.03, "third")):
+        chart.line([share] * 3, name, "#000")
+    found = re.findall(r"y='([\d.]+)'[^>]*>(\w+)<", chart.names())
+    assert [name for _, name in found] == ["high", "third", "low", "lowest"]
+    heights = [float(y) - 5 for y, _ in found]
+    assert heights[-1] <= 100 and all(below - above >= 16 for above, below in zip(heights, heights[1:]))
 
 
 def test_softness_in_words_follows_the_sliders(tmp_path):

@@ -49,10 +49,49 @@ def test_a_line_of_the_table_sets_its_values_again(lab):
     finished(lab)
     lab.sliders["alpha"].value = 0.9
     finished(lab)
-    assert [place for _, place in lab.table.options] == [0, 1] and lab.table.value is None
+    assert [place for _, place in lab.table.options] == [1, 0] and lab.table.value is None
     lab.table.value = 0
     assert finished(lab).settings.alpha == 0.5 and lab.sliders["alpha"].value == 0.5
     assert len(lab.session.runs) == 3
+    lab.again.value = "2"
+    assert finished(lab).settings.alpha == 0.9 and lab.sliders["alpha"].value == 0.9 and lab.again.value == ""
+    lab.again.value = "17"
+    assert "There is no run 17; there are 4." in lab.why.value and len(lab.session.runs) == 4
+
+
+def test_a_seed_can_be_typed_and_what_is_none_is_refused(lab):
+    lab.seed.value = "3"
+    assert finished(lab).settings.seed == 3
+    lab.seed.value = "three"
+    assert "A seed is a whole number from 0; got" in lab.why.value and lab.seed.value == "3"
+    assert len(lab.session.runs) == 1
+
+
+def test_buttons_that_have_nothing_to_do_say_so(lab):
+    pressed = {button.description: button for button in buttons(lab)}
+    for name, words in (("Pin", "no run yet that could be pinned"), ("Download my runs", "no run yet that could be saved"),
+                        ("Open the test images", "no run yet that could be measured")):
+        pressed[name].click()
+        assert words in lab.why.value and lab.session.runs == []
+
+
+def test_a_pin_is_let_go_by_a_second_press(lab):
+    lab.sliders["alpha"].value = 0.5
+    finished(lab)
+    pin = next(button for button in buttons(lab) if button.description == "Pin")
+    pin.click()
+    assert lab.session.pinned == lab.session.runs and "Run 1 stays in the picture." in lab.why.value
+    pin.click()
+    assert lab.session.pinned == [] and "Run 1 is let go." in lab.why.value
+
+
+def test_what_cannot_be_told_apart_is_said_of_these_values_alone(lab):
+    lab._say_alike("alpha: 0.0 to 0.2 cannot be told apart")
+    lab._refresh()
+    assert "cannot be told apart" in lab.alike.value
+    lab.session.seed = 1
+    lab._refresh()
+    assert lab.alike.value == ""
 
 
 def test_a_code_pasted_brings_its_run_and_a_bad_one_is_refused_in_words(lab):
@@ -61,7 +100,9 @@ def test_a_code_pasted_brings_its_run_and_a_bad_one_is_refused_in_words(lab):
     assert (live.settings.alpha, live.settings.label_noise, live.settings.seed) == (0.25, 0.2, 4)
     assert lab.code.value == "alpha/alpha=0.25/label_noise=0.2/seed=4"
     lab.code.value = "alpha/alpha=7"
-    assert "alpha must be one of" in lab.why.value and lab.session.values["alpha"] == 0.25
+    assert "alpha must be one of" in lab.refused.value and lab.session.values["alpha"] == 0.25
+    lab.code.value = "alpha/alpha=0.5/label_noise=0.2/seed=4"
+    assert lab.refused.value == ""
 
 
 def test_what_the_lab_itself_writes_is_no_order(lab, monkeypatch):
@@ -83,7 +124,8 @@ def test_moving_every_slider_at_once_leaves_one_thread(lab):
 
 
 def test_every_control_has_a_name_and_every_button_says_what_it_does(lab):
-    assert all(slider.description and slider.tooltip for slider in lab.sliders.values())
+    assert all(slider.tooltip for slider in lab.sliders.values())
+    assert all(box.description and box.tooltip for box in (*lab.typed.values(), lab.seed, lab.again, lab.code))
     assert all(button.description and button.tooltip for button in buttons(lab))
 
 

@@ -2,7 +2,7 @@
 
 experiments.py says what can be asked; session.py knows what was asked and found; orders.py trains, one thread at a
 time; words.py and picture.py (on svg.py) say and draw it; stored.py knows results that ship with the kit; this file
-puts it under the learner's hand.
+puts it under the learner's hand, with the widgets of controls.py.
 """
 import sys
 import threading
@@ -18,6 +18,7 @@ from torch import nn
 from ..data import load_dataset
 from ..data.imageset import Dataset
 from ..teachers import load_teacher
+from .controls import FOCUS, IPYWIDGETS_8, LINES, WIDE, button, hint, text_box
 from .experiments import EXPERIMENTS, Control, Experiment
 from .export import runs_zip
 from .orders import RUNNING
@@ -28,15 +29,7 @@ from .stored import stored_for
 from .words import (LESS, MORE, SAME, alike_sentence, per_cent, settings_words, softness, state_sentence,
                     stored_sentences, verdict)
 
-LINES = "<div style='line-height: 1.4; padding: 2px 0'>{}</div>"  # widgets.HTML has them twice as far apart
-WIDE = {"width": f"{WIDTH}px", "max_width": "100%"}
-FOCUS = "<style>.distill-kit-lab :focus { outline: 3px solid #0072B2 !important; outline-offset: 1px }</style>"
 FRAME_SECONDS = 0.3  # between two pictures of one run
-
-
-def hint(words: str) -> dict:
-    """What is said of a control that the pointer rests on, by its name in this version of ipywidgets."""
-    return {"tooltip" if int(widgets.__version__.split(".")[0]) >= 8 else "description_tooltip": words}
 
 
 class Lab:
@@ -64,7 +57,7 @@ class Lab:
         self.session.values.update(values)
         self.session.seed = seed
         self.stored = stored_for(dataset.name, experiment.name)
-        self._drawn, self._shown = 0.0, None
+        self._drawn, self._shown, self._alike_code = 0.0, None, ""
         self._drawing, self._drawer = threading.Lock(), None  # the thread that draws: what it writes is no order
         self._build(experiment)
         for name in lesson.get("hide", ()):
@@ -83,88 +76,85 @@ class Lab:
         session = self.session
         self.sliders = {control.name: self._slider(control) for control in experiment.controls}
         self.typed = {control.name: self._typed(control) for control in experiment.controls}
-        self.rows = {name: widgets.HBox([slider, self.typed[name]]) for name, slider in self.sliders.items()}
+        self.rows = {name: widgets.HBox([self.typed[name], slider]) for name, slider in self.sliders.items()}
         self.picture = widgets.Image(format="svg+xml", width=WIDTH, height=HEIGHT,
                                      layout=widgets.Layout(width=f"{WIDTH}px", height=f"{HEIGHT}px", max_width="100%"))
-        self.state, self.verdict, self.why, self.softness, self.alike, self.offer, self.lines = (
+        self.state, self.verdict, self.why, self.softness, self.alike, self.offer, self.refused = (
             widgets.HTML(layout=WIDE) for _ in range(7))
-        self.table = widgets.Select(options=[], rows=4, description="Runs", layout=WIDE,
-                                    style={"description_width": "40px"})
+        # A list takes no keys: JupyterLab has the letters and arrows first, and an "m" turns the cell into text. It is
+        # for the mouse; beside it, a number can be typed.
+        self.table = widgets.Select(options=[], rows=4, layout=WIDE, **({"tabbable": False} if IPYWIDGETS_8 else {}))
         self.table.observe(self._restore, "value")
-        self.code = widgets.Text(description="Code", continuous_update=False, layout=widgets.Layout(width="600px"),
-                                 **hint("All values and the seed. Paste another one to set them."))
+        self.again = text_box("Back to run", "160px", "Type the number of a run in the list to set its values again.")
+        self.again.observe(lambda change: self._go_back(change["new"]), "value")
+        self.seed = text_box("Seed", "120px", "First weights and order of the batches. Another one: was it luck?")
+        self.seed.observe(lambda change: self._sow(change["new"]), "value")
+        self.code = text_box("Short code", "100%", "All values and the seed. Paste another one to set them.")
         self.code.observe(lambda change: self._paste(change["new"]), "value")
-        self.lines.layout.display = "none"
+        self.lines = widgets.Textarea(rows=11, description="This run", layout=widgets.Layout(display="none", **WIDE))
         show = widgets.ToggleButton(description="Show the code", layout=widgets.Layout(width="auto"),
                                     **hint("This run in Python, and as a command."))
         show.observe(lambda change: setattr(self.lines.layout, "display", "" if change["new"] else "none"), "value")
-        train = [self._button("Train", session.train, "Train again with these values.", "primary"),
-                 self._button("Stop", session.stop, "Stop at once; what was learnt is kept."),
-                 self._button("New seed", session.new_seed, "Other first weights, another order: was it luck?"),
-                 self._button("Repeat with three seeds", session.repeat,
+        train = [button("Train", session.train, "Train again with these values.", "primary"),
+                 button("Stop", session.stop, "Stop at once; what was learnt is kept."),
+                 button("New seed", session.new_seed, "Other first weights, another order: was it luck?"),
+                 self.seed,
+                 button("Repeat with three seeds", session.repeat,
                               f"Train {REPEATS} seeds with and without, for an interval."),
-                 self._button("Pin", session.pin, "Keep the newest run in the picture.")]
-        after = [self._button("Open the test images", session.open_test,
-                              "Measure the newest run on images that no choice was made with. It is counted."),
-                 self._button("Download my runs", self._offer, "Table and histories, in one archive."),
-                 show, self.offer]
-        self.guess = widgets.Dropdown(
-            options=[("no guess", ""), *((f"{words} than {experiment.baseline_name}" if words != SAME else
-                                            f"{words} as {experiment.baseline_name}", words)
-                                           for words in (MORE, SAME, LESS))],
-            description="I expect", layout=widgets.Layout(width="420px"),
+                 button("Pin", self._pin, "Keep the newest run in the picture; again, to let it go.")]
+        after = [button("Download my runs", self._offer, "Table and histories, in one archive."), self.offer,
+                 button("Open the test images", self._open_test,
+                              "Measure the newest run on images that no choice was made with. It is counted."), show]
+        self.guess = widgets.ToggleButtons(
+            options=[("no guess", ""), (MORE, MORE), (SAME, SAME), (LESS, LESS)], description="I expect",
+            style={"button_width": "auto"},
             **hint("Say it before you train: what you expected is set against what came."))
         self.guess.observe(lambda change: setattr(session, "expected", change["new"] or None), "value")
+        than = widgets.Label(f"beside {experiment.baseline_name}")
         classes = session.images.classes
-        self.beside = widgets.Dropdown(
+        self.beside = widgets.SelectionSlider(
             options=[*((f"image {place + 1}: {classes[label]}", place)
                        for place, label in enumerate(session.images.labels)), (CLASSES, CLASSES)],
-            description="Beside", layout=widgets.Layout(width="300px"),
+            description="On the right", layout=widgets.Layout(width="420px"),
             **hint("What stands beside the curves: an image that the teacher is in doubt about, or every class."))
         self.beside.observe(self._show_beside, "value")
-        presets = [self._button(preset.name, lambda preset=preset: self._choose(preset), preset.why)
+        presets = [button(preset.name, lambda preset=preset: self._choose(preset), preset.why)
                    for preset in experiment.presets]
+        unseen = session.settings(session.values).leave_out
+        note = experiment.note if unseen is None else f"The class is: {unseen}. {experiment.note}"
         head = widgets.HTML(FOCUS + LINES.format(f"<b>{escape(experiment.title)}.</b> {escape(experiment.question)} "
-                                         f"<i>{escape(experiment.note)}</i>"), layout=WIDE)
+                                         f"<i>{escape(note)}</i>"), layout=WIDE)
         wrap = widgets.Layout(flex_flow="row wrap", **WIDE)
-        self.box = widgets.VBox([head, *self.rows.values(), self.softness,
-                                 widgets.HBox([self.guess, self.beside], layout=wrap),
-                                 widgets.HBox(train, layout=wrap),
-                                 widgets.HBox([widgets.Label("Try:"), *presets], layout=wrap), self.why, self.state,
-                                 self.picture, self.verdict, self.alike,
-                                 widgets.Label("Runs so far; choose one to set its values again."), self.table,
-                                 widgets.HBox(after, layout=wrap), self.lines, self.code])
+        self.box = widgets.VBox([head, widgets.HBox([self.guess, than], layout=wrap), *self.rows.values(),
+                                 widgets.HBox(train, layout=wrap), self.state, self.verdict, self.picture, self.beside,
+                                 self.softness, self.alike,
+                                 widgets.HBox([widgets.Label("Try:"), *presets], layout=wrap), self.why,
+                                 widgets.Label("Runs so far, the newest first"), self.table, self.again,
+                                 widgets.HBox(after, layout=wrap), self.lines, self.code, self.refused])
         self.box.add_class("distill-kit-lab")
 
     def _slider(self, control: Control) -> widgets.SelectionSlider:
         slider = widgets.SelectionSlider(
-            options=control.stops, value=self.session.values[control.name], description=control.label, readout=False,
-            continuous_update=not self.foreground, **hint(control.words), style={"description_width": "150px"},
-            layout=widgets.Layout(width="520px"))
+            options=control.stops, value=self.session.values[control.name], readout=False,
+            continuous_update=not self.foreground, **hint(control.words), layout=widgets.Layout(width="420px"))
         slider.observe(lambda change: self._moved(control, change["new"]), "value")
         return slider
 
     def _typed(self, control: Control) -> widgets.Text:
-        """The value beside a slider, which can be typed as well."""
-        typed = widgets.Text(value=str(self.session.values[control.name]), continuous_update=False,
-                             layout=widgets.Layout(width="90px"), **hint(f"{control.label}: type a value."))
+        """The value before a slider, which can be typed as well. It bears the name: a slider cannot be given one that a
+        screen reader finds."""
+        typed = text_box(control.label, "250px", control.words)
+        typed.value, typed.style.description_width = str(self.session.values[control.name]), "150px"
         typed.observe(lambda change: self._type(control, change["new"]), "value")
         return typed
-
-    def _button(self, name: str, press, words: str, style: str = "") -> widgets.Button:
-        button = widgets.Button(description=name, tooltip=words, button_style=style,
-                                layout=widgets.Layout(width="auto"))
-        button.on_click(lambda _: press())
-        return button
 
     # Callbacks: they leave an order and return
 
     def _moved(self, control: Control, value) -> None:
         self.typed[control.name].value = str(value)
         if self.session.values[control.name] != value:
-            self.alike.value = ""
             self.session.move(**{control.name: value})
-            self.alike.value = LINES.format(escape(alike_sentence(self.session, self.stored, control)))
+            self._say_alike(alike_sentence(self.session, self.stored, control))
 
     def _type(self, control: Control, text: str) -> None:
         try:
@@ -173,12 +163,47 @@ class Lab:
             self._explain(f"{error}.")
             self.typed[control.name].value = str(self.session.values[control.name])
 
+    def _say_alike(self, sentence: str) -> None:
+        """It holds for these values and this seed alone."""
+        self._alike_code = self.session.code()
+        self.alike.value = LINES.format(escape(sentence)) if sentence else ""
+
     def _choose(self, preset) -> None:
         self._explain(f"{preset.name}: {preset.why}")
         self._set(preset.values)
 
     def _explain(self, words: str) -> None:
         self.why.value = LINES.format(escape(words))
+
+    def _pin(self) -> None:
+        run = self.session.pin()
+        self._explain("There is no run yet that could be pinned." if run is None else
+                      f"Run {run.number} {'stays in the picture' if run in self.session.pinned else 'is let go'}.")
+
+    def _open_test(self) -> None:
+        self._explain("" if self.session.runs else "There is no run yet that could be measured.")
+        self.session.open_test()
+
+    def _go_back(self, text: str) -> None:
+        if not text or threading.get_ident() == self._drawer:
+            return
+        run = next((run for run in self.session.runs if str(run.number) == text.strip()), None)
+        if run is None:
+            self._explain(f"There is no run {text.strip()}; there are {len(self.session.runs)}.")
+        else:
+            self.session.restore(run)
+            self._follow()
+        self.again.value = ""
+
+    def _sow(self, text: str) -> None:
+        if threading.get_ident() == self._drawer or text == str(self.session.seed):
+            return
+        if not text.strip().isdecimal():
+            self._explain(f"A seed is a whole number from 0; got {text!r}.")
+            self.seed.value = str(self.session.seed)
+            return
+        self.session.seed = int(text)
+        self.session.train()
 
     def _restore(self, change) -> None:
         if change["new"] is not None and threading.get_ident() != self._drawer:
@@ -191,9 +216,12 @@ class Lab:
         self._refresh()
 
     def _offer(self) -> None:
+        if not self.session.runs:
+            self._explain("There is no run yet that could be saved.")
+            return
         content = b64encode(runs_zip(self.session)).decode()
-        self.offer.value = (f"<a download='distill_kit-runs.zip' href='data:application/zip;base64,{content}'>"
-                            f"Save {len(self.session.runs)} runs</a>")
+        self.offer.value = (f"<a style='text-decoration: underline' download='distill_kit-runs.zip' "
+                            f"href='data:application/zip;base64,{content}'>Save {len(self.session.runs)} runs</a>")
 
     def _paste(self, code: str) -> None:
         if threading.get_ident() == self._drawer or code == self.session.code():
@@ -203,8 +231,9 @@ class Lab:
             if experiment != self.session.experiment:
                 raise ValueError(f"this code is for Lab({experiment.name!r})")
         except ValueError as error:
-            self._explain(f"{error}.")
+            self.refused.value = LINES.format(escape(f"Not taken: {error}."))
             return
+        self.refused.value = ""
         self.session.seed = seed
         self._set(values)
 
@@ -239,11 +268,14 @@ class Lab:
         self.softness.value = LINES.format(escape(softness(session)))
         self.verdict.value = LINES.format(f"<b>{escape(verdict(session, self.stored))}</b>")
         if state != self._shown:
-            self.table.options = [(self._line(run), place) for place, run in enumerate(session.runs)]
+            self.table.options = [(self._line(run), place) for place, run in enumerate(session.runs)][::-1]
             self.table.value = None
+            self.offer.value = ""
             settings = session.settings(session.values)
-            self.lines.value = f"<pre>{escape(python_lines(settings))}</pre><pre>{escape(command_line(settings))}</pre>"
-        self.code.value = session.code()
+            self.lines.value = f"{python_lines(settings)}\n\n# or, in a terminal:\n{command_line(settings)}"
+        self.code.value, self.seed.value = session.code(), str(session.seed)
+        if self._alike_code != session.code():
+            self.alike.value = ""
         self._shown = state
 
     def _line(self, run: LabRun) -> str:

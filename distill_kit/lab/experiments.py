@@ -27,7 +27,8 @@ class Control:
     def check(self, value) -> None:
         """Raises ValueError, naming the control, the value and what it may be."""
         if value not in self.stops:
-            raise ValueError(f"{self.name} must be one of {', '.join(map(str, self.stops))}; got {value}")
+            called = self.name if self.label == self.name else f"{self.name} ({self.label})"
+            raise ValueError(f"{called} must be one of {', '.join(map(str, self.stops))}; got {value}")
 
 
 def _number(text: str) -> float | None:
@@ -93,7 +94,9 @@ IMAGES = Control("images", "Training images", (500, 1_000, 2_000, 5_000), "Drawn
 STUDENT = Control("student", "Student", ("small", "default", "wide"), "How many channels it has.")
 FINAL_ALPHA = Control("final_alpha", "alpha at the end", ALPHA.stops, "Where alpha goes.")
 FINAL_TEMPERATURE = Control("final_temperature", "T at the end", TEMPERATURE.stops, "Where the temperature goes.")
-SHAPE = Control("schedule", "On the way", ("linear", "cosine"), "A straight line, or half a cosine wave.")
+START_ALPHA = replace(ALPHA, label="alpha at the start")
+START_TEMPERATURE = replace(TEMPERATURE, label="T at the start")
+SHAPE = Control("schedule", "Shape of the change", ("linear", "cosine"), "A straight line, or half a cosine wave.")
 
 EXPERIMENTS = {experiment.name: experiment for experiment in (
     Experiment(
@@ -139,10 +142,11 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
         "schedule", "Progressive distillation",
         "alpha or the temperature changes while the student trains. Is that better than leaving them alone?",
         "Both runs take the same steps. The second one keeps alpha and T where they start.",
-        (ALPHA, FINAL_ALPHA, TEMPERATURE, FINAL_TEMPERATURE, SHAPE),
+        (START_ALPHA, FINAL_ALPHA, START_TEMPERATURE, FINAL_TEMPERATURE, SHAPE),
         {"alpha": 0.1, "final_alpha": 0.5, "temperature": 4.0, "final_temperature": 4.0, "schedule": "linear"},
         (Preset("Teacher first, labels later", {"alpha": 0.1, "final_alpha": 0.9}, "The usual advice."),
-         Preset("Labels first, teacher later", {"alpha": 0.9, "final_alpha": 0.1}, "The other way round."),
+         Preset("Labels first, teacher later", {"alpha": 0.9, "final_alpha": 0.1},
+                "The opposite of the usual advice. Hold it against alpha = 0.1 throughout as well."),
          Preset("Cooling down", {"alpha": 0.1, "final_alpha": 0.1, "temperature": 8.0, "final_temperature": 2.0},
                 "Soft first, sharp at the end.")),
         baseline={"final_alpha": None, "final_temperature": None},

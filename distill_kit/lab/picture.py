@@ -3,6 +3,7 @@ from .. import plotting
 from ..plotting import BLACK, BLUE
 from . import svg
 from .experiments import Experiment
+from .orders import FINISHED, RUNNING
 from .session import LabRun, Session
 from .softening import soft_targets
 from .stored import Stored
@@ -19,21 +20,28 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
     """
     experiment, live = session.experiment, session.live
     epochs = live.settings.epochs if live else session.settings(session.values).epochs
-    chart = svg.Chart(58, 58, 330, 250, epochs, *experiment.measure.axis(session.dataset.name))
+    baseline, behind, kept = session.baseline, ghosts(session), stored.runs.get(session.code())
+    low, high = experiment.measure.axis(session.dataset.name)
+    shown = [run.shares for run in (live, baseline, *behind) if run is not None] + ([kept["shares"]] if kept else [])
+    if min((share for shares in shown for share in shares), default=low) < low:
+        low = 0.0
+    chart = svg.Chart(58, 58, 330, 250, epochs, low, high)
     parts = [chart.frame(experiment.measure.label)]
-    if live is not None:
+    if live is not None and live.state == RUNNING:
         parts.append(chart.progress(live.progress))
     if live is not None and live.shares:
-        parts.append(chart.line(live.shares, f"now {per_cent(live.shares[-1])}", BLUE, width=3, dots=True))
-    if session.baseline is not None and session.baseline.shares:
-        last = session.baseline.shares[-1]
-        parts.append(chart.line(session.baseline.shares, f"{experiment.baseline_name.split(',')[0]} {per_cent(last)}",
-                                BLACK, "7 4", 2))
-    parts += [chart.line(run.shares, name_of(run, live), svg.GHOST, "2 3", 2) for run in ghosts(session)]
-    if (kept := stored.runs.get(session.code())) is not None:
-        parts.append(chart.line(kept["shares"], f"stored {per_cent(kept['shares'][-1])}", svg.GHOST, "9 3 2 3", 2))
+        over = live.state == FINISHED and live.best is not None
+        name = f"this run {per_cent(live.best)}" if over else f"now {per_cent(live.shares[-1])}"
+        parts.append(chart.line(live.shares, name, BLUE, width=3, dots=True, best=live.best_epoch if over else None))
+    if baseline is not None and baseline.best is not None:
+        name = f"{experiment.baseline_name.split(',')[0]} {per_cent(baseline.best)}"
+        parts.append(chart.line(baseline.shares, name, BLACK, "7 4", 2, best=baseline.best_epoch))
+    parts += [chart.line(run.shares, name_of(run, live), svg.GHOST, "2 3", 2) for run in behind]
+    if kept is not None:
+        parts.append(chart.line(kept["shares"], f"stored {per_cent(kept['best'])}", svg.GHOST, "9 3 2 3", 2))
         origin = f"stored: the same settings on the course's machine, {stored.source}, {stored.date}"
         parts.append(svg.text(18, HEIGHT - 8, origin, svg.FAINT, size=12))
+    parts.append(chart.names())
     panel = class_bars(session) if beside == CLASSES else one_image(session)
     return svg.document(WIDTH, HEIGHT, [*parts, panel], experiment.title)
 
@@ -41,13 +49,13 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
 def draw_stored(experiment: Experiment, stored: Stored) -> str:
     """The stored runs of the presets: what a reader sees where nothing can be moved."""
     runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
-    found = [(preset.name, run["shares"]) for preset, run in runs if run is not None]
-    epochs = max((len(shares) for _, shares in found), default=1)
+    found = [(preset.name, run["shares"], run["best"]) for preset, run in runs if run is not None]
+    epochs = max((len(shares) for _, shares, _ in found), default=1)
     chart = svg.Chart(58, 58, 330, 250, epochs, *experiment.measure.axis(stored.data))
-    lines = [chart.line(shares, f"{name} {per_cent(shares[-1])}", colour, dash, 2)
-             for (name, shares), (colour, dash, _) in zip(found, plotting.LINES)]
+    lines = [chart.line(shares, f"{name} {per_cent(best)}", colour, dash, 2)
+             for (name, shares, best), (colour, dash, _) in zip(found, plotting.LINES)]
     note = f"stored: {stored.source}, {stored.date}, seed 0" if found else ""
-    return svg.document(WIDTH, HEIGHT, [chart.frame(experiment.measure.label), *lines,
+    return svg.document(WIDTH, HEIGHT, [chart.frame(experiment.measure.label), *lines, chart.names(),
                                         svg.text(18, HEIGHT - 8, note, svg.FAINT, size=12)], experiment.title)
 
 

@@ -126,11 +126,14 @@ class Session:
         if self.runs:
             self.worker.ask(lambda: self._look(self.runs[-1]))
 
-    def pin(self) -> None:
-        """Keep the newest finished run in the picture."""
-        if self.runs and self.runs[-1] not in self.pinned:
-            self.pinned.append(self.runs[-1])
-            self.on_change()
+    def pin(self) -> LabRun | None:
+        """Keep the newest run in the picture, or let it go if it is kept already; that run, None if there is none."""
+        if not self.runs:
+            return None
+        run = self.runs[-1]
+        self.pinned = [one for one in self.pinned if one is not run] + [run] * (run not in self.pinned)
+        self.on_change()
+        return run
 
     def restore(self, run: LabRun) -> None:
         self.seed = run.settings.seed

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..plotting import BLACK, BLUE, GREY
 
+NAME_HEIGHT, NAME_LETTERS = 16, 25  # of a line's name: pixels, letters
 INK, FAINT, GHOST = "#222222", "#666666", "#707070"
 FONT = "font-family='system-ui, Segoe UI, Helvetica, Arial, sans-serif'"
 
@@ -34,13 +35,25 @@ def pixels(x: float, y: float, size: float, image: Tensor) -> str:
             f"href='data:image/png;base64,{b64encode(content.getvalue()).decode()}'/>")
 
 
+def spread(heights: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
+    """Rising heights moved apart to `gap`, inside of top and bottom as far as there is room."""
+    places: list[float] = []
+    for height in heights:
+        places.append(max(height, places[-1] + gap) if places else max(height, top))
+    below = bottom
+    for place in reversed(range(len(places))):
+        places[place] = min(places[place], below)
+        below = places[place] - gap
+    return places
+
+
 class Chart:
     """A box in which shares from `low` to `high` stand over epochs 1 to `epochs`; it does not move during a run."""
 
     def __init__(self, x: int, y: int, width: int, height: int, epochs: int, low: float, high: float):
         self.x, self.y, self.width, self.height = x, y, width, height
         self.epochs, self.low, self.high = epochs, low, high
-        self._ends: list[float] = []                           # heights that are taken by names of lines
+        self._names: list[tuple[float, float, str, str, str]] = []  # of lines: where one ends, words, colour, weight
 
     def at(self, epoch: float, share: float) -> tuple[float, float]:
         right = (epoch - 1) / max(self.epochs - 1, 1)
@@ -63,12 +76,12 @@ class Chart:
         return "".join(parts)
 
     def progress(self, share: float) -> str:
-        """How far the run is: a bar on the axis of epochs."""
-        return bar(self.x, self.y + self.height, self.width * share, 3, BLUE, full=True)
+        """How far the run is: a bar along the upper edge, away from the lines."""
+        return bar(self.x, self.y - 8, self.width * share, 3, BLUE, full=True)
 
     def line(self, shares: Sequence[float], name: str, colour: str, dash: str = "", width: float = 1.5,
-             dots: bool = False) -> str:
-        """A line and its name at its end, moved off the names that are there already."""
+             dots: bool = False, best: int | None = None) -> str:
+        """A line; its name is written by `names`. best: the epoch to be ringed, from 1."""
         if not shares:
             return ""
         points = [self.at(epoch, share) for epoch, share in enumerate(shares, start=1)]
@@ -77,13 +90,25 @@ class Chart:
                  f"stroke-dasharray='{dash}'/>"]
         if dots:
             drawn += [f"<circle cx='{x:.1f}' cy='{y:.1f}' r='3.5' fill='{colour}'/>" for x, y in points]
-        parts = [f"<g clip-path='url(#inside)'>{''.join(drawn)}</g>"]  # what lies below the axis is not drawn
+        if best is not None:
+            x, y = points[best - 1]
+            drawn.append(f"<circle cx='{x:.1f}' cy='{y:.1f}' r='7' fill='none' stroke='{colour}' stroke-width='2'/>")
         end_x, end_y = points[-1]
         end_y = min(max(end_y, self.y), self.y + self.height)
-        while any(abs(end_y - taken) < 16 for taken in self._ends):
-            end_y += 4
-        self._ends.append(end_y)
-        parts.append(text(end_x + 9, end_y + 5, name, colour, size=13, weight="600" if dots else "normal"))
+        self._names.append((end_x, end_y, name, colour, "600" if dots else "normal"))
+        return f"<g clip-path='url(#inside)'>{''.join(drawn)}</g>"  # what lies below the axis is not drawn
+
+    def names(self) -> str:
+        """The names of the lines, right of the box, in the order of the lines and a hair's breadth from them."""
+        lines = sorted(self._names, key=lambda line: line[1])
+        places = spread([y for _, y, *_ in lines], NAME_HEIGHT, self.y, self.y + self.height)
+        parts, right = [], self.x + self.width
+        for (x, y, words, colour, weight), place in zip(lines, places):
+            if x < right - 1 or abs(place - y) > 5:
+                parts.append(f"<path d='M{x + 4:.1f} {y:.1f} L{right + 2} {place:.1f} H{right + 8}' fill='none' "
+                             f"stroke='{colour}' stroke-width='0.7'/>")
+            words = words if len(words) <= NAME_LETTERS else words[:NAME_LETTERS - 1] + "…"
+            parts.append(text(right + 10, place + 5, words, colour, size=13, weight=weight))
         return "".join(parts)
 
 

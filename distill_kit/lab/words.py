@@ -9,7 +9,8 @@ from .softening import entropy_bits, soft_targets, teachers_share
 from .stored import Stored, alike
 
 SHORT = {"temperature": "T", "learning_rate": "rate", "label_noise": "false labels", "labelled": "labels",
-         "final_alpha": "alpha to", "final_temperature": "T to"}
+         "final_alpha": "alpha to", "final_temperature": "T to",
+         "schedule": "on the way"}
 MORE, SAME, LESS = "more", "about the same", "less"  # than what it is held against: what a learner may expect
 
 
@@ -25,10 +26,10 @@ def state_sentence(session: Session) -> str:
     if live is None:
         return "Nothing is trained yet. Move a slider, or press Train."
     if session.second is not None:
-        return f"Now training what it is held against, once: {done(session.second)}."
+        return f"Now training what it is held against, seed {live.settings.seed}: {done(session.second)}."
     return {WAITING: "Waiting for the slider to come to rest.",
             RUNNING: f"Training: {done(live)}." if live.progress else "Fetching the images and the teacher's answers.",
-            FINISHED: "Done.", STOPPED: "Stopped. What was learnt so far is kept in the table.",
+            FINISHED: "Done.", STOPPED: "Stopped. What was learnt so far is kept in the list of runs.",
             FAILED: f"This run failed: {live.error}"}[live.state]
 
 
@@ -72,9 +73,15 @@ def verdict(session: Session, stored: Stored) -> str:
         return session.experiment.question
     here = f"{per_cent(live.best)} {session.experiment.measure.unit}"
     if live.state == RUNNING:
-        return f"{trend(live.shares)} {per_cent(live.best)} at best so far."
-    if baseline is None or baseline.best is None or baseline.settings == live.settings:
+        return trend(live.shares)
+    if live.state == STOPPED:
+        return (f"Stopped after {len(live.shares)} of {live.settings.epochs} epochs, at {here}. A run that was not "
+                "finished is held against nothing.")
+    here += f" (its best epoch, number {live.best_epoch})" if live.best_epoch != len(live.shares) else ""
+    if baseline is None or baseline.best is None:
         return f"{here}."
+    if baseline.settings == live.settings:
+        return f"{here}. This is itself what the others are held against: {session.experiment.baseline_name}."
     difference = 100 * (live.best - baseline.best)
     sentences = [f"{here}, against {per_cent(baseline.best)} for {session.experiment.baseline_name}: "
                  f"{difference:+.1f} points, one run each."]
@@ -84,18 +91,16 @@ def verdict(session: Session, stored: Stored) -> str:
     if len(pairs := session.pairs(live)) > 1:
         sentences.append(interval_sentence(pairs))
     elif stored.noise is not None:
-        sure = ("That is within what another seed does: call it noise." if came == SAME
-                else "That is more than another seed does.")
-        sentences.append(f"Another seed moves this difference by about "
-                         f"{math.hypot(stored.spread, stored.baseline_spread):.1f} points (standard deviation, "
-                         f"{stored.noise['n']} seeds). {sure}")
+        sure = "This is less: call it noise." if came == SAME else "This is more."
+        sentences.append(f"Another seed moves this difference by up to {stored.luck_beside_baseline:.1f} points, 19 "
+                         f"times of 20 (measured with {stored.noise['n']} seeds). {sure}")
     if live.swallowed is not None and baseline.swallowed is not None:
         sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
                          f"{session.experiment.baseline_name}: {baseline.swallowed:.0%}.")
     if live.test is not None:
         times = "once" if session.looks == 1 else f"{session.looks} times"
-        sentences.append(f"Test images: {per_cent(live.test)} right. You have looked at them {times}; each choice "
-                         "made after a look makes the next one worth less.")
+        sentences.append(f"Test images: {per_cent(live.test)} right, of all classes. You have looked at them {times}; "
+                         "each choice made after a look makes the next one worth less.")
     return " ".join(sentences)
 
 
@@ -121,13 +126,15 @@ def interval_sentence(pairs: list[tuple[float, float]]) -> str:
 
 
 def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
-    """Which stops of a control come out as its present one does; nothing where that was not measured."""
+    """Which stops of a control come out as its present one does; nothing where that was not measured (seed 0 was)."""
+    if session.seed != 0:
+        return ""
     here = session.values[control.name]
     stops = sorted([here, *alike(stored, session.experiment, session.values, control)], key=control.stops.index)
     if len(stops) == 1:
         return ""
-    return (f"{control.label}: {stops[0]} to {stops[-1]} cannot be told apart from {here} by one run here; their "
-            f"stored runs lie within {stored.luck:.1f} points, as seeds do.")
+    return (f"{control.label}: {stops[0]} to {stops[-1]} cannot be told apart from {here} by one run of each; their "
+            f"stored runs lie within {stored.luck:.1f} points of it, which another seed does as well.")
 
 
 def settings_words(run: LabRun, session: Session) -> str:
