@@ -30,7 +30,7 @@ from pathlib import Path
 BEGAN, VERSION = time.monotonic(), "%d.%d" % sys.version_info[:2]
 ROOT = Path(__file__).resolve().parent
 NOTEBOOKS, WORK = sorted((ROOT / "notebooks").glob("*.ipynb")), ROOT / "work"
-COPIES = WORK / ".copies.json"  # notebook -> sha256 of the course's version that the learner's copy started from
+COPIES = WORK / ".copies.json"  # notebook -> sha256 of the copy as the learner got it
 VENV, LOG, LOCK = ROOT / ".venv", ROOT / ".venv-setup.log", ROOT / ".venv-setup.lock"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 SITE = VENV / ("Lib" if os.name == "nt" else "lib/python" + VERSION) / "site-packages"
@@ -46,8 +46,8 @@ OVERRIDES = {  # JupyterLab's defaults, in the words of its settings schemas
 }
 
 
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
 
 
 def write(path, content):
@@ -180,7 +180,7 @@ def install_torch(source):
 def set_up(builds):
     """Bring .venv to what requirements.txt asks for. The stamp comes last: without it every step is looked at again."""
     builds = builds or read_json(STAMP).get("builds", "auto")
-    stamp = {name: sha256(ROOT / name) for name in ("requirements.txt", "pyproject.toml", "start.py")}
+    stamp = {name: sha256((ROOT / name).read_bytes()) for name in ("requirements.txt", "pyproject.toml", "start.py")}
     stamp.update(builds=builds, python=VERSION, folder=str(ROOT))  # the folder, because .venv holds its path
     if read_json(STAMP) == stamp and PYTHON.exists():
         return
@@ -208,21 +208,35 @@ def set_up(builds):
     print("Ready after %.0f seconds." % (time.monotonic() - BEGAN), flush=True)
 
 
+def without_results(notebook):
+    """The notebook's bytes without stored outputs: whoever is asked for a guess should not see the answer below."""
+    try:
+        content = json.loads(notebook.read_text(encoding="utf-8"))
+        for cell in content["cells"]:
+            if cell["cell_type"] == "code":
+                cell.update(outputs=[], execution_count=None)
+    except (ValueError, KeyError, TypeError):  # no notebook: JupyterLab will say so
+        return notebook.read_bytes()
+    return json.dumps(content, indent=1).encode()
+
+
 def copy(notebook):
-    write(WORK / notebook.name, notebook.read_bytes())
-    write(COPIES, dict(read_json(COPIES), **{notebook.name: sha256(notebook)}))
+    content = without_results(notebook)
+    write(WORK / notebook.name, content)
+    write(COPIES, dict(read_json(COPIES), **{notebook.name: sha256(content)}))
 
 
 def is_changed(notebook):
     """Did the learner change the copy of this notebook? A copy of an older version of the course is no changed one."""
-    mine = WORK / notebook.name
-    return mine.exists() and sha256(mine) not in (sha256(notebook), read_json(COPIES).get(notebook.name))
+    mine, known = WORK / notebook.name, (sha256(without_results(notebook)), read_json(COPIES).get(notebook.name))
+    return mine.exists() and sha256(mine.read_bytes()) not in known
 
 
 def update_copies():
     """Copy to work/ what is new in the course, and leave what the learner changed."""
     for notebook in NOTEBOOKS:
-        is_new = read_json(COPIES).get(notebook.name) != sha256(notebook) or not (WORK / notebook.name).exists()
+        is_new = read_json(COPIES).get(notebook.name) != sha256(without_results(notebook)) \
+            or not (WORK / notebook.name).exists()
         if is_new and is_changed(notebook):
             print("The course has a newer %s; your changed copy stays. For the new one: python3 start.py reset %s"
                   % (notebook.name, notebook.stem), flush=True)

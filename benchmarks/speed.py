@@ -56,14 +56,15 @@ def table(report: dict) -> str:
     machine, growth = report["machine"], report["growth"]
     by_processes = growth["seconds_a_student_by_processes"]
     rows = {
-        "the kit's loop beside the bare step of the same student": f"{report['ratio_to_bare_step']:.0%}",
+        "the kit's loop beside its student's bare step (forward, backward, update, and nothing else)": f"{report['ratio_to_bare_step']:.0%}",
         "an epoch with its validation beside the article's, the teacher's answers kept": f"{report['ratio_to_article_loop']:.1f} times as fast",
         "a default run beside the article's, nothing kept yet": f"{report['ratio_to_article_loop_cold']:.1f} times as fast",
         f"default run, {report['seeds']} seeds": f"{report['default_run_seconds']:.1f} s, "
                                                  f"{report['default_run_test_accuracy']:.1%} of the test images",
         "quick run": f"{report['quick_run_seconds']:.1f} s, {report['quick_run_test_accuracy']:.1%}",
         "the teacher's answers to eight views of 5,000 images, once": f"{report['teacher_pass_seconds']:.0f} s",
-        f"a quick run, of four, {max(by_processes, key=int)} side by side": f"{min(by_processes.values()):.1f} s each",
+        f"a quick run, where {max(by_processes, key=int)} students are trained at once":
+            f"{min(by_processes.values()):.1f} s each",
         "memory of a fresh process": f"{report['peak_memory_bytes'] / 1e9:.2f} GB",
     }
     head = (f"\nMeasured on {report['data']}, {machine['cores']} cores ({machine['processor']}, "

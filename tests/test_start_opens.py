@@ -1,4 +1,5 @@
 """start.py after the set-up: two at once, the learner's copies, and what the commands run."""
+import json
 import os
 import subprocess
 import sys
@@ -93,6 +94,20 @@ def test_copies_follow_the_course_until_the_learner_changes_them(kit, capsys):
     assert (mine / "00_start_here.ipynb").read_text() == "second version"
     assert (mine / "01_soft_targets.ipynb").read_text() == "my answer"
     assert capsys.readouterr().out.count("start.py reset 01_soft_targets") == 1
+
+
+def test_a_copy_has_no_results_so_that_a_guess_is_one(kit, capsys):
+    start = load(kit)
+    cells = [{"cell_type": "markdown", "source": "Guess."},
+             {"cell_type": "code", "source": "1 + 1", "outputs": [{"text": "2"}], "execution_count": 7, "metadata": {}}]
+    (kit / "notebooks" / "00_start_here.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    start.update_copies()
+    copied = json.loads((kit / "work" / "00_start_here.ipynb").read_text())
+    assert copied == {"cells": [cells[0], {**cells[1], "outputs": [], "execution_count": None}], "nbformat": 4}
+    assert not start.is_changed(kit / "notebooks" / "00_start_here.ipynb")
+    capsys.readouterr()
+    start.update_copies()
+    assert capsys.readouterr().out == ""
 
 
 def test_a_changed_copy_is_not_news_while_the_course_stays(kit, capsys):

@@ -7,7 +7,6 @@ puts it under the learner's hand, with the widgets of controls.py.
 import sys
 import threading
 import time
-import traceback
 from base64 import b64encode
 from html import escape
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import nn
 from ..data import load_dataset
 from ..data.imageset import Dataset
 from ..teachers import load_teacher
-from .controls import FOCUS, IPYWIDGETS_8, LINES, WIDE, button, hint, text_box
+from .controls import FOCUS, IPYWIDGETS_8, LINES, WIDE, button, folded, hint, text_box
 from .experiments import EXPERIMENTS, Control, Experiment
 from .export import runs_zip
 from .orders import RUNNING
@@ -81,6 +80,7 @@ class Lab:
                                      layout=widgets.Layout(width=f"{WIDTH}px", height=f"{HEIGHT}px", max_width="100%"))
         self.state, self.verdict, self.why, self.softness, self.alike, self.offer, self.refused = (
             widgets.HTML(layout=WIDE) for _ in range(7))
+        self.offer.layout = widgets.Layout(width="auto")
         # A list takes no keys: JupyterLab has the letters and arrows first, and an "m" turns the cell into text. It is
         # for the mouse; beside it, a number can be typed.
         self.table = widgets.Select(options=[], rows=4, layout=WIDE, **({"tabbable": False} if IPYWIDGETS_8 else {}))
@@ -89,7 +89,7 @@ class Lab:
         self.again.observe(lambda change: self._go_back(change["new"]), "value")
         self.seed = text_box("Seed", "120px", "First weights and order of the batches. Another one: was it luck?")
         self.seed.observe(lambda change: self._sow(change["new"]), "value")
-        self.code = text_box("Short code", "100%", "All values and the seed. Paste another one to set them.")
+        self.code = text_box("Short code", WIDE["width"], "All values and the seed. Paste another one to set them.")
         self.code.observe(lambda change: self._paste(change["new"]), "value")
         self.lines = widgets.Textarea(rows=11, description="This run", layout=widgets.Layout(display="none", **WIDE))
         show = widgets.ToggleButton(description="Show the code", layout=widgets.Layout(width="auto"),
@@ -106,11 +106,10 @@ class Lab:
                  button("Open the test images", self._open_test,
                               "Measure the newest run on images that no choice was made with. It is counted."), show]
         self.guess = widgets.ToggleButtons(
-            options=[("no guess", ""), (MORE, MORE), (SAME, SAME), (LESS, LESS)], description="I expect",
-            style={"button_width": "auto"},
+            options=[("no guess", ""), (MORE, MORE), (SAME, SAME), (LESS, LESS)], style={"button_width": "auto"},
             **hint("Say it before you train: what you expected is set against what came."))
         self.guess.observe(lambda change: setattr(session, "expected", change["new"] or None), "value")
-        than = widgets.Label(f"beside {experiment.baseline_name}")
+        guess = [widgets.Label("I expect"), self.guess, widgets.Label(f"beside {experiment.baseline_name}")]
         classes = session.images.classes
         self.beside = widgets.SelectionSlider(
             options=[*((f"image {place + 1}: {classes[label]}", place)
@@ -125,7 +124,7 @@ class Lab:
         head = widgets.HTML(FOCUS + LINES.format(f"<b>{escape(experiment.title)}.</b> {escape(experiment.question)} "
                                          f"<i>{escape(note)}</i>"), layout=WIDE)
         wrap = widgets.Layout(flex_flow="row wrap", **WIDE)
-        self.box = widgets.VBox([head, widgets.HBox([self.guess, than], layout=wrap), *self.rows.values(),
+        self.box = widgets.VBox([head, widgets.HBox(guess, layout=wrap), *self.rows.values(),
                                  widgets.HBox(train, layout=wrap), self.state, self.verdict, self.picture, self.beside,
                                  self.softness, self.alike,
                                  widgets.HBox([widgets.Label("Try:"), *presets], layout=wrap), self.why,
@@ -294,11 +293,3 @@ class Lab:
                                                              "model_id": self.box.model_id},
                 "text/html": f"<img alt='{escape(experiment.title)}' src='data:image/svg+xml;base64,{picture}'/>{said}",
                 "text/plain": "\n".join(words)}
-
-
-def folded(error: BaseException | None) -> str:
-    """The whole traceback, behind a fold."""
-    if error is None:
-        return ""
-    lines = "".join(traceback.format_exception(error))
-    return f"<details><summary>The whole error</summary><pre>{escape(lines)}</pre></details>"

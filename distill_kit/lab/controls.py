@@ -1,5 +1,7 @@
 """Buttons, boxes and lines of text as the lab has them, in both generations of ipywidgets."""
+import traceback
 from collections.abc import Callable
+from html import escape
 
 import ipywidgets as widgets
 
@@ -27,3 +29,11 @@ def button(name: str, press: Callable[[], object], words: str, style: str = "") 
     made = widgets.Button(description=name, tooltip=words, button_style=style, layout=widgets.Layout(width="auto"))
     made.on_click(lambda _: press())
     return made
+
+
+def folded(error: BaseException | None) -> str:
+    """The whole traceback, behind a fold."""
+    if error is None:
+        return ""
+    lines = "".join(traceback.format_exception(error))
+    return f"<details><summary>The whole error</summary><pre>{escape(lines)}</pre></details>"

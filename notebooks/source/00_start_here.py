@@ -112,7 +112,8 @@ for name, shares in softened.items():
 #
 # The **hard** term is cross-entropy with the labels. The other, the **soft** term, asks the student to say what the teacher says: the
 # Kullback-Leibler divergence, KL, measures how far the student's softened probabilities are from the teacher's, and is 0 where they are
-# equal. The factor T² is there because softening by T makes the gradient about T² times smaller. **Alpha** is the weight of the hard term. With alpha = 1 the teacher is ignored.
+# equal. The factor T² is there because, for large T, softening makes the gradient about T² times smaller. **Alpha** is the weight of the
+# hard term. With alpha = 1 the teacher is ignored.
 #
 # Before you run it: how many of a hundred validation images will the student get right without a teacher? And with one? Put your
 # numbers in place of the dots. It costs nothing to be wrong, and you will see the result with other eyes.
@@ -126,6 +127,10 @@ guess_taught = Prediction(..., because="", unit="%")
 # First the student without a teacher, then the same one with a teacher: the same first weights, the same images in the same order. The second
 # run takes longer the first time, because the teacher has to answer first. After each pass over its images, an **epoch**, a student is
 # measured on 2,000 validation images; in the end it keeps the weights of its best epoch.
+#
+# At each pass a training image is shown in the next of four **views**: plain or mirrored, in its place or shifted by a pixel or two. The
+# teacher answers for each view, and the student sees the same pixels. Training figures are taken on these views, while the weights still
+# move; validation images are shown as they are. So training accuracy can lie below validation accuracy.
 
 # %%
 from distill_kit import Materials, Settings
@@ -152,9 +157,10 @@ plotting.loss_terms(taught.history, beside).set_title("taught: loss and terms")
 figure
 
 # %% [markdown]
-# On the left: the share of validation images that each student gets right, after each pass over its images. On the right: what the second student
-# minimised, the total and its two terms: the soft one with its factor T², both before alpha weighs them. The numbers beside the lines are
-# those of the last epoch. Each student keeps the weights of its best epoch, and the next cell compares those.
+# On the left: the share of validation images that each student gets right, after each pass over its images. On the right: what the second
+# student minimised, the total and its two terms: the soft one with its factor T², both before alpha weighs them. The numbers beside the lines
+# are about those of the last epoch: rounding may move their last digit. Each student keeps the weights of its best epoch, and the next cell
+# compares those.
 
 # %%
 from distill_kit.history import best_row
@@ -219,6 +225,9 @@ print("Zero lies", "outside: luck alone would seldom do this." if outside
 # Now you. Below, only 1,000 of the 5,000 images keep their label, and the teacher speaks about all of them. Before you move anything, say
 # under *I expect* what you think will happen. Then press **Train**, or move a slider: each move trains a student again. What it is held
 # against is trained once. With the keyboard: Tab goes from control to control, the arrow keys move a slider.
+#
+# The bars beside the curves show what the teacher says of one image, softened at T. A line of text gives their **entropy**: how spread out the
+# probabilities are, in bits.
 #
 # Three questions for it. How many labels does the student without a teacher need to catch up? Which alpha is best here, and is it still
 # the best with all 5,000 labels? Can one run tell? *Repeat with three seeds* gives an interval.

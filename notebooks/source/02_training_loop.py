@@ -67,7 +67,8 @@ for T, alpha in ((1.0, 0.5), (4.0, 0.1), (10.0, 0.9)):
 # Each of these stands in public code, and none stops a program. alpha lands on the soft term (in much code that is what
 # alpha *means*, so look before you copy a value). T² is forgotten. `F.kl_div` is left at its `reduction="mean"`, which divides by the
 # number of classes as well. All three leave both terms what they are, and only change how loud they are beside each other. So each
-# is the right loss with another alpha, but for a factor before the whole, which AdamW hardly notices. Which alpha?
+# is the right loss with another alpha, but for a factor before the whole. The optimiser here, AdamW, hardly notices that factor: it divides
+# each weight's gradient by its usual size. Which alpha?
 
 # %% tags=["nbval-check-output"]
 T, alpha, classes = 4, 0.1, 10
@@ -84,8 +85,8 @@ for name, (hard, soft) in weights.items():
 # ## One step, slowly
 #
 # Real images now: 5,000 of them, in batches of 64 and with AdamW, as in the article that this course grew from. The kit's batches carry the
-# teacher's logits beside images and labels: it was asked once for each view of an image. A loop that asks it anew at each step learns the
-# same, in more time.
+# teacher's logits beside images and labels: it was asked once for each view of an image, mirrored or not, shifted or not. A loop that asks it
+# anew at each step learns the same, in more time.
 
 # %%
 dataset = load_dataset()
@@ -139,6 +140,10 @@ print(f"Loss of the same batch: {loss:.2f}, then {again:.2f}")
 
 # %% exercise: learning_rate_at
 
+# %% [markdown]
+# The kit's `cosine` and `linear` arrive at the last of the steps that they are given. The rate is to be 0 one step *after* the last, so that
+# no step stands still. Hence the + 1 below: it is your formula.
+
 # %%
 from distill_kit.schedules import constant, cosine, linear, warmup_cosine, warmup_then
 peak, warmup, steps = 0.01, len(batches), EPOCHS * len(batches)
@@ -181,8 +186,9 @@ for epoch in range(EPOCHS):
     by_hand.append(evaluate(student, materials.watched)["val_accuracy"])
 
 # %% [markdown]
-# That is all. Note the line `student.train()`: `evaluate` switches to eval mode, as it must. In a loop that calls `train()` only once, before
-# the first epoch, BatchNorm's averages stand still from the first validation on. KD_Lib, a library for distillation, has had just that.
+# That is all. Note the line `student.train()`: `evaluate` switches to eval mode, as it must. BatchNorm scales each channel by averages that it
+# keeps. In a loop that calls `train()` only once, before the first epoch, they stand still from the first validation on. KD_Lib, a library for
+# distillation, has had just that.
 #
 # ## The same, from the kit
 #
@@ -207,9 +213,10 @@ for row, accuracy in zip(rows, by_hand):
 #
 # ## Which habit is worth what?
 #
-# Warm-up, a learning rate that falls, clipping, weight decay, a teacher in eval mode: the article has them all, and measures none. Below,
-# each arm leaves one out and keeps the others, with five seeds an arm. The rest is as above, but that weight decay spares biases and norms.
-# What an arm leaves out is a short function in `distill_kit/changes.py`.
+# Warm-up, a learning rate that falls, clipping, weight decay, a teacher in eval mode: the article has them all, and measures none. Below, each
+# **arm**, a setting of the comparison, leaves one out and keeps the others, with five seeds an arm. The rest is as above, but that weight decay
+# spares biases and norms. What an arm leaves out is a short function in `distill_kit/changes.py`. Stored students are measured with the weights
+# of their best epoch, on all 5,000 validation images; the epochs on the way, on 2,000 of them.
 #
 # Guess first. By how many points does a constant learning rate change the accuracy? And a teacher that answers in train mode? A loss
 # is a number below 0.
@@ -238,8 +245,8 @@ print("Constant rate.", guess_constant.against(measured["constant rate"]))
 print("Teacher in train mode.", guess_train_mode.against(measured["teacher in train mode"]))
 
 # %% [markdown]
-# Each row is one arm: a dot for each seed, a stroke for their mean, a bar for its interval, and a dashed line where nothing would change. Two bars lie
-# wholly to the left of the dashed line. The other four lie across it or just touch it: that may be luck.
+# Each row is one arm: a dot for each seed, a stroke for their mean, a bar for its interval, and a dashed line where nothing would change. Two
+# bars lie wholly to the left of the dashed line. The other four lie across it or just touch it: that may be luck.
 #
 # - **A rate that falls**: without it the student ends clearly lower. *How* it falls makes no difference that shows: five
 #   seeds cannot tell the straight line from the real cosine.
@@ -272,6 +279,7 @@ for epoch in (1, 4, 8):
 # %% [markdown]
 # Not early. After the first epoch, in which it alone had the full rate, the student that skipped warm-up is not behind: it may be ahead, or
 # that may be luck. The price shows at the end. A habit cannot be judged by the first epoch.
+# (The last line printed is not the figure from further up: here it is the last epoch on 2,000 images, there the best epoch's weights on 5,000.)
 #
 # ## A teacher in train mode
 #
@@ -335,8 +343,8 @@ for arm, runs in habits.arms.items():
 #
 # ## Your turn: the learning rate
 #
-# Every habit above was measured at one learning rate. Is it the right one? The lab trains with the course's faster optimiser, Muon, in
-# batches of 256; the rate on the slider is the one that the schedule rises to.
+# Every habit above was measured at one learning rate. Is it the right one? The lab trains with the course's faster optimiser, Muon, whose steps
+# change a bank of filters equally far in all directions, in batches of 256; the rate on the slider is the one that the schedule rises to.
 
 # %%
 from distill_kit.lab import Lab

@@ -193,13 +193,14 @@ for number in first.argsort(descending=True):
 #
 # ## What makes a comparison fair
 #
-# **Equal steps.** More steps alone can make a student better. Here every arm takes the same number. So does the curriculum: while
-# it has fewer images, it shows each of them more often.
+# **Equal steps.** More steps alone can make a student better. Here every **arm**, a setting of the comparison, takes the same
+# number. So does the curriculum: while it has fewer images, it shows each of them more often.
 #
 # **The same seeds.** A seed decides the first weights and the order of the images. Every arm gets the same five.
 #
-# **Differences within pairs.** Two runs with the same seed make a pair. Whatever luck they share falls out of their difference.
-# So take the differences first, then their mean and their spread.
+# **Differences within pairs.** Two runs with the same seed make a pair. Whatever luck they share falls out of their difference. So
+# take the differences first, then their mean and their spread. If you have done exercise 3.3, the next one repeats most of it: you
+# may skip it.
 
 # %% exercise: paired_gain
 
@@ -234,17 +235,19 @@ for level in (0.95, 1 - 0.05 / 8):
 print(guess_race.against(100 * clear_of_zero(0.95).any(axis=1).mean()))
 
 # %% [markdown]
-# Each interval keeps its promise: about one in twenty misses. But the race has eight chances to find a "winner" that is none. The
-# second line shows a remedy, named after **Bonferroni**: divide what may go wrong by the number of comparisons. With eight
-# intervals at 1 - 0.05 / 8, the whole race goes wrong at most once in twenty times. The price: wider intervals.
+# Each interval keeps its promise: about one in twenty misses. But the race has eight chances to find a "winner" that is none.
+# Independent intervals would find one more often, in $1 - 0.95^8$ of the races. These eight share one baseline: its luck moves them
+# together, so they often err in the same race. The second line shows a remedy, named after **Bonferroni**: divide what may go wrong
+# by the number of comparisons. With eight intervals at 1 - 0.05 / 8, the whole race goes wrong at most once in twenty times. The
+# price: wider intervals.
 
 # %% exercise: false_alarms
 
 # %% [markdown]
 # ## The race
 #
-# Now the real one: CIFAR-10, eight epochs, five seeds an arm. The baseline keeps alpha at 0.3. By how many points will the
-# article's arm, alpha 0.3 to 0.9, be better than that?
+# Now the real one: CIFAR-10, eight epochs, five seeds an arm, each student measured in the end on all 5,000 validation images. The
+# baseline keeps alpha at 0.3. By how many points will the article's arm, alpha 0.3 to 0.9, be better than that?
 
 # %%
 guess_alpha = Prediction(..., because="", unit="points")
@@ -272,8 +275,11 @@ print(guess_alpha.against(measured["alpha 0.3 to 0.9"]))
 # Each dot is one pair, the stroke the mean, the band its 95 % interval; the dashed line is zero, the baseline itself. No arm has
 # its mean to the right of it. The article's arm lies to the left with its whole interval: letting alpha rise has made things
 # **worse** than keeping it at 0.3. The same holds for the cosine, and for alpha 0.7 throughout. For the other five, zero lies
-# inside: what you see there may be luck. And your own pair, further up? Whoever was ahead there, one pair could not have told you
-# this.
+# inside: what you see there may be luck.
+#
+# And your own pair, further up? Whoever was ahead there, one pair could not have told you this. Nor need it be one of the five dots.
+# Each of those runs had one thread. With another number of threads sums round otherwise, and that grows until it is like another
+# seed. And your pair was measured on 2,000 images, not on 5,000.
 #
 # So where does the article's half a point come from? Its default is alpha 0.7. Take *that* for a baseline.
 
@@ -313,7 +319,8 @@ print(f"Spread of the differences: {within:.2f} points; if the runs shared nothi
 #
 # One more thing can move: the teacher. If a teacher is far larger than its student, the student may not be able to follow it.
 # Mirzadeh and others (2020) put a **teaching assistant** of middle size between them: the teacher teaches the assistant, the
-# assistant teaches the student. How far apart are they here?
+# assistant teaches the student. The student of this comparison is smaller than the course's usual one, to make the gap wider. How
+# far apart are they here?
 
 # %%
 from distill_kit.models import STUDENTS, make_model, parameter_count
