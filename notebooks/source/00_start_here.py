@@ -9,8 +9,8 @@
 # - train a small network in seconds, from the labels alone and with a teacher,
 # - tell a gain from luck.
 #
-# Run the cells from top to bottom: **Shift + Enter** runs one and moves on. What stands below each cell now was stored when the course was
-# made. Your own results replace it as you go.
+# Run the cells from top to bottom: **Shift + Enter** runs one and moves on. If something stands below a cell already, it was stored when
+# the course was made, and your own result takes its place. The copies that `start.py` makes come without, so that a guess is one.
 #
 # **How the course works.** Each notebook has a lab, in which a student trains again whenever you move a slider; predictions, which you make
 # before you look; and, from the next one on, exercises that a check answers. Nothing you write is ever lost: you work on a copy. "The article" is a
