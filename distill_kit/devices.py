@@ -52,8 +52,9 @@ def keep_freed_memory() -> bool:
     """Let the C library keep up to half a gigabyte that the process has freed; whether it was told to.
 
     A step frees tens of megabytes that the next one needs again. glibc hands such blocks back to the system and has
-    them cleared anew, page by page: a tenth of a student's training on a CPU. Nothing is done elsewhere than on Linux
-    with glibc, nor where the environment says how malloc is to behave.
+    them cleared anew, page by page: a tenth of a student's training on a CPU. And all threads share one arena: the lab
+    trains in threads of its own, each of which would begin another. Nothing is done elsewhere than on Linux with glibc,
+    nor where the environment says how malloc is to behave.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt") or any(name.startswith("MALLOC_") for name in os.environ):
