@@ -9,7 +9,8 @@ from small import same_state, state_of
 from test_lab_session import DATASET, session_of
 
 from distill_kit.lab.export import runs_zip, table_csv
-from distill_kit.lab.orders import FINISHED
+from distill_kit.lab.measures import Measure
+from distill_kit.lab.orders import FINISHED, STOPPED
 from distill_kit.lab.picture import CLASSES, draw
 from distill_kit.lab.session import REPEATS, doubtful
 from distill_kit.lab.stored import Stored
@@ -28,6 +29,28 @@ def test_a_difference_within_the_noise_is_called_luck(tmp_path):
     assert "+9.5 points" in verdict(session, stored) and "This is more." in verdict(session, stored)
     session.baseline.best = 0.614
     assert "call it noise" in verdict(session, stored) and "by up to 1.1 points" in verdict(session, stored)
+
+
+def test_a_run_that_was_stopped_is_held_against_nothing(tmp_path):
+    session = session_of(tmp_path)
+    session.train()
+    session.join(60)
+    session.expected, session.live.state = "more", STOPPED
+    said = verdict(session, Stored(noise={"sd": 0.004, "n": 5}))
+    assert said.startswith(f"Stopped after {len(session.live.shares)} of ") and "against nothing" in said
+    assert "You expected" not in said and "points" not in said
+
+
+def test_the_axis_goes_down_to_0_where_a_line_does(tmp_path, monkeypatch):
+    session = session_of(tmp_path)
+    session.train()
+    session.join(60)
+    monkeypatch.setattr(Measure, "axis", lambda self, data: (0.2, 0.8))
+    session.live.shares[:] = [0.5] * len(session.live.shares)
+    session.baseline.shares[:] = [0.4] * len(session.baseline.shares)
+    assert ">20%<" in draw(session) and ">0%<" not in draw(session)
+    session.baseline.shares[0] = 0.1
+    assert ">0%<" in draw(session)
 
 
 def test_what_was_expected_is_set_against_what_came(tmp_path):

@@ -100,11 +100,11 @@ class Lab:
                  button("New seed", session.new_seed, "Other first weights, another order: was it luck?"),
                  self.seed,
                  button("Repeat with three seeds", session.repeat,
-                              f"Train {REPEATS} seeds with and without, for an interval."),
+                        f"Train {REPEATS} seeds with and without, for an interval."),
                  button("Pin", self._pin, "Keep the newest run in the picture; again, to let it go.")]
         after = [button("Download my runs", self._offer, "Table and histories, in one archive."), self.offer,
                  button("Open the test images", self._open_test,
-                              "Measure the newest run on images that no choice was made with. It is counted."), show]
+                        "Measure the newest run on images that no choice was made with. It is counted."), show]
         self.guess = widgets.ToggleButtons(
             options=[("no guess", ""), (MORE, MORE), (SAME, SAME), (LESS, LESS)], style={"button_width": "auto"},
             **hint("Say it before you train: what you expected is set against what came."))
