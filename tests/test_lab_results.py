@@ -26,16 +26,16 @@ def test_a_difference_within_the_noise_is_called_luck(tmp_path):
     session.join(60)
     session.live.best, session.baseline.best = 0.618, 0.523
     stored = Stored(noise={"sd": 0.004, "n": 5})
-    assert "+9.5 points" in verdict(session, stored) and "This is more." in verdict(session, stored)
+    assert "+9.5 points" in verdict(session, stored) and "more than luck can do" in verdict(session, stored)
     session.baseline.best = 0.614
-    assert "call it noise" in verdict(session, stored) and "by up to 1.1 points" in verdict(session, stored)
+    assert "no more than luck can do" in verdict(session, stored) and "by up to 1.1 points" in verdict(session, stored)
 
 
 def test_a_run_that_was_stopped_is_held_against_nothing(tmp_path):
     session = session_of(tmp_path)
     session.train()
     session.join(60)
-    session.expected, session.live.state = "more", STOPPED
+    session.expected, session.live.state = "better", STOPPED
     said = verdict(session, Stored(noise={"sd": 0.004, "n": 5}))
     assert said.startswith(f"Stopped after {len(session.live.shares)} of ") and "against nothing" in said
     assert "You expected" not in said and "points" not in said
@@ -55,13 +55,14 @@ def test_the_axis_goes_down_to_0_where_a_line_does(tmp_path, monkeypatch):
 
 def test_what_was_expected_is_set_against_what_came(tmp_path):
     session = session_of(tmp_path)
-    session.expected = "less"
+    session.expected = "worse"
     session.train()
     session.join(60)
     session.live.best, session.baseline.best = 0.618, 0.523
-    assert verdict(session, Stored()).startswith("You expected less; it is more. 61.8 %")
+    assert verdict(session, Stored()).startswith("You expected worse; it came out better. 61.8 %")
     session.expected, session.baseline.best = "about the same", 0.614
-    assert verdict(session, Stored(noise={"sd": 0.004, "n": 5})).startswith("You expected about the same; it is about the same.")
+    said = verdict(session, Stored(noise={"sd": 0.004, "n": 5}))
+    assert said.startswith("You expected about the same; it came out about the same.")
 
 
 def test_three_seeds_give_an_interval_and_what_is_there_is_not_trained_again(tmp_path):

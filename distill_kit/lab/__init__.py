@@ -16,8 +16,9 @@ from torch import nn
 
 from ..data import load_dataset
 from ..data.imageset import Dataset
+from ..devices import rest_threads
 from ..teachers import load_teacher
-from .controls import FOCUS, IPYWIDGETS_8, LINES, WIDE, button, folded, hint, text_box
+from .controls import FOCUS, HELP, IPYWIDGETS_8, LINES, SLIDER, WIDE, button, folded, hint, row, text_box
 from .experiments import EXPERIMENTS, Control, Experiment
 from .export import runs_zip
 from .orders import RUNNING
@@ -75,9 +76,10 @@ class Lab:
         session = self.session
         self.sliders = {control.name: self._slider(control) for control in experiment.controls}
         self.typed = {control.name: self._typed(control) for control in experiment.controls}
-        self.rows = {name: widgets.HBox([self.typed[name], slider]) for name, slider in self.sliders.items()}
+        self.rows = {control.name: row(self.typed[control.name], self.sliders[control.name], control.words)
+                     for control in experiment.controls}
         self.picture = widgets.Image(format="svg+xml", width=WIDTH, height=HEIGHT,
-                                     layout=widgets.Layout(width=f"{WIDTH}px", height=f"{HEIGHT}px", max_width="100%"))
+                                     layout=widgets.Layout(height=f"{HEIGHT}px", **WIDE))
         self.state, self.verdict, self.why, self.softness, self.alike, self.offer, self.refused = (
             widgets.HTML(layout=WIDE) for _ in range(7))
         self.offer.layout = widgets.Layout(width="auto")
@@ -106,15 +108,16 @@ class Lab:
                  button("Open the test images", self._open_test,
                         "Measure the newest run on images that no choice was made with. It is counted."), show]
         self.guess = widgets.ToggleButtons(
-            options=[("no guess", ""), (MORE, MORE), (SAME, SAME), (LESS, LESS)], style={"button_width": "auto"},
+            options=[("no guess", ""), *((word, word) for word in (MORE, SAME, LESS))], style={"button_width": "auto"},
             **hint("Say it before you train: what you expected is set against what came."))
         self.guess.observe(lambda change: setattr(session, "expected", change["new"] or None), "value")
-        guess = [widgets.Label("I expect"), self.guess, widgets.Label(f"beside {experiment.baseline_name}")]
+        beside = widgets.Label(f"beside {experiment.baseline_name}")
+        guess = [widgets.Label("My guess: it comes out"), self.guess, beside]
         classes = session.images.classes
         self.beside = widgets.SelectionSlider(
             options=[*((f"image {place + 1}: {classes[label]}", place)
                        for place, label in enumerate(session.images.labels)), (CLASSES, CLASSES)],
-            description="On the right", layout=widgets.Layout(width="420px"),
+            description="Beside it", layout=widgets.Layout(width="420px"),
             **hint("What stands beside the curves: an image that the teacher is in doubt about, or every class."))
         self.beside.observe(self._show_beside, "value")
         presets = [button(preset.name, lambda preset=preset: self._choose(preset), preset.why)
@@ -122,7 +125,7 @@ class Lab:
         unseen = session.settings(session.values).leave_out
         note = experiment.note if unseen is None else f"The class is: {unseen}. {experiment.note}"
         head = widgets.HTML(FOCUS + LINES.format(f"<b>{escape(experiment.title)}.</b> {escape(experiment.question)} "
-                                         f"<i>{escape(note)}</i>"), layout=WIDE)
+                                         f"<i>{escape(note)}</i>") + HELP, layout=WIDE)
         wrap = widgets.Layout(flex_flow="row wrap", **WIDE)
         self.box = widgets.VBox([head, widgets.HBox(guess, layout=wrap), *self.rows.values(),
                                  widgets.HBox(train, layout=wrap), self.state, self.verdict, self.picture, self.beside,
@@ -135,7 +138,8 @@ class Lab:
     def _slider(self, control: Control) -> widgets.SelectionSlider:
         slider = widgets.SelectionSlider(
             options=control.stops, value=self.session.values[control.name], readout=False,
-            continuous_update=not self.foreground, **hint(control.words), layout=widgets.Layout(width="420px"))
+            continuous_update=not self.foreground, **hint(control.words),
+            layout=widgets.Layout(**SLIDER))
         slider.observe(lambda change: self._moved(control, change["new"]), "value")
         return slider
 
@@ -236,8 +240,7 @@ class Lab:
         self.session.seed = seed
         self._set(values)
 
-    def _set(self, values: dict) -> None:
-        """All at once: one run begins, and the sliders follow."""
+    def _set(self, values: dict) -> None:  # all at once: one run begins, and the sliders follow
         self.session.move(**values)
         self._follow()
 
@@ -254,6 +257,8 @@ class Lab:
                 self._draw()
             finally:
                 self._drawer = None
+                if threading.current_thread() is threading.main_thread():
+                    rest_threads()  # that drawing woke: see there
 
     def _draw(self) -> None:
         session, now = self.session, time.monotonic()
@@ -284,7 +289,7 @@ class Lab:
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """The widget; where none can be shown, the run that is shown now, or what is stored of the presets."""
         experiment, trained = self.session.experiment, self.session.live is not None
-        words = [verdict(self.session, self.stored)] if trained else [experiment.question,
+        words = [verdict(self.session, self.stored) or experiment.question] if trained else [experiment.question,
                                                                       *stored_sentences(experiment, self.stored)]
         picture = b64encode((draw(self.session, self.stored) if trained else
                              draw_stored(experiment, self.stored)).encode()).decode()

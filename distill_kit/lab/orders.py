@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from ..devices import rest_threads
+
 QUIET_SECONDS = 0.25  # without a further order: then the slider has come to rest
 
 WAITING, RUNNING, FINISHED, STOPPED, FAILED = "waiting", "running", "finished", "stopped", "failed"
@@ -63,6 +65,7 @@ class Worker:
         self._orders, self._changed, self._thread = Orders(quiet), threading.Condition(), None
 
     def ask(self, order: object) -> int:
+        rest_threads()  # of whoever asks: beside the worker's they would slow it down
         other, Worker._last = Worker._last, self
         if other not in (None, self):
             other.stop()

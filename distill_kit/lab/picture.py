@@ -77,13 +77,15 @@ def one_image(session: Session) -> str:
     temperature, live, images = session.values.get("temperature", 4.0), session.live, session.images
     says = session.teacher_says
     teacher = [0.0] * len(images.classes) if says is None else soft_targets(says[session.image], temperature).tolist()
-    student = live.probabilities[-1][session.image].tolist() if live is not None and live.probabilities else None
+    student = None
+    if live is not None and live.probabilities:  # as the loss compares them: both at the same temperature
+        student = soft_targets(live.probabilities[-1][session.image].clamp_min(1e-7).log(), temperature).tolist()
     x = 628
     return (svg.text(x - 38, 28, "One validation image,", weight="600")
             + svg.text(x - 38, 46, f"a {images.classes[images.labels[session.image]]}", weight="600")
             + svg.pixels(x - 92, 8, 44, images.images[session.image])
             + svg.paired_bars(x, 62, 170, images.classes, teacher, student,
-                              (f"teacher at T = {temperature:g}", "student at T = 1")))
+                              (f"teacher at T = {temperature:g}", "student, the same")))
 
 
 def class_bars(session: Session) -> str:

@@ -11,7 +11,7 @@ from .stored import Stored, alike
 SHORT = {"temperature": "T", "learning_rate": "rate", "label_noise": "false labels", "labelled": "labels",
          "final_alpha": "alpha to", "final_temperature": "T to",
          "schedule": "on the way"}
-MORE, SAME, LESS = "more", "about the same", "less"  # than what it is held against: what a learner may expect
+MORE, SAME, LESS = "better", "about the same", "worse"  # than what it is held against: what a learner may expect
 
 
 def per_cent(share: float) -> str:
@@ -70,7 +70,7 @@ def verdict(session: Session, stored: Stored) -> str:
     """What happened, and how sure one can be."""
     live, baseline = session.live, session.baseline
     if live is None or live.best is None:
-        return session.experiment.question
+        return ""
     here = f"{per_cent(live.best)} {session.experiment.measure.unit}"
     if live.state == RUNNING:
         return trend(live.shares)
@@ -82,16 +82,16 @@ def verdict(session: Session, stored: Stored) -> str:
         return f"{here}."
     if baseline.settings == live.settings:
         return f"{here}. This is itself what the others are held against: {session.experiment.baseline_name}."
-    difference = 100 * (live.best - baseline.best)
+    difference = round(100 * live.best, 1) - round(100 * baseline.best, 1)  # of the figures that are shown
     sentences = [f"{here}, against {per_cent(baseline.best)} for {session.experiment.baseline_name}: "
                  f"{difference:+.1f} points, one run each."]
     came = outcome(difference, stored.luck_beside_baseline)
     if session.expected is not None:
-        sentences.insert(0, f"You expected {session.expected}; it is {came}.")
+        sentences.insert(0, f"You expected {session.expected}; it came out {came}.")
     if len(pairs := session.pairs(live)) > 1:
         sentences.append(interval_sentence(pairs))
     elif stored.noise is not None:
-        sure = "This is less: call it noise." if came == SAME else "This is more."
+        sure = ("That is no more than luck can do." if came == SAME else "That is more than luck can do.")
         sentences.append(f"Another seed moves this difference by up to {stored.luck_beside_baseline:.1f} points, 19 "
                          f"times of 20 (measured with {stored.noise['n']} seeds). {sure}")
     if live.swallowed is not None and baseline.swallowed is not None:
@@ -134,7 +134,7 @@ def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
     if len(stops) == 1:
         return ""
     return (f"{control.label}: {stops[0]} to {stops[-1]} cannot be told apart from {here} by one run of each; their "
-            f"stored runs lie within {stored.luck:.1f} points of it, which another seed does as well.")
+            f"stored runs lie within {stored.luck:.1f} points of it, as two seeds of one setting may.")
 
 
 def settings_words(run: LabRun, session: Session) -> str:
