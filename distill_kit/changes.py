@@ -3,7 +3,7 @@
 The loop knows of none. `Settings(changes=("no_warmup",))` asks for one.
 """
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .batches import Batch
 from .devices import casting
+from .losses import distillation_terms
 from .models import logits_of
 from .schedules import Schedule, constant, cosine, linear, warmup_then
 from .training import CLIP_NORM
@@ -29,7 +30,9 @@ class Parts:
     peak: float                 # of the learning rate
     steps: int                  # in all
     kept: KeptLogits            # what the teacher says, and the teacher itself
+    watched: Iterable[Batch]    # the validation images that are looked at after each epoch
     clip_norm: float = CLIP_NORM
+    loss: Callable = distillation_terms
 
     @property
     def epoch_steps(self) -> int:

@@ -9,7 +9,14 @@ Columns of an epoch's row (losses are means over images, accuracies shares from 
     learning_rate, alpha, temperature    at the last step of the epoch
     train_loss, train_hard, train_soft, train_accuracy, train_agreement      while training, as the weights moved
     val_loss, val_hard, val_soft, val_accuracy, val_agreement                 on validation images, afterwards
-    gradient_norm, gradient_norm_max, clipped     norm before clipping (mean, largest), share of steps that were clipped
+    train_teacher_accuracy, train_entropy, train_teacher_entropy              and the same with val_: how often the
+                                     teacher's first class is the label; entropies in nats, both softened as in the loss
+    gradient_norm, gradient_norm_median, gradient_norm_max, clipped, clip_norm    norm before clipping, share of steps
+                                     that were clipped, the limit (None where there is none)
+    update_ratio                     how far the epoch's first step moved the weights, as a share of their size
+    label_mix, classes               how mixed a batch's labels are (1: as all of them), number of classes
+    dead_units                       share of ReLU channels that answer to none of some validation images
+    first_loss, first_hard, first_soft, first_alpha, first_temperature        of the run's first batch, in epoch 1 alone
     best                             is this the best epoch so far?
     stopped                          only where the run ended early: why
 A figure that does not exist (the soft term without a teacher) is None. A loss that overflowed is not finite in memory

@@ -48,6 +48,8 @@ STUDENTS = {
     "default": Architecture(widths=(32, 64, 128), last_halves=False),
     "wide": Architecture(widths=(48, 96, 192), last_halves=False),
     "wider": Architecture(widths=(64, 128, 256), last_halves=False),
+    "tiny": Architecture(widths=(4, 8, 16), last_halves=False),
+    "tiniest": Architecture(widths=(2, 3, 4), last_halves=False),
     "layer_norm": Architecture(widths=(32, 64, 128), last_halves=False, norm="layer"),
 }
 
@@ -61,6 +63,7 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, depth: int, halves: bool, norm: str):
         super().__init__()
         self.halves = halves
+        self.relu = nn.ReLU()  # a module, so that what it lets through can be looked at (signals.py)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(inputs if place == 0 else outputs, outputs, 3, padding=1, bias=False) for place in range(depth))
         self.norms = nn.ModuleList(NORMS[norm](outputs) for _ in range(depth))
@@ -69,11 +72,11 @@ class Block(nn.Module):
         x = self.convolutions[0](x)                                                            # (N, width, h, w)
         if self.halves:  # before norm and ReLU: the same result in the mean, a quarter of the work
             x = F.max_pool2d(x, 2)                                                             # (N, width, h/2, w/2)
-        first = x = F.relu(self.norms[0](x))
+        first = x = self.relu(self.norms[0](x))
         for place in range(1, len(self.convolutions)):
             x = self.norms[place](self.convolutions[place](x))
             is_last_of_many = 2 <= place == len(self.convolutions) - 1
-            x = F.relu(x + first if is_last_of_many else x)
+            x = self.relu(x + first if is_last_of_many else x)
         return x
 
 

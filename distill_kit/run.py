@@ -13,6 +13,7 @@ from .batches import Teacher
 from .changes import CHANGES, Parts
 from .data.imageset import (Dataset, ImageSet, class_number, keep_labels, leave_out, subset, with_label_noise)
 from .devices import choose_device, choose_precision, keep_freed_memory
+from .diagnosis.faults import FAULTS, STRENGTHS
 from .history import EPOCH, best_row, save_history
 from .losses import check_alpha, check_temperature
 from .models import STUDENTS, ConvNet, make_model
@@ -50,8 +51,17 @@ class Settings:
     device: str | None = None
     precision: str = "auto"
     changes: tuple[str, ...] = ()   # names from changes.py: habits to leave out
+    fault: str | None = None        # a name from diagnosis/faults.py; what the fault needs is set with it
+    fault_strength: str = "clear"   # mild, clear or gross
 
     def __post_init__(self):
+        if self.fault is not None:
+            if self.fault not in FAULTS:
+                raise ValueError(f"fault must be one of {', '.join(FAULTS)}; got {self.fault!r}")
+            if self.fault_strength not in STRENGTHS:
+                raise ValueError(f"fault_strength must be {', '.join(STRENGTHS)}; got {self.fault_strength!r}")
+            for name, value in FAULTS[self.fault].settings_for(self.fault_strength).items():
+                object.__setattr__(self, name, value)
         for name in ("temperature", "final_temperature"):
             if (value := getattr(self, name)) is not None:
                 check_temperature(value)
@@ -150,15 +160,18 @@ class Run:
             steps=max(1, len(self.training) // size),
             # Without a teacher an image without a label teaches nothing.
             rows=(self.training.labels >= 0).nonzero().squeeze(1) if settings.labels_alone else None)
-        self.student = self._new_student()
+        self.student = self.fresh_student()
+        self.used: Parts | None = None  # what the loop was given, once it has begun
         self.teacher_seconds = 0.0
 
     def rows(self, every: int | None = None) -> Iterator[dict]:
         """Train; a row an epoch, light rows every `every` steps in between. `seconds` leaves the teacher's time out."""
-        before, parts = self.materials.teacher_seconds, self.parts()
-        rows = train(parts.student, parts.batches, self.materials.watched, epochs=self.settings.epochs,
+        before = self.materials.teacher_seconds
+        parts = self.used = self.parts()
+        rows = train(parts.student, parts.batches, parts.watched, epochs=self.settings.epochs,
                      optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
-                     alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=self.materials.precision)
+                     alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=self.materials.precision,
+                     loss=parts.loss)
         try:
             for row in keep_best(self.student, rows):
                 self.teacher_seconds = self.materials.teacher_seconds - before
@@ -182,9 +195,13 @@ class Run:
             learning_rate=warmup_cosine(settings.learning_rate, len(self.batches), steps),
             temperature=from_to(settings.temperature, settings.final_temperature, steps, settings.schedule),
             alpha=from_to(settings.alpha, settings.final_alpha, steps, settings.schedule),
-            peak=settings.learning_rate, steps=steps, kept=self.materials.logits)
+            peak=settings.learning_rate, steps=steps, kept=self.materials.logits,
+            watched=self.materials.watched)
         for name in settings.changes:
             parts = CHANGES[name](parts)
+        if settings.fault is not None:
+            fault = FAULTS[settings.fault]
+            parts = fault.apply(parts, fault.level(settings.fault_strength))
         return parts
 
     def report(self) -> dict:
@@ -211,7 +228,8 @@ class Run:
             figures["rank2_left_out"] = share_in_top(test, dataset.test.labels, number, 2)
         return figures
 
-    def _new_student(self) -> ConvNet:
+    def fresh_student(self) -> ConvNet:
+        """The student as it is before the first step."""
         classes, size = len(self.training.classes), self.training.images.shape[-1]
         architecture = replace(STUDENTS[self.settings.student], num_classes=classes, image_size=size)
         return make_model(architecture, self.training.images, self.settings.seed).to(self.materials.device)

@@ -3,17 +3,19 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .batches import Batch, LoaderBatches, Teacher
 from .devices import casting, choose_device, choose_precision, numbers_on
 from .history import EPOCH, STEP
-from .losses import LossTerms, check_alpha, check_logits, check_teacher, check_temperature, distillation_terms
+from .losses import check_alpha, check_logits, check_teacher, check_temperature, distillation_terms
 from .models import logits_of
 from .optimizers import adamw
 from .schedules import Schedule, as_schedule, warmup_cosine
+from .signals import Tally, counting_dead_units, gradient_figures, matrices, update_ratio
 
 CLIP_NORM = 1.0
 FLOAT16_SCALE = 2.0**10  # lifts small gradients above what float16 rounds to 0; used in float16 alone
@@ -21,17 +23,19 @@ FLOAT16_SCALE = 2.0**10  # lifts small gradients above what float16 rounds to 0;
 
 def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Batch] | None, *, epochs: int,
           optimizer: torch.optim.Optimizer, learning_rate: Schedule, temperature: Schedule, alpha: Schedule,
-          clip_norm: float = CLIP_NORM, every: int | None = None, precision: str = "float32") -> Iterator[dict]:
+          clip_norm: float = CLIP_NORM, every: int | None = None, precision: str = "float32",
+          loss: Callable = distillation_terms) -> Iterator[dict]:
     """Train `student` in place; yield a row an epoch (columns: see history.py) and a light one every `every` steps.
 
     batches, validation: iterated once an epoch, of `Batch`, already on the student's device. The schedules are asked at
     each step (0, 1, 2, ...). Leave the `for` at any row to stop; the caller's time there is not counted. A loss that is
     not finite ends the run: the last row then says so under "stopped". Without a teacher's logits (cross-entropy alone)
-    alpha must be 1.
+    alpha must be 1. loss: another one than the kit's, with the arguments and the LossTerms of `distillation_terms`.
     """
     parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
     device = parameters[0].device
     scaler = torch.amp.GradScaler(device.type, init_scale=FLOAT16_SCALE, enabled=precision == "float16")
+    weights, first = matrices(student), {}
     step, started = 0, time.perf_counter()
     for epoch in range(1, epochs + 1):
         student.train()
@@ -46,16 +50,22 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
             with casting(device, precision):
                 logits = logits_of(student(images))                                  # (N, C)
             check_logits(logits, teacher_logits)
-            terms = distillation_terms(logits, teacher_logits, labels, t_there, a_there)
+            terms = loss(logits, teacher_logits, labels, t_there, a_there)
+            if not step:
+                first = {"loss": terms.total.detach(), "hard": terms.hard.detach(), "soft": terms.soft.detach(),
+                         "alpha": a, "temperature": t}
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(terms.total).backward()
             scaler.unscale_(optimizer)
+            before = None if norms else [weight.detach().clone() for weight in weights]
             norms.append(nn.utils.clip_grad_norm_(parameters, clip_norm))
             scaler.step(optimizer)
             scaler.update()
+            if before is not None:
+                moved = update_ratio(before, weights)
 
             step += 1
-            tally.add(terms, logits, teacher_logits, labels)
+            tally.add(terms, logits, teacher_logits, labels, t_there)
             if every and step % every == 0:
                 row = {"kind": STEP, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
                        **tally.figures("train"), "seconds": time.perf_counter() - started}
@@ -67,10 +77,14 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
         if not norms:
             raise ValueError(f"batches must yield a batch in every epoch; epoch {epoch} had none")
         row = {"kind": EPOCH, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
-               **tally.figures("train"), **gradient_figures(norms, clip_norm)}
+               **tally.figures("train"), **gradient_figures(norms, clip_norm),
+               "update_ratio": moved, "label_mix": tally.label_mix(), "classes": logits.shape[1]}
+        if epoch == 1:
+            row |= {f"first_{name}": float(value) for name, value in first.items()}
+            row["first_soft"] = None if teacher_logits is None else row["first_soft"]
         finite = tally.is_finite()
         if finite and validation is not None:
-            row |= evaluate(student, validation, t, a, precision)
+            row |= evaluate(student, validation, t, a, precision, loss=loss, dead_units=True)
             finite = math.isfinite(row["val_loss"])
         row["seconds"] = time.perf_counter() - started
         if not finite:
@@ -85,56 +99,23 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
 
 @torch.no_grad()
 def evaluate(student: nn.Module, batches: Iterable[Batch], temperature: float = 1.0, alpha: float = 1.0,
-             precision: str = "float32", prefix: str = "val") -> dict:
+             precision: str = "float32", prefix: str = "val", loss: Callable = distillation_terms,
+             dead_units: bool = False) -> dict:
     """Loss with its terms, accuracy and agreement with the teacher over all batches, in eval mode.
 
-    Means over images, not over batches, so that a short last batch does not weigh more.
+    Means over images, not over batches, so that a short last batch does not weigh more. dead_units: also the share of
+    the student's ReLU channels that answer to no image of the first batch.
     """
     student.eval()
     device = next(student.parameters()).device
-    tally = Tally(device)
-    for images, labels, teacher_logits in batches:
-        with casting(device, precision):
+    tally, dead = Tally(device), {}
+    for number, (images, labels, teacher_logits) in enumerate(batches):
+        counting = counting_dead_units(student, dead) if dead_units and number == 0 else nullcontext()
+        with casting(device, precision), counting:
             logits = logits_of(student(images))
-        terms = distillation_terms(logits, teacher_logits, labels, temperature, alpha)
-        tally.add(terms, logits, teacher_logits, labels)
-    return tally.figures(prefix)
-
-
-class Tally:
-    """Sums over the images seen so far. They stay on the device: reading them is what waits for a GPU."""
-
-    def __init__(self, device: torch.device):
-        self._sums = torch.zeros(7, device=device, dtype=torch.float64 if device.type != "mps" else torch.float32)
-
-    @torch.no_grad()
-    def add(self, terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> None:
-        predicted = logits.argmax(dim=1)                                              # (N,)
-        labelled, rows = (labels >= 0).sum(), len(labels)
-        agreed = labelled * torch.nan if teacher_logits is None else (predicted == teacher_logits.argmax(dim=1)).sum()
-        self._sums += torch.stack([terms.total * rows, terms.hard * labelled, terms.soft * rows,
-                                   (predicted == labels).sum(), agreed, labelled, torch.full_like(labelled, rows)])
-
-    def is_finite(self) -> bool:
-        return bool(torch.isfinite(self._sums[0]))
-
-    def figures(self, prefix: str) -> dict[str, float | None]:
-        """The means under their column names; None for what needs labels or a teacher where there are none."""
-        total, hard, soft, correct, agreed, labelled, rows = self._sums.tolist()
-        if not rows:
-            raise ValueError(f"no batch to compute {prefix}_loss from: is the loader empty?")
-        taught = not math.isnan(agreed)
-        return {f"{prefix}_loss": total / rows, f"{prefix}_hard": hard / labelled if labelled else None,
-                f"{prefix}_soft": soft / rows if taught else None,
-                f"{prefix}_accuracy": correct / labelled if labelled else None,
-                f"{prefix}_agreement": agreed / rows if taught else None}
-
-
-def gradient_figures(norms: list[Tensor], clip_norm: float) -> dict[str, float]:
-    """Of the gradient's norm before clipping over an epoch: mean, largest, share of steps in which it was clipped."""
-    norms = torch.stack(norms).float()
-    return {"gradient_norm": norms.mean().item(), "gradient_norm_max": norms.max().item(),
-            "clipped": (norms > clip_norm).float().mean().item()}
+        terms = loss(logits, teacher_logits, labels, temperature, alpha)
+        tally.add(terms, logits, teacher_logits, labels, temperature)
+    return {**tally.figures(prefix), **dead}
 
 
 def keep_best(student: nn.Module, rows: Iterable[dict], patience: int | None = None) -> Iterator[dict]:

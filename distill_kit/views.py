@@ -5,6 +5,7 @@ edges are mirrored outwards. Teacher and student always see the same view of an 
 consistent", Beyer et al., 2022).
 """
 import time
+from collections.abc import Callable
 from itertools import product
 
 import torch
@@ -149,6 +150,8 @@ class ViewBatches:
         self.rows = torch.arange(len(labels)) if rows is None else rows
         self.batch_size = min(batch_size, len(self.rows))
         self.steps = len(self.rows) // self.batch_size if steps is None else steps
+        self.arrange: Callable[[Tensor], Tensor] = lambda order: order  # of the images of a pass, drawn at random
+        self.teachers_view = 0                                          # so many views on from the student's
         self._generator = torch.Generator().manual_seed(seed)
         self._offset = torch.randint(len(bank.views), (len(labels),), generator=self._generator)
         self._passes = 0
@@ -165,12 +168,13 @@ class ViewBatches:
                 self._queue = self._new_pass()
                 rows = next(self._queue)
             views = (self._offset[rows] + self._passes - 1) % len(self.bank.views)
-            logits = None if self.logits is None else self.logits.take(rows, views)
+            asked = (views + self.teachers_view) % len(self.bank.views)
+            logits = None if self.logits is None else self.logits.take(rows, asked)
             yield Batch(self.bank.take(rows, views), self.labels[send(rows, self.bank.device)], logits)
 
     def _new_pass(self):
         self._passes += 1
-        order = self.rows[torch.randperm(len(self.rows), generator=self._generator)]
+        order = self.arrange(self.rows[torch.randperm(len(self.rows), generator=self._generator)])
         return iter(order[: len(order) // self.batch_size * self.batch_size].split(self.batch_size))
 
 

@@ -69,14 +69,14 @@ def test_distill_takes_every_option(answer, tmp_path):
         "--alpha", 0.2, "--final-alpha", 0.3, "--schedule", "cosine", "--learning-rate", 0.004, "--batch-size", 30,
         "--label-noise", 0.1, "--labelled", 50, "--leave-out", "red", "--student", "small", "--seed", 5,
         "--data-seed", 6, "--device", "cpu", "--precision", "float32", "--optimizer", "adamw",
-        "--out", tmp_path / "mine", "--json")
+        "--fault", "dead_units", "--fault-strength", "mild", "--out", tmp_path / "mine", "--json")
     report = value_of(out)
     assert status == 0 and report["history"].startswith(str(tmp_path / "mine"))
     assert report["settings"] == {
         "data": "auto", "images": 90, "epochs": 1, "temperature": 3.0, "final_temperature": 2.0, "alpha": 0.2,
         "final_alpha": 0.3, "schedule": "cosine", "learning_rate": 0.004, "batch_size": 30, "label_noise": 0.1,
         "labelled": 50, "leave_out": "red", "student": "small", "seed": 5, "data_seed": 6, "device": "cpu",
-        "precision": "float32", "optimizer": "adamw", "changes": []}
+        "precision": "float32", "optimizer": "adamw", "changes": [], "fault": "dead_units", "fault_strength": "mild"}
 
 
 def test_distill_for_people_is_a_table_and_a_picture(answer, tmp_path):
@@ -103,7 +103,7 @@ def test_each_run_has_a_folder_of_its_own(answer):
     (["--tempratur=4"], "there is no option --tempratur=4; did you mean --temperature?"),
     (["--xyz"], "there is no option --xyz. --help lists"),
     (["--leave-out", "gren"], "no class named 'gren'; did you mean 'green'?"),
-    (["--student", "huge"], "student must be one of small, default, wide, wider, layer_norm; got 'huge'"),
+    (["--student", "huge"], "student must be one of small, default, wide, wider, tiny, tiniest, layer_norm; got 'huge'"),
     (["--schedule", "square"], "schedule must be one of linear, cosine; got 'square'"),
     (["--device", "tpu"], "device must be 'cpu', 'cuda', 'cuda:N' or 'mps'; got 'tpu'"),
     (["--device", "cuda:99"], "device 'cuda:99' was asked for and is not here"),

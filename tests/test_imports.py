@@ -12,15 +12,16 @@ PACKAGE = Path(distill_kit.__file__).parent
 HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tqdm", "IPython")
 # A module may import those before it, along the way of the data.
 ORDER = ("data.imageset", "files", "schedules", "data.cache", "data.folder", "data.official", "data.places",
-         "data.download", "data.human", "shapes", "data", "losses", "devices", "models", "optimizers", "history", "weights",
-         "batches", "logit_store", "views", "training", "changes", "teachers", "run", "many", "comparisons", "people", "bench.growth", "bench.loops",
-         "bench", "doctor", "plotting", "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.share",
-         "lab.softening", "lab.stored", "lab.session", "lab.words", "lab.svg", "lab.picture", "lab.export",
-         "lab.controls", "lab",
-         "exercises.record", "exercises.verdict", "exercises.judge", "exercises.predict",
-         "exercises.temperature", "exercises.training_loop", "exercises.alpha", "exercises.progressive",
-         "exercises.convergence", "exercises.your_own", "exercises",
-         "command_line", "command_line.commands", "command_line.options", "__main__")
+         "data.download", "data.human", "shapes", "data", "losses", "devices", "models", "optimizers", "history",
+         "weights", "batches", "logit_store", "signals", "views", "training", "changes", "diagnosis.loss_variants",
+         "diagnosis.finding", "diagnosis.probes", "diagnosis.faults", "diagnosis", "teachers", "run", "many",
+         "comparisons", "people", "bench.growth", "bench.loops", "bench", "doctor", "plotting", "notebook",
+         "lab.orders", "lab.measures", "lab.experiments", "lab.share", "lab.softening", "lab.stored", "lab.session",
+         "lab.words", "lab.svg", "lab.picture", "lab.export", "lab.controls", "lab", "exercises.record",
+         "exercises.verdict", "exercises.judge", "exercises.predict", "exercises.temperature",
+         "exercises.training_loop", "exercises.alpha", "exercises.progressive", "exercises.convergence",
+         "exercises.your_own", "exercises", "command_line", "command_line.commands", "command_line.options",
+         "__main__")
 
 
 def modules_after(statement, beside="sys"):

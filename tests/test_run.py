@@ -48,7 +48,7 @@ def test_defaults_are_those_of_the_default_run():
     ("batch_size", 0, "batch_size must be 1 or more; got 0"),
     ("learning_rate", math.inf, "learning_rate must be a finite number above 0; got inf"),
     ("label_noise", 1.5, "label_noise must be 0 to 1; got 1.5"),
-    ("student", "huge", "student must be one of small, default, wide, wider, layer_norm; got 'huge'"),
+    ("student", "huge", "student must be one of small, default, wide, wider, tiny, tiniest, layer_norm; got 'huge'"),
     ("schedule", "square", "schedule must be one of linear, cosine; got 'square'")])
 def test_bad_settings_are_refused(name, value, message):
     with pytest.raises(ValueError, match=message):

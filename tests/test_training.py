@@ -21,7 +21,11 @@ pytestmark = pytest.mark.usefixtures("global_random_state_untouched")
 CPU = torch.device("cpu")
 COLUMNS = {"kind", "epoch", "steps", "seconds", "learning_rate", "alpha", "temperature", "train_loss", "train_hard",
            "train_soft", "train_accuracy", "train_agreement", "val_loss", "val_hard", "val_soft", "val_accuracy",
-           "val_agreement", "gradient_norm", "gradient_norm_max", "clipped", "best"}
+           "val_agreement", "gradient_norm", "gradient_norm_median", "gradient_norm_max", "clipped", "clip_norm",
+           "best", "update_ratio", "label_mix", "classes", "dead_units",
+           *(f"{part}_{name}" for part in ("train", "val") for name in ("teacher_accuracy", "entropy",
+                                                                        "teacher_entropy"))}
+FIRST = {f"first_{name}" for name in ("loss", "hard", "soft", "alpha", "temperature")}
 
 
 def plain_loop(student, batches, epochs, peak, temperature, alpha):
@@ -116,9 +120,9 @@ def test_global_random_state_is_not_read():
 
 def test_a_row_has_the_documented_columns():
     _, rows = distil()
-    assert [set(row) for row in rows] == [COLUMNS] * 3
-    for name in COLUMNS - {"kind"}:
-        assert name in history_module.__doc__, name
+    assert [set(row) for row in rows] == [COLUMNS | FIRST, COLUMNS, COLUMNS]
+    for name in (COLUMNS | FIRST) - {"kind"}:
+        assert name.replace("val_", "train_") in history_module.__doc__, name
     assert [row["epoch"] for row in rows] == [1, 2, 3] and [row["steps"] for row in rows] == [5, 10, 15]
 
 
@@ -190,8 +194,8 @@ def test_hard_figures_are_over_labelled_images_alone():
 def test_what_does_not_exist_is_none():
     unlabelled = type(VALIDATION)(VALIDATION.images, torch.full((30,), -100), CLASSES, "")
     figures = evaluate(LittleNet(), loader_batches(images=unlabelled), 4.0, 1.0)
-    assert {name for name, value in figures.items() if value is None} == {"val_hard", "val_soft", "val_accuracy",
-                                                                         "val_agreement"}
+    assert {name for name, value in figures.items() if value is None} == {
+        "val_hard", "val_soft", "val_accuracy", "val_agreement", "val_teacher_accuracy", "val_teacher_entropy"}
 
 
 def test_seconds_leave_the_callers_time_out(monkeypatch):

@@ -26,11 +26,15 @@ OPTIONS = {  # of `distill`: the fields of run.Settings in groups, with what --h
         "epochs": "of images // batch size steps each; 8 makes the quick run",
         "learning-rate": "the highest, after one epoch of warm-up",
         "batch-size": "images a step",
-        "optimizer": "muon, or adamw as in the article (with batches of 64)",
-        "student": "small, default, wide, wider or layer_norm",
+        "optimizer": "muon; adamw as in the article (with batches of 64); or sgd (with a learning rate of 0.05)",
+        "student": "small, default, wide, wider, layer_norm, tiny or tiniest",
         "seed": "weights, batch order, view offsets and noise",
         "device": "cpu, cuda, cuda:N or mps; chosen where left out",
         "precision": "auto, float32, bfloat16 or float16",
+    },
+    "something wrong, to see what it looks like": {
+        "fault": "train with a fault; it brings the settings that it needs",
+        "fault-strength": "mild, clear or gross",
     },
 }
 DEVICE, PRECISION = OPTIONS["the training"]["device"], OPTIONS["the training"]["precision"]

@@ -1,0 +1,57 @@
+"""What a diagnosis is made of: findings with their evidence, and what a run is held against. Plain frozen data."""
+from dataclasses import asdict, dataclass
+
+SEVERE, LOOK, NOTE = "severe", "worth a look", "note"
+WRONG, HARM, HARMLESS = "wrong", "harm", "harmless"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One figure that a finding rests on: which column, where, and what it should have been."""
+    column: str               # of the rows, or the name of a probe
+    value: float | None
+    epoch: int | None = None  # None: of the whole run, or of a probe
+    expected: str = ""        # in words: "about 1"
+
+    def __str__(self) -> str:
+        where = f" in epoch {self.epoch}" if self.epoch is not None else ""
+        value = "none" if self.value is None else f"{self.value:.3g}"
+        expected = f" (expected {self.expected})" if self.expected else ""
+        return f"{self.column.replace('_', ' ')} {value}{where}{expected}"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What is said of a cause, wherever it is found."""
+    sentence: str
+    remedy: str
+    experiment: str           # the one that would confirm it
+    alike: tuple[str, ...]    # names of other findings that would look the same
+
+
+@dataclass(frozen=True)
+class Finding:
+    """name: of the cause; kind: proved wrong (by an identity or a probe), harm (a deficit), or harmless."""
+    name: str
+    kind: str
+    severity: str
+    evidence: tuple[Evidence, ...]
+    sentence: str
+    remedy: str
+    experiment: str
+    alike: tuple[str, ...] = ()
+    probed: bool = False      # does it rest on a probe?
+
+    def as_dict(self) -> dict:
+        return {**asdict(self), "evidence": [asdict(one) for one in self.evidence], "alike": list(self.alike)}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What healthy runs on some images came to, measured: see benchmarks/diagnosis.py."""
+    data: str
+    accuracy: float           # validation accuracy of the default run, the mean of `runs` seeds
+    spread: float             # its standard deviation between seeds
+    runs: int
+    steps: int                # that such a run takes
+    teacher_accuracy: float   # of the shipped teacher, on validation images
