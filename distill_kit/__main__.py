@@ -1,4 +1,4 @@
-"""The command line: python -m distill_kit doctor | data | teacher | distill | bench.
+"""The command line: python -m distill_kit doctor | data | teacher | distill | diagnose | faults | bench.
 
 Human text, or with --json one JSON value on standard output; progress on standard error. Exit status 0; 2 for bad
 arguments; 1 for a run that failed; 130 where you interrupted it.

@@ -39,7 +39,7 @@ def save_history(path: Path | str, settings: dict, rows: list[dict]) -> None:
 
 
 def load_history(path: Path | str) -> tuple[dict, list[dict]]:
-    """Settings and rows. Raises FileNotFoundError, or ValueError naming the line that is not JSON."""
+    """Settings and rows. Raises FileNotFoundError, or ValueError naming the line that is no JSON object."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no history at {path}")
@@ -47,8 +47,10 @@ def load_history(path: Path | str) -> tuple[dict, list[dict]]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             lines.append(json.loads(line))
+            if not isinstance(lines[-1], dict):
+                raise ValueError
         except ValueError:
-            raise ValueError(f"{path}, line {number} is not JSON: {line[:60]!r}") from None
+            raise ValueError(f"{path}, line {number} is not a JSON object: {line[:60]!r}") from None
     settings = lines.pop(0) if lines and lines[0].get("kind") == "settings" else {}
     return {name: value for name, value in settings.items() if name != "kind"}, lines
 

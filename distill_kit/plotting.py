@@ -38,19 +38,19 @@ def new_figure(columns: int = 1, width: float = 8.0, height: float = 3.2) -> tup
     """A figure made without pyplot, and its axes side by side; show it by naming it last in a notebook cell."""
     figure = Picture(figsize=(width, height), layout="constrained")
     axes = list(np.atleast_1d(figure.subplots(1, columns)))
-    return figure, [_tidy(ax) for ax in axes]
+    return figure, [tidy(ax) for ax in axes]
 
 
 def curves(runs: Mapping[str, Sequence[dict]], column: str, ax: Axes) -> Axes:
     """One column of several runs over epochs; `runs` maps a run's name to its rows. Lines are named where they end."""
     ends = []
     for (name, rows), (colour, dash, marker) in zip(runs.items(), cycle(LINES)):
-        epochs, values = _column(rows, column)
+        epochs, values = points(rows, column)
         ax.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
         if len(values):
-            ends.append((epochs[-1], values[-1], f"{name} {_short(values[-1])}", colour))
-    _name_ends(ax, ends)
-    _epochs_axis(ax)
+            ends.append((epochs[-1], values[-1], f"{name} {short(values[-1])}", colour))
+    end_names(ax, ends)
+    epochs_axis(ax)
     ax.set_ylabel(WORDS.get(column, column.replace("_", " ")))
     return ax
 
@@ -59,12 +59,12 @@ def loss_terms(rows: Sequence[dict], ax: Axes, part: str = "train") -> Axes:
     """The total loss of one run and its hard and soft terms; part: "train" or "val"."""
     ends = []
     for name, (colour, dash, marker) in TERMS.items():
-        epochs, values = _column(rows, f"{part}_{'loss' if name == 'total' else name}")
+        epochs, values = points(rows, f"{part}_{'loss' if name == 'total' else name}")
         if len(values):
             ax.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
-            ends.append((epochs[-1], values[-1], f"{name} {_short(values[-1])}", colour))
-    _name_ends(ax, ends)
-    _epochs_axis(ax)
+            ends.append((epochs[-1], values[-1], f"{name} {short(values[-1])}", colour))
+    end_names(ax, ends)
+    epochs_axis(ax)
     ax.set_ylabel({"train": "training loss", "val": "validation loss"}[part])
     return ax
 
@@ -78,12 +78,12 @@ def run_figure(rows: Sequence[dict], title: str = "") -> Figure:
     ends = []
     for name, column in accuracies.items():
         colour, dash, marker = FIGURES[name]
-        epochs, values = _column(rows, column)
+        epochs, values = points(rows, column)
         if len(values):
             right.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
-            ends.append((epochs[-1], values[-1], f"{name} {_short(values[-1])}", colour))
-    _name_ends(right, ends)
-    _epochs_axis(right)
+            ends.append((epochs[-1], values[-1], f"{name} {short(values[-1])}", colour))
+    end_names(right, ends)
+    epochs_axis(right)
     right.set_title("Accuracy, agreement with the teacher")
     figure.suptitle(title)
     return figure
@@ -175,7 +175,7 @@ def seeds(groups: Mapping[str, Mapping[float, Sequence[float]]], ax: Axes, xlabe
         ends.append((places[-1], means[-1], f"{name} {means[-1]:.1f} %".strip(), colour))
     places = sorted({x for points in groups.values() for x in points})
     ax.set(xlabel=xlabel, ylabel=f"{ylabel}, %", xticks=places, xticklabels=[f"{x:g}" for x in places])
-    _name_ends(ax, ends)
+    end_names(ax, ends)
     return ax
 
 
@@ -193,14 +193,14 @@ def heat_map(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, xl
     return ax
 
 
-def _column(rows: Sequence[dict], column: str) -> tuple[list, list]:
+def points(rows: Sequence[dict], column: str) -> tuple[list, list]:
     """Epochs and values where there is a value."""
     pairs = [(row["epoch"], row[column]) for row in epoch_rows(list(rows))
              if row.get(column) is not None and np.isfinite(row[column])]
     return [epoch for epoch, _ in pairs], [value for _, value in pairs]
 
 
-def _name_ends(ax: Axes, ends: list[tuple]) -> None:
+def end_names(ax: Axes, ends: list[tuple]) -> None:
     """Write each line's name beside its last point, moved apart where they would overlap."""
     if not ends:
         return
@@ -224,14 +224,14 @@ def _height_in_points(ax: Axes) -> float:
     return ax.get_position().height * ax.figure.get_figheight() * 72
 
 
-def _epochs_axis(ax: Axes) -> None:
+def epochs_axis(ax: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
     ax.set_xlabel("epoch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.margins(x=0.04)
 
 
-def _tidy(ax: Axes) -> Axes:
+def tidy(ax: Axes) -> Axes:
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     ax.grid(axis="y", color=GREY, linewidth=0.6)
@@ -239,5 +239,5 @@ def _tidy(ax: Axes) -> Axes:
     return ax
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}"

@@ -227,3 +227,47 @@ def test_as_a_process_auto_says_that_it_took_shapes_and_how_to_get_cifar10():
     done = command("data", "--json")
     assert done.returncode == 0 and value_of(done.stdout)["name"] == "shapes10"
     assert "No CIFAR-10 in" in value_of(done.stdout)["notice"] and "--download" in value_of(done.stdout)["notice"]
+
+
+# What is wrong with a run
+
+def test_distill_names_the_fault_that_it_was_asked_to_make(answer, tmp_path):
+    _, out, _ = answer("distill", *QUICK, "--fault", "softmax_for_log_softmax", "--json")
+    findings = value_of(out)["findings"]
+    assert findings[0]["name"] == "softmax_for_log_softmax" and findings[0]["severity"] == "severe"
+    assert set(findings[0]) >= {"name", "kind", "severity", "evidence", "sentence"}
+    assert findings[0]["evidence"] and "Nothing is stored of healthy runs" in value_of(out)["harm_withheld"]
+
+
+def test_distill_tells_people_what_it_found(answer):
+    _, out, _ = answer("distill", *QUICK, "--fault", "layers_not_trained")
+    assert "layers_not_trained: Some weights are to the bit" in out and "requires_grad" in out
+
+
+def test_faults_are_listed(answer):
+    status, out, _ = answer("faults", "--json")
+    listed = value_of(out)
+    assert status == 0 and len(listed) > 16
+    assert all(set(fault) == {"name", "sentence", "findings", "needs_probe", "harmless"} for fault in listed)
+    assert "t_squared_missing" in answer("faults")[1]
+
+
+def test_diagnose_reads_a_history_written_by_hand(answer, tmp_path):
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps({"train_loss": 2.302, "val_loss": 2.303, "val_accuracy": 0.1}) + "\n"
+                            for _ in range(5)))
+    status, out, _ = answer("diagnose", file, "--json")
+    assert status == 0 and [one["name"] for one in value_of(out)["findings"]] == ["both_stagnate"]
+    assert "harm_withheld" in value_of(out) and "harm_withheld" not in value_of(
+        answer("diagnose", file, "--data", "cifar10", "--json")[1])
+    status, out, _ = answer("diagnose", file)
+    assert status == 0 and "both_stagnate" in out and "Train with ten times" not in out
+
+
+@pytest.mark.parametrize("text, sentence", (("", "is empty"), ("[1, 2]\n", "line 1"), ("oh no\n", "line 1")))
+def test_diagnose_says_what_is_wrong_with_a_file(answer, tmp_path, text, sentence):
+    file = tmp_path / "mine.jsonl"
+    file.write_text(text)
+    status, _, error = answer("diagnose", file)
+    assert status == 2 and sentence in error
+    assert answer("diagnose", tmp_path / "nowhere")[0] == 2

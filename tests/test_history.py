@@ -37,7 +37,7 @@ def test_a_broken_line_is_named(tmp_path):
     path = tmp_path / "history.jsonl"
     save_history(path, {}, ROWS)
     path.write_text(path.read_text() + '{"epoch": 3, "val_')
-    with pytest.raises(ValueError, match="line 4 is not JSON"):
+    with pytest.raises(ValueError, match="line 4 is not a JSON object"):
         load_history(path)
 
 

@@ -126,7 +126,7 @@ def test_every_control_can_be_reached_and_has_a_name(lab):
         page.keyboard.press("Tab")
     seen = " | ".join(names)
     for name in ("Train", "Stop", "New seed", "Repeat with three seeds", "Pin", "Open the test images",
-                 "Download my runs", "Show the code", "about the same", "Beside it", "Back to run", "Seed",
+                 "Download my runs", "Show the code", "about the same", "Right side", "Back to run", "Seed",
                  "Short code"):
         assert name in seen, f"{name} was not reached: {seen}"
 

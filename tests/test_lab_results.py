@@ -37,7 +37,7 @@ def test_a_run_that_was_stopped_is_held_against_nothing(tmp_path):
     session.join(60)
     session.expected, session.live.state = "better", STOPPED
     said = verdict(session, Stored(noise={"sd": 0.004, "n": 5}))
-    assert said.startswith(f"Stopped after {len(session.live.shares)} of ") and "against nothing" in said
+    assert said.startswith(f"Stopped after {len(session.live.shares)} of ") and "compared with nothing" in said
     assert "You expected" not in said and "points" not in said
 
 

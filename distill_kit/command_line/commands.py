@@ -84,8 +84,12 @@ def run_distill(options) -> int:
         for row in run.rows(every=5):
             known = 1 if settings.labels_alone else materials.logits.known
             on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")
-    report = {**run.report(), "load_seconds": load_seconds, "history": str(folder / "history.jsonl"),
-              "data": dataset.pool.source, "settings": dataclasses.asdict(settings)}
+    from ..diagnosis import probe
+    findings, withheld = findings_of(run.history, probe(run), dataset.name)
+    report = {**run.report(), "findings": [finding.as_dict() for finding in findings],
+              **({"harm_withheld": withheld} if withheld else {}), "load_seconds": load_seconds,
+              "history": str(folder / "history.jsonl"), "data": dataset.pool.source,
+              "settings": dataclasses.asdict(settings)}
     if not options.json:
         report["picture"] = draw(run, folder)
     answer(options, report, [
@@ -97,10 +101,45 @@ def run_distill(options) -> int:
         ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
         *([("picture", report["picture"])] if "picture" in report else []),
         *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]
-          if settings.leave_out is not None else [])])
+          if settings.leave_out is not None else []), *told(findings, withheld)])
     if "stopped" in report:
         return complain(report["stopped"], 1)
     return 0
+
+
+def run_faults(options) -> int:
+    from ..diagnosis import FAULTS
+    report = [{"name": fault.name, "sentence": fault.sentence, "findings": list(fault.findings),
+               "needs_probe": fault.needs_probe, "harmless": fault.harmless} for fault in FAULTS.values()]
+    answer(options, report, [(fault["name"], fault["sentence"] + " (Costs next to nothing.)" * fault["harmless"])
+                             for fault in report])
+    return 0
+
+
+def run_diagnose(options) -> int:
+    from ..history import load_history
+    settings, rows = load_history(options.file)
+    findings, withheld = findings_of(rows, None, options.data or settings.get("source"))
+    report = {"findings": [finding.as_dict() for finding in findings],
+              **({"harm_withheld": withheld} if withheld else {})}
+    answer(options, report, told(findings, withheld))
+    return 0
+
+
+def findings_of(rows: list[dict], probes: dict | None, data: str | None) -> tuple[list, str]:
+    """Findings, and a sentence where those that need measured runs of the same images are withheld."""
+    from ..diagnosis import diagnose, reference_for
+    reference = reference_for(data)
+    withheld = "" if reference is not None else (
+        "Nothing is stored of healthy runs on these images, so that nothing is said of what this run lacks to them.")
+    return diagnose(rows, probes, reference), withheld
+
+
+def told(findings: list, withheld: str) -> list[tuple[str, str]]:
+    """Lines of a table: what was found, on what it rests, what to do."""
+    lines = [(finding.severity, f"{finding.name}: {finding.sentence} Seen in: "
+                                f"{'; '.join(map(str, finding.evidence))}. {finding.remedy}") for finding in findings]
+    return [*(lines or [("findings", "none: nothing looks wrong")]), *([("note", withheld)] if withheld else [])]
 
 
 def run_bench(options) -> int:
@@ -156,7 +195,7 @@ class Bar:
         self.bar.close()
 
 
-def answer(options, report: dict, table: list[tuple[str, str]]) -> None:
+def answer(options, report: dict | list, table: list[tuple[str, str]]) -> None:
     if options.json:
         print(json.dumps(plain(report), allow_nan=False))
     else:

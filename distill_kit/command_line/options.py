@@ -51,7 +51,7 @@ examples:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.",
                                   allow_abbrev=False)
-    choices = top.add_subparsers(required=True, metavar="doctor | data | teacher | distill | bench")
+    choices = top.add_subparsers(required=True, metavar="doctor | data | teacher | distill | diagnose | faults | bench")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
 
@@ -95,6 +95,15 @@ def parser() -> argparse.ArgumentParser:
     distill.add_argument("--teacher", metavar="FILE", help="a teacher's weights, where not the shipped one's")
     distill.add_argument("--out", metavar="FOLDER", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/)")
     distill.set_defaults(command=commands.run_distill, json=False)
+    diagnose = choices.add_parser("diagnose", parents=[common], help="what is wrong with a run, from its history",
+                                  allow_abbrev=False)
+    diagnose.add_argument("file", metavar="FILE", help="a history: one JSON object a line, one line an epoch")
+    diagnose.add_argument("--data", help="whose healthy runs to hold it against: cifar10 or shapes10, where the file "
+                                         "does not say")
+    diagnose.set_defaults(command=commands.run_diagnose)
+    faults = choices.add_parser("faults", parents=[common], help="faults that distill --fault can train with",
+                                allow_abbrev=False)
+    faults.set_defaults(command=commands.run_faults)
     bench = choices.add_parser("bench", parents=[common], allow_abbrev=False,
                                 help="how fast the kit is on this machine; some minutes")
     bench.add_argument("--data", default="auto", help=DATA)
@@ -103,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--device", help=DEVICE)
     bench.add_argument("--precision", default="auto", help=PRECISION)
     bench.set_defaults(command=commands.run_bench)
-    for command in (doctor, data, teacher, distill, bench):
+    for command in (doctor, data, teacher, distill, diagnose, faults, bench):
         command.set_defaults(known=[option for action in command._actions for option in action.option_strings])
     return top
 

@@ -1,4 +1,6 @@
 """What a diagnosis is made of: findings with their evidence, and what a run is held against. Plain frozen data."""
+import math
+import statistics
 from dataclasses import asdict, dataclass
 
 SEVERE, LOOK, NOTE = "severe", "worth a look", "note"
@@ -55,3 +57,19 @@ class Reference:
     runs: int
     steps: int                # that such a run takes
     teacher_accuracy: float   # of the shipped teacher, on validation images
+
+
+def values(rows: list[dict], column: str) -> list[tuple[int, float]]:
+    """(epoch, value) where there is a finite number."""
+    return [(row["epoch"], row[column]) for row in rows
+            if isinstance(row.get(column), int | float) and math.isfinite(row[column])]
+
+
+def last(rows: list[dict], column: str) -> float | None:
+    found = values(rows, column)
+    return found[-1][1] if found else None
+
+
+def median(rows: list[dict], column: str) -> float | None:
+    found = [value for _, value in values(rows, column)]
+    return statistics.median(found) if found else None

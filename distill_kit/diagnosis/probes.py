@@ -53,6 +53,8 @@ def _loss(run, batch: Batch) -> dict:
     temperature, alpha = parts.temperature(parts.steps - 1), parts.alpha(parts.steps - 1)
     asked = (logits, batch.teacher_logits, batch.labels, temperature, alpha)
     used, right = parts.loss(*asked), loss_variants.right(*asked)
+    if not math.isfinite(used.total.item()):  # a run that diverged says nothing of its loss
+        return {"loss": None, "loss_ratio": None}
     matching = [name for name, variant in VARIANTS.items() if _alike(used, variant(*asked))]
     return {"loss": (matching or ["other"])[0], "loss_ratio": (used.soft / right.soft).item()}
 
@@ -122,6 +124,8 @@ def matrices_of(student: nn.Module) -> list[Tensor]:
 
 
 def _labels(run) -> dict:
+    if run.settings.labels_alone:  # no teacher was asked so far
+        return {"false_labels": None}
     rows = run.batches.rows[:LABELS]
     labels = run.batches.labels[rows.to(run.batches.labels.device)]
     said = run.used.kept.take(rows, torch.zeros_like(rows)).float().softmax(1)        # (n, C)

@@ -117,7 +117,7 @@ class Lab:
         self.beside = widgets.SelectionSlider(
             options=[*((f"image {place + 1}: {classes[label]}", place)
                        for place, label in enumerate(session.images.labels)), (CLASSES, CLASSES)],
-            description="Beside it", layout=widgets.Layout(width="420px"),
+            description="Right side", layout=widgets.Layout(width="420px"),
             **hint("What stands beside the curves: an image that the teacher is in doubt about, or every class."))
         self.beside.observe(self._show_beside, "value")
         presets = [button(preset.name, lambda preset=preset: self._choose(preset), preset.why)

@@ -5,6 +5,7 @@ A control bears the name of a field of run.Settings, so a sixth experiment is on
 from dataclasses import dataclass, field, replace
 
 from ..data.imageset import FAVOURITE, Dataset, favourite
+from ..diagnosis.faults import FAULTS, STRENGTHS
 from ..run import QUICK_EPOCHS, Settings
 from .measures import ACCURACY, RANK2, Measure
 
@@ -74,12 +75,19 @@ class Experiment:
         chosen = {**self.start, **values}
         if chosen.get("leave_out") == FAVOURITE:
             chosen["leave_out"] = favourite(dataset)
+        if chosen.get("fault") == NO_FAULT:
+            chosen["fault"] = None
         return Settings(**{"data": dataset.name, "epochs": QUICK_EPOCHS, "seed": seed, **chosen})
 
     def baseline_of(self, settings: Settings) -> Settings:
-        return replace(settings, **self.baseline)
+        """What the run is held against; without a fault also without what the fault has set."""
+        brought = FAULTS[settings.fault].settings_for(settings.fault_strength) if settings.fault else {}
+        usual = {"epochs": QUICK_EPOCHS, **self.start}
+        return replace(settings, fault_strength=Settings.fault_strength,
+                       **{name: usual.get(name, getattr(Settings, name)) for name in brought}, **self.baseline)
 
 
+NO_FAULT = "none"
 TEMPERATURE = Control("temperature", "Temperature T", (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0),
                       "Divides the logits of teacher and student before softmax: higher is softer.")
 ALPHA = Control("alpha", "alpha", tuple(round(0.05 * k, 2) for k in range(21)),
@@ -90,12 +98,14 @@ NOISE = Control("label_noise", "False labels", tuple(round(0.1 * k, 1) for k in 
                 "Share of the labels that are drawn at random.")
 RATE = Control("learning_rate", "Learning rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
                "The highest, after one epoch of warm-up.")
-IMAGES = Control("images", "Training images", (500, 1_000, 2_000, 5_000), "Drawn from the pool.")
-STUDENT = Control("student", "Student", ("small", "default", "wide"), "How many channels it has.")
+IMAGES = Control("images", "Training images", (500, 1_000, 2_000, 5_000), "How many the student learns from.")
+STUDENT = Control("student", "Student", ("small", "default", "wide"), "How many channels its layers have.")
 FINAL_ALPHA = Control("final_alpha", "alpha at the end", ALPHA.stops, "Where alpha goes.")
 FINAL_TEMPERATURE = Control("final_temperature", "T at the end", TEMPERATURE.stops, "Where the temperature goes.")
 START_ALPHA = replace(ALPHA, label="alpha at the start")
 START_TEMPERATURE = replace(TEMPERATURE, label="T at the start")
+FAULT = Control("fault", "Fault", (NO_FAULT, *FAULTS), "What goes wrong. It brings the settings that it needs.")
+STRENGTH = Control("fault_strength", "How much", STRENGTHS, "How far it goes.")
 SHAPE = Control("schedule", "Shape of the change", ("linear", "cosine"), "A straight line, or half a cosine wave.")
 
 EXPERIMENTS = {experiment.name: experiment for experiment in (
@@ -160,4 +170,12 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
                                   "label_noise": 0.0, "student": "default"}, "The course's own recipe."),
          Preset("Learning rate too high", {"learning_rate": 0.3}, "The student stumbles about and learns little."),
          Preset("Learning rate too low", {"learning_rate": 0.0003}, "The epochs are over before it has gone far."))),
+    Experiment(
+        "faults", "What goes wrong",
+        "A fault of your choice is built into the run. Can you see it in the curve?",
+        "What the kit finds stands below the curve as soon as it is sure. Some faults show in no curve of accuracy.",
+        (FAULT, STRENGTH), {"fault": "teacher_rows_shuffled", "fault_strength": "clear"},
+        tuple(Preset(name.replace("_", " "), {"fault": name, "fault_strength": "gross"}, fault.sentence)
+              for name, fault in FAULTS.items()),
+        baseline={"fault": None}, baseline_name="no fault, all else the same"),
 )}

@@ -51,12 +51,16 @@ def draw_stored(experiment: Experiment, stored: Stored) -> str:
     runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
     found = [(preset.name, run["shares"], run["best"]) for preset, run in runs if run is not None]
     epochs = max((len(shares) for _, shares, _ in found), default=1)
-    chart = svg.Chart(58, 58, 330, 250, epochs, *experiment.measure.axis(stored.data))
+    low, high = experiment.measure.axis(stored.data)
+    if min((share for _, shares, _ in found for share in shares), default=low) < low:
+        low = 0.0
+    chart = svg.Chart(58, 58, 330, 250, epochs, low, high)
     lines = [chart.line(shares, f"{name} {per_cent(best)}", colour, dash, 2)
              for (name, shares, best), (colour, dash, _) in zip(found, plotting.LINES)]
     note = f"stored: {stored.source}, {stored.date}, seed 0" if found else ""
-    return svg.document(WIDTH, HEIGHT, [chart.frame(experiment.measure.label), *lines, chart.names(),
-                                        svg.text(18, HEIGHT - 8, note, svg.FAINT, size=12)], experiment.title)
+    below = svg.text(18, HEIGHT - 8, note, svg.FAINT, size=12)
+    return svg.document(WIDTH, HEIGHT, [chart.frame(experiment.measure.label), *lines, chart.names(letters=50), below],
+                        experiment.title)
 
 
 def ghosts(session: Session) -> list[LabRun]:
@@ -85,7 +89,7 @@ def one_image(session: Session) -> str:
             + svg.text(x - 38, 46, f"a {images.classes[images.labels[session.image]]}", weight="600")
             + svg.pixels(x - 92, 8, 44, images.images[session.image])
             + svg.paired_bars(x, 62, 170, images.classes, teacher, student,
-                              (f"teacher at T = {temperature:g}", "student, the same")))
+                              (f"teacher at T = {temperature:g}", f"student at T = {temperature:g}")))
 
 
 def class_bars(session: Session) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..data.imageset import Dataset
 from ..devices import give_back_memory
+from ..diagnosis import Finding, diagnose, probe, reference_for
 from ..history import EPOCH
 from ..run import Materials, Run, Settings, new_run_folder
 from ..teachers import accuracy, answers
@@ -46,6 +47,7 @@ class LabRun:
     number: int = 0                                           # in the table, from 1
     best_epoch: int | None = None
     best: float | None = None                                 # the share at the epoch whose weights are kept
+    findings: list[Finding] = field(default_factory=list)     # what is wrong with it, as far as is known
 
 
 def doubtful(logits: Tensor, labels: Tensor, first_of: int = -1) -> list[int]:
@@ -188,7 +190,10 @@ class Session:
 
     def _hold_against(self, live: LabRun) -> Iterator[LabRun]:
         against = self.experiment.baseline_of(live.settings)
-        if against not in self.baselines:
+        if against == live.settings and live.state == FINISHED:  # no need to train it a second time
+            self.baselines.setdefault(against, live)
+            yield live
+        elif against not in self.baselines:
             baseline = LabRun(against, {})
             self.second = baseline
             try:
@@ -232,10 +237,12 @@ class Session:
                 if row["kind"] == EPOCH:
                     live.shares.append(self.experiment.measure.of(run, row))
                     live.probabilities.append(logits_for(run, self.images).softmax(1))                 # (SHOWN, C)
+                    live.findings = diagnose(run.history, None, reference_for(self.dataset.name), finished=False)
                     if row["best"]:
                         live.best, live.best_epoch = live.shares[-1], len(live.shares)
                 yield live
             live.by_class, live.swallowed = by_class(run), swallowed(run)
+            live.findings = diagnose(run.history, probe(run), reference_for(self.dataset.name))
             live.state = FINISHED
         except GeneratorExit:  # out of date, or stopped: what was learnt so far is on the disk
             live.state = STOPPED

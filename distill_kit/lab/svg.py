@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..plotting import BLACK, BLUE, GREY
 
-NAME_HEIGHT, NAME_LETTERS = 16, 25  # of a line's name: pixels, letters
+NAME_HEIGHT, NAME_LETTERS = 16, 22  # of a line's name: pixels, letters
 INK, FAINT, GHOST = "#222222", "#666666", "#707070"
 FONT = "font-family='system-ui, Segoe UI, Helvetica, Arial, sans-serif'"
 
@@ -98,7 +98,7 @@ class Chart:
         self._names.append((end_x, end_y, name, colour, "600" if dots else "normal"))
         return f"<g clip-path='url(#inside)'>{''.join(drawn)}</g>"  # what lies below the axis is not drawn
 
-    def names(self) -> str:
+    def names(self, letters: int = NAME_LETTERS) -> str:
         """The names of the lines, right of the box, in the order of the lines and a hair's breadth from them."""
         lines = sorted(self._names, key=lambda line: line[1])
         places = spread([y for _, y, *_ in lines], NAME_HEIGHT, self.y, self.y + self.height)
@@ -107,7 +107,7 @@ class Chart:
             if x < right - 1 or abs(place - y) > 5:
                 parts.append(f"<path d='M{x + 4:.1f} {y:.1f} L{right + 2} {place:.1f} H{right + 8}' fill='none' "
                              f"stroke='{colour}' stroke-width='0.7'/>")
-            words = words if len(words) <= NAME_LETTERS else words[:NAME_LETTERS - 1] + "…"
+            words = words if len(words) <= letters else words[:letters - 1] + "…"
             parts.append(text(right + 10, place + 5, words, colour, size=13, weight=weight))
         return "".join(parts)
 

@@ -2,6 +2,7 @@
 import math
 import statistics
 
+from ..diagnosis.finding import SEVERE
 from .experiments import Control, Experiment
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING
 from .session import LabRun, Session
@@ -50,8 +51,8 @@ def softness(session: Session) -> str:
     first = ", ".join(f"{classes[k]} {targets[k]:.0%}" for k in targets.argsort(descending=True)[:3])
     share = teachers_share(says, session.images.labels, temperature, alpha)
     return (f"At T = {temperature:g} the teacher says of this image: {first}. Entropy {entropy_bits(targets):.1f} of "
-            f"{math.log2(len(classes)):.1f} bits. At alpha = {alpha:g} the teacher makes {share:.0%} of a student's "
-            f"first gradient, the labels {1 - share:.0%}.")
+            f"{math.log2(len(classes)):.1f} bits. At alpha = {alpha:g} the teacher makes {share:.0%} of a new "
+            f"student's first step, the labels {1 - share:.0%}.")
 
 
 def stored_sentences(experiment: Experiment, stored: Stored) -> list[str]:
@@ -63,7 +64,7 @@ def stored_sentences(experiment: Experiment, stored: Stored) -> list[str]:
 
 def outcome(difference: float, luck: float) -> str:
     """Of a difference in points: MORE, LESS, or SAME where another seed might have made it."""
-    return SAME if abs(difference) <= luck else MORE if difference > 0 else LESS
+    return SAME if round(abs(difference), 1) <= round(luck, 1) else MORE if difference > 0 else LESS
 
 
 def verdict(session: Session, stored: Stored) -> str:
@@ -73,13 +74,14 @@ def verdict(session: Session, stored: Stored) -> str:
         return ""
     here = f"{per_cent(live.best)} {session.experiment.measure.unit}"
     if live.state == RUNNING:
-        return trend(live.shares)
+        return f"{trend(live.shares)} {what_is_wrong(live)}".strip()
     if live.state == STOPPED:
         return (f"Stopped after {len(live.shares)} of {live.settings.epochs} epochs, at {here}. A run that was not "
-                "finished is held against nothing.")
+                "finished is compared with nothing.")
+    wrong = what_is_wrong(live)
     here += f" (its best epoch, number {live.best_epoch})" if live.best_epoch != len(live.shares) else ""
     if baseline is None or baseline.best is None:
-        return f"{here}."
+        return f"{here}. {wrong}".strip()
     if baseline.settings == live.settings:
         return f"{here}. This is itself what the others are held against: {session.experiment.baseline_name}."
     difference = round(100 * live.best, 1) - round(100 * baseline.best, 1)  # of the figures that are shown
@@ -93,7 +95,7 @@ def verdict(session: Session, stored: Stored) -> str:
     elif stored.noise is not None:
         sure = ("That is no more than luck can do." if came == SAME else "That is more than luck can do.")
         sentences.append(f"Another seed moves this difference by up to {stored.luck_beside_baseline:.1f} points, 19 "
-                         f"times of 20 (measured with {stored.noise['n']} seeds). {sure}")
+                         f"times of 20 (measured with {stored.noise['n']} seeds, at this lab's first values). {sure}")
     if live.swallowed is not None and baseline.swallowed is not None:
         sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
                          f"{session.experiment.baseline_name}: {baseline.swallowed:.0%}.")
@@ -101,7 +103,15 @@ def verdict(session: Session, stored: Stored) -> str:
         times = "once" if session.looks == 1 else f"{session.looks} times"
         sentences.append(f"Test images: {per_cent(live.test)} right, of all classes. You have looked at them {times}; "
                          "each choice made after a look makes the next one worth less.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *([wrong] if wrong else [])])
+
+
+def what_is_wrong(run: LabRun) -> str:
+    """The first severe finding, on what it rests, and what to do; nothing where there is none."""
+    severe = [finding for finding in run.findings if finding.severity == SEVERE]
+    if not severe:
+        return ""
+    return f"Something is wrong: {severe[0].sentence} Seen in: {severe[0].evidence[0]}. {severe[0].remedy}"
 
 
 def trend(shares: list[float]) -> str:

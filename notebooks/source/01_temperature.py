@@ -134,7 +134,8 @@ figure
 # %% tags=["nbval-ignore-output"]
 def gradient_norm(T):
     student = torch.zeros_like(said, requires_grad=True)               # (2000, 10)
-    F.kl_div((student / T).log_softmax(1), (said / T).softmax(1), reduction="batchmean").backward()
+    softened = (student / T).log_softmax(1), (said / T).softmax(1)
+    F.kl_div(*softened, reduction="batchmean").backward()
     return student.grad.norm(dim=1).sum().item()
 
 # %% tags=["nbval-ignore-output"]
@@ -184,7 +185,8 @@ print(unseen.origin)
 
 # %%
 figure, (ax,) = plotting.new_figure(1, width=6.5)
-plotting.seeds({"": unseen.by_number()}, ax, "temperature T", "the missing class first or second")
+plotting.seeds({"": unseen.by_number()}, ax, "temperature T",
+               "the missing class first or second")
 figure
 
 # %%
@@ -212,7 +214,7 @@ lab
 # %% [markdown]
 # Three questions for the lab. Does *New seed* change the picture more than one step of the slider does? What does alpha = 0.5 do to
 # the missing class, and why? (What do the labels say about a class that is never there?) Which images of it are hard? Choose another one
-# under *Beside*.
+# under *Right side*.
 #
 # ## Which temperature, then?
 #

@@ -98,7 +98,8 @@ settings = Settings(optimizer="adamw", batch_size=64, epochs=EPOCHS)
 def fresh():
     """A student, batches and an optimiser, the same at each call."""
     run = Run(settings, materials)
-    return run.student, run.batches, torch.optim.AdamW(run.student.parameters(), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(run.student.parameters(), weight_decay=0.01)
+    return run.student, run.batches, optimizer
 
 student, batches, optimizer = fresh()
 images, labels, said = next(iter(batches))
@@ -205,7 +206,8 @@ rows = train(student, batches, materials.watched, epochs=EPOCHS, optimizer=optim
 # %%
 for row, accuracy in zip(rows, by_hand):
     print(f"epoch {row['epoch']}: accuracy {row['val_accuracy']:.4f}, by hand {accuracy:.4f};  "
-          f"gradient norm {row['gradient_norm']:4.1f}, clipped in {row['clipped']:.0%} of steps")
+          f"gradient norm {row['gradient_norm']:4.1f}, "
+          f"clipped in {row['clipped']:.0%} of steps")
 
 # %% [markdown]
 # Two loops, one result, to the last digit (on a GPU perhaps not quite). And look at the right end of the lines: the share of steps that

@@ -39,7 +39,8 @@ one_teacher, another = torch.tensor([[0.0, 4.0, 1.0]]), torch.tensor([[3.0, 0.0,
 for alpha in (1.0, 0.7, 0.3, 0.0):
     losses = [distillation_loss(student, says, label, 4.0, alpha)
               for says in (one_teacher, another)]
-    print(f"alpha = {alpha}: loss {losses[0]:.2f} with one teacher, {losses[1]:.2f} with the other")
+    print(f"alpha = {alpha}: loss {losses[0]:.2f} with one teacher, "
+          f"{losses[1]:.2f} with the other")
 
 # %% [markdown]
 # At alpha = 1 both numbers are the same: nobody listens to the teacher.
@@ -61,14 +62,16 @@ for alpha in (1.0, 0.7, 0.3, 0.0):
 def settled(alpha, T):
     free = torch.zeros(1, 3, requires_grad=True)
     for _ in range(100):
-        gradient, = torch.autograd.grad(distillation_loss(free, one_teacher, label, T, alpha), free)
+        loss = distillation_loss(free, one_teacher, label, T, alpha)
+        gradient, = torch.autograd.grad(loss, free)
         free = (free - gradient).detach().requires_grad_()
     return free.softmax(dim=1)[0].tolist()
 
 # %% tags=["nbval-check-output"]
 for alpha in (0.9, 0.7, 0.5, 0.3, 0.1):
     at_1, at_4 = settled(alpha, 1.0), settled(alpha, 4.0)
-    print(f"alpha = {alpha}: the false class gets {at_1[0]:.2f} at T = 1, {at_4[0]:.2f} at T = 4")
+    print(f"alpha = {alpha}: the false class gets {at_1[0]:.2f} at T = 1, "
+          f"{at_4[0]:.2f} at T = 4")
 
 # %% [markdown]
 # At T = 1 the false class gets alpha, and a little from the teacher: that is your mixed target. At T = 4 it gets less, and only a fraction where
@@ -103,7 +106,8 @@ print(clean.origin)
 
 # %%
 figure, (ax,) = plotting.new_figure(1, width=6.5)
-plotting.seeds({"": clean.by_number()}, ax, "alpha, the weight of the labels", "validation accuracy")
+plotting.seeds({"": clean.by_number()}, ax, "alpha, the weight of the labels",
+               "validation accuracy")
 figure
 
 # %%
@@ -356,7 +360,8 @@ print(f"Without a common seed it would be {(2 * points.var(dim=1).mean()).sqrt()
 
 # %%
 def found(pairs, difference):
-    drawn = difference + sd * torch.randn(4_000, pairs, generator=torch.Generator().manual_seed(0))
+    by_lot = torch.Generator().manual_seed(0)
+    drawn = difference + sd * torch.randn(4_000, pairs, generator=by_lot)
     return (stats.ttest_1samp(drawn, 0.0, axis=1).pvalue < 0.05).mean()
 
 for pairs in (2, 3, 5, 10, 20, 40, 80, 160):

@@ -141,8 +141,8 @@ print(f"terms of its loss in the end: hard {last['val_hard']:.1f}, soft {last['v
 from distill_kit.teachers import answers
 seen, classes = materials.training, dataset.pool.classes
 shares = answers(teacher, seen).double().softmax(dim=1)                # (5000, 10)
-sure, says = shares.max(dim=1)                                         # how sure, of which class
-order = sure.argsort(descending=True)                                  # the easiest image first
+sure, says = shares.max(dim=1)                           # how sure, of which class
+order = sure.argsort(descending=True)                    # the easiest image first
 
 # %%
 shuffle = torch.randperm(8, generator=torch.Generator().manual_seed(1))
@@ -310,7 +310,8 @@ for pair in paired(progressive):
 scores = 100 * np.array([progressive.values(arm) for arm in progressive.arms])   # (9, 5)
 within = (scores[1:] - scores[0]).var(axis=1, ddof=1).mean() ** 0.5
 apart = (scores[1:].var(axis=1, ddof=1) + scores[0].var(ddof=1)).mean() ** 0.5
-print(f"Spread of the differences: {within:.2f} points; if the runs shared nothing: {apart:.2f}.")
+print(f"Spread of the differences: {within:.2f} points; "
+      f"if the runs shared nothing: {apart:.2f}.")
 
 # %% [markdown]
 # A little: most of a seed's luck is not shared. Pairing costs nothing, but it does not replace seeds.

@@ -48,7 +48,8 @@ for name in ("train_loss", "train_hard", "train_soft", "train_accuracy", "val_lo
 from distill_kit.teachers import accuracy, answers
 seen = dataset.validation[:2_000]                                      # what a run watches
 figure = plotting.run_figure(healthy.history)
-figure.axes[2].axhline(accuracy(answers(teacher, seen), seen.labels), color="black", linestyle=":")
+ceiling = accuracy(answers(teacher, seen), seen.labels)
+figure.axes[2].axhline(ceiling, color="black", linestyle=":")
 figure
 
 # %% tags=["nbval-ignore-output"]
@@ -144,10 +145,10 @@ figure
 # %% tags=["nbval-ignore-output"]
 for name, run in runs.items():
     train, new = ([row[part] for row in run.history] for part in ("train_hard", "val_hard"))
+    last = run.history[-1]
     print(f"{name:8} train_hard {train[0]:.2f} to {train[-1]:.2f}"
           f"   val_hard {new[0]:5.2f}, lowest {min(new):.2f}, last {new[-1]:.2f}"
-          f"   accuracy: training {run.history[-1]['train_accuracy']:.2f},"
-          f" validation {run.history[-1]['val_accuracy']:.2f}")
+          f"   right: {last['train_accuracy']:.2f}, new {last['val_accuracy']:.2f}")
 
 # %% [markdown]
 # - One does **worse on its own training images than on new ones**, to the end. In the first epochs that is normal: training
@@ -189,7 +190,8 @@ def step_size(rate):
 
 # %% tags=["nbval-ignore-output"]
 for rate in (0.0003, 0.01, 0.1):
-    print(f"rate {rate:<6g}: a step moves these filters by {step_size(rate):.1%} of their length")
+    print(f"rate {rate:<6g}: "
+          f"a step moves these filters by {step_size(rate):.1%} of their length")
 
 # %% [markdown]
 # At the lowest rate they hardly move; at the highest, one step is nearly as long as the weights themselves. Muon, the optimiser
@@ -219,7 +221,8 @@ shown = {"labels alone": runs["healthy"].student, "with the teacher": healthy.st
          "false labels": runs[letter_of["false labels"]].student}
 for name, network in shown.items():
     logits = answers(network, seen).float()                            # (2000, C)
-    sure, figures = logits.softmax(dim=1).amax(dim=1).mean(), classification_figures(logits, seen.labels)
+    sure = logits.softmax(dim=1).amax(dim=1).mean()
+    figures = classification_figures(logits, seen.labels)
     print(f"{name:16} {sure:.0%} sure, {figures['accuracy']:.0%} right, "
           f"ECE {figures['ece']:.2f}, cross-entropy {figures['cross_entropy']:.2f}")
 
@@ -246,7 +249,8 @@ for name, network in shown.items():
 
 # %%
 from distill_kit.history import best_row
-experiments = {"rate too high": {"learning_rate": 0.03}, "rate too low": {"learning_rate": 0.003},
+experiments = {"rate too high": {"learning_rate": 0.03},
+               "rate too low": {"learning_rate": 0.003},
                "few images": {"images": 2_000, "epochs": max(1, EPOCHS // 2)}}  # as many steps
 of_images[2_000] = Materials(dataset, teacher, images=2_000)
 treated = {}
@@ -262,7 +266,7 @@ for what, run in treated.items():
 
 # %% tags=["nbval-ignore-output"]
 for name in ("healthy", letter_of["false labels"]):
-    told = runs[name].training                              # images, with the labels it was shown
+    told = runs[name].training                 # images, with the labels it was shown
     contradicted = (answers(teacher, told).argmax(dim=1) != told.labels).float().mean()
     print(f"{cause.get(name, name)}: the teacher contradicts {contradicted:.0%} of the labels")
 
@@ -289,6 +293,58 @@ lab
 # %% [markdown]
 # Three questions. *Learning rate too high* and *too low*: which one learns most when the run is nearly over, and why? Can you
 # tell a *small* student's curve from that of a rate of 0.003? Set the false labels to 0.6: which alpha hides the illness?
+#
+# ## A gallery
+#
+# A tutor who has seen many runs looks at four panels: the losses with their terms, the accuracies below the teacher's, what moves
+# the weights, and how like its teacher the student is. Can you? Below are sixteen stored runs without their names. Some are healthy.
+# Say what each has; then you see the truth, the evidence, and what the kit says of the same run. A score is kept for both.
+
+# %%
+from distill_kit.gallery import Gallery
+gallery = Gallery()
+gallery
+
+# %% [markdown]
+# The kit's part is played by `diagnose`: short rules on the rows of a history, each with the threshold that separates runs whose
+# fault is known ([how often it is right](../docs/diagnosis.md)). `probe` asks a finished run what no row can tell. How much can be
+# seen in which columns? Here is the kit's own score on the gallery, first from the accuracies alone.
+
+# %%
+from distill_kit.diagnosis.game import HEALTHY, stored_patients
+def seen_with(patient, columns):
+    rows = [{name: row.get(name) for name in columns} for row in patient.rows]
+    return replace(patient, rows=tuple(rows), probes={})
+
+accuracies = ("epoch", "train_accuracy", "val_accuracy")
+losses = (*accuracies, "train_loss", "val_loss", "train_hard", "train_soft", "val_hard")
+
+# %%
+def score(patients):
+    said = [(patient.kit_says() in patient.accepted, patient.truth == HEALTHY) for patient in patients]
+    return (f"{sum(right for right, well in said if not well)} of 12 faults named, "
+            f"{sum(right for right, well in said if well)} of 4 healthy runs left alone")
+
+every = stored_patients()
+print("accuracies:     ", score([seen_with(patient, accuracies) for patient in every]))
+print("and the losses: ", score([seen_with(patient, losses) for patient in every]))
+print("every column:   ", score([replace(patient, probes={}) for patient in every]))
+print("and the probes: ", score(every))
+
+# %% [markdown]
+# Curves of accuracy and loss say little about causes. What names a cause is a figure that is made for it: how good the teacher is
+# as the loss sees it, how far a step goes, how mixed a batch is. Some things no column shows, and one look at the run itself does.
+#
+# Now the same of your own patients.
+
+# %%
+from distill_kit.diagnosis import diagnose, probe
+for letter in "ABCD":
+    found = diagnose(runs[letter].history, probe(runs[letter]))
+    print(f"{letter} ({cause[letter]}):", *(f"{one.name} ({one.severity})" for one in found))
+
+# %% [markdown]
+# In the lab, `Lab("faults")` trains with any fault you choose, and says what it finds while the run goes on.
 #
 # ## The FAQ, put to the test
 #

@@ -136,7 +136,8 @@ restless = deepcopy(own_teacher).train()
 least_sure = answers(own_teacher, own.validation).float().softmax(1).amax(1).argmin().item()
 
 # %%
-images = own.validation.images.roll(-least_sure, 0).float() / 255     # (40, 3, 32, 32), from it on
+images = own.validation.images.roll(-least_sure, 0)      # from it on
+images = images.float() / 255                            # (40, 3, 32, 32)
 label = own.validation.labels[least_sure]
 
 # %%
@@ -276,7 +277,8 @@ def tell(row):
     print(f"epoch {row['epoch']}: agreement with the teacher {row['val_agreement']:.0%}")
 
 train_student_with_distillation(theirs, own_teacher, train_loader, val_loader, 1, on_row=tell)
-print(f"{len(to_student)} batches; equal sums of pixels on both sides: {to_teacher == to_student}")
+print(f"{len(to_student)} batches; "
+      f"equal sums of pixels on both sides: {to_teacher == to_student}")
 for hook in hooks:
     hook.remove()
 
@@ -344,7 +346,8 @@ print(f"largest difference {largest_difference(student, again):g}")
 
 # %%
 from distill_kit.weights import load_model, save_model
-save_model(teacher.cpu(), folder / "teacher.safetensors", {"classes": list(dataset.pool.classes)})
+save_model(teacher.cpu(), folder / "teacher.safetensors",
+           {"classes": list(dataset.pool.classes)})
 reloaded, card = load_model(folder / "teacher.safetensors")
 print(f"largest difference {largest_difference(teacher, reloaded):g}")
 print("the card:", card)
@@ -377,7 +380,8 @@ print("ONNX is here." if has_onnx else
 # %%
 if has_onnx:
     import onnxruntime
-    torch.onnx.export(exported, (), folder / "student.onnx", input_names=["images"], verbose=False)
+    torch.onnx.export(exported, (), folder / "student.onnx", input_names=["images"],
+                      verbose=False)
     session = onnxruntime.InferenceSession(folder / "student.onnx")
     def there(batch):
         return torch.from_numpy(session.run(None, {"images": batch.numpy()})[0])
@@ -391,7 +395,8 @@ if has_onnx:
 
 # %%
 for name in ("teacher", "student"):
-    print(f"{name}: {(folder / f'{name}.safetensors').stat().st_size / 1_000:,.0f} kB of weights")
+    size = (folder / f"{name}.safetensors").stat().st_size
+    print(f"{name}: {size / 1_000:,.0f} kB of weights")
 
 # %% [markdown]
 # Time is harder to measure than size. The first call prepares things that later ones find ready. And a computer does other work

@@ -1,0 +1,114 @@
+"""Write docs/diagnosis.md: what can be found, how often that is right, what is confused with what, how early.
+
+    python benchmarks/diagnosis_page.py
+
+Every figure comes from the runs of benchmarks/diagnosis.py, judged anew.
+"""
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from diagnosis import HERE, accepted, done, judged, score
+
+from distill_kit.diagnosis import FAULTS, STRENGTHS, reference_for, sure_from
+from distill_kit.diagnosis.causes import CAUSES
+from distill_kit.diagnosis.needs import NEEDS
+
+PAGE = HERE.parent / "docs" / "diagnosis.md"
+
+
+def words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def per_cent(share: float | None, interval: list[float] | None = None) -> str:
+    if share is None:
+        return "none"
+    return f"{100 * share:.1f} %" + (f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else "")
+
+
+def table(head: list[str], rows: list[list]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def overall(report: dict) -> str:
+    rows = []
+    for name, part in (("with probes", report), ("history alone", report["history_only"])):
+        rows.append([name, *(per_cent(part[key], part[f"{key}_interval"]) for key in
+                             ("precision", "recall", "healthy_flagged_severe")),
+                     per_cent(part["harmful"]["recall"], part["harmful"]["recall_interval"]),
+                     per_cent(part["mild"]["recall"], part["mild"]["recall_interval"])])
+    return table(["", "precision", "recall", "healthy runs flagged severe", "recall where 2 points or more are lost",
+                  "recall of mild faults"], rows)
+
+
+def strengths(entries: list[dict]) -> str:
+    """Of each fault and strength: found with probes and without, of how many."""
+    counts = defaultdict(lambda: [0, 0, 0])
+    for entry in entries:
+        if entry["fault"]:
+            count = counts[entry["fault"], entry["strength"]]
+            count[0] += 1
+            for place, probes in ((1, True), (2, False)):
+                severities = ("severe", "worth a look", "note") if FAULTS[entry["fault"]].harmless else ("severe",)
+                names = [finding.name for finding in judged(entry, probes) if finding.severity in severities]
+                count[place] += bool(set(names) & set(accepted(entry)))
+    rows = []
+    for name, fault in FAULTS.items():
+        cells = [f"{counts[name, strength][1]} / {counts[name, strength][2]} of {counts[name, strength][0]}"
+                 for strength in STRENGTHS]
+        rows.append([words(name) + " (costs next to nothing)" * fault.harmless, *cells])
+    return table(["fault", *(f"{strength}: with probes / history alone" for strength in STRENGTHS)], rows)
+
+
+def confusions(entries: list[dict], probes: bool) -> str:
+    """What was said instead, of clear and gross faults; and of healthy runs."""
+    said, silent = Counter(), Counter()
+    for entry in entries:
+        if entry["strength"] == "mild" or entry["fault"] and FAULTS[entry["fault"]].harmless:
+            continue
+        names = {finding.name for finding in judged(entry, probes) if finding.severity == "severe"}
+        for name in names - set(accepted(entry)):
+            said[entry["fault"] or "healthy", name] += 1
+        if entry["fault"] and not names:
+            silent[entry["fault"]] += 1
+    rows = [[words(truth), words(name), count] for (truth, name), count in said.most_common()]
+    rows += [[words(truth), "nothing", count] for truth, count in silent.most_common()]
+    return table(["it was", "said was", "runs"], rows) if rows else "None."
+
+
+def earliest(entries: list[dict]) -> str:
+    """The median epoch from which on a finding that came out right stays severe, by history alone."""
+    from statistics import median
+    found = defaultdict(list)
+    for entry in entries:
+        if entry["fault"] and entry["strength"] != "mild":
+            for name, epoch in sure_from(entry["rows"], reference_for(entry["data"])).items():
+                if name in accepted(entry):
+                    found[name].append(epoch)
+    rows = [[words(name), f"{median(epochs):g}", max(epochs), len(epochs)] for name, epochs in sorted(found.items())]
+    return table(["finding", "sure from epoch (median)", "latest", "runs"], rows)
+
+
+def needs() -> str:
+    rows = [[words(name), ", ".join(f"`{column}`" for column in columns), cause.sentence]
+            for name, cause in CAUSES.items() for columns in [NEEDS.get(name, ())]]
+    return table(["finding", "columns (none: it takes a probe)", "what it says"], rows)
+
+
+def main() -> None:
+    report = score("unseen")
+    entries = [entry for _, entry in sorted(done("unseen").items())]
+    text = TEXT.format(overall=overall(report), strengths=strengths(entries), confusions=confusions(entries, True),
+                       confusions_alone=confusions(entries, False), earliest=earliest(entries), needs=needs(),
+                       dev=len(done("dev")), unseen=len(entries), healthy=report["healthy_runs"],
+                       probe=f"{report['seconds']['probes_median']:.2f}",
+                       most=f"{report['seconds']['probes_most']:.2f}")
+    PAGE.write_text(text, encoding="utf-8")
+    print(text)
+
+
+TEXT = (Path(__file__).with_name("diagnosis_page.md")).read_text(encoding="utf-8")
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A gallery of runs without their names: say what is wrong with each, and see what the kit says. No widgets here."""
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+from .diagnose import diagnose
+from .faults import FAULTS
+from .finding import SEVERE, Finding
+from .reference import reference_for
+
+HEALTHY = "healthy"
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A stored run: what it has (a fault's name, or HEALTHY), its rows, what probes found, and where it comes from."""
+    truth: str
+    strength: str | None
+    rows: tuple[dict, ...]
+    probes: dict
+    data: str = "cifar10"
+
+    def findings(self, with_probes: bool = True) -> list[Finding]:
+        return diagnose(list(self.rows), self.probes if with_probes else None, reference_for(self.data))
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """What counts as right: a fault that looks just like it counts as well."""
+        return FAULTS[self.truth].findings if self.truth in FAULTS else (HEALTHY,)
+
+    def kit_says(self, with_probes: bool = True) -> str:
+        """The name of the kit's first severe finding, or of what it calls harmless; HEALTHY where there is none."""
+        told = [finding.name for finding in self.findings(with_probes)
+                if finding.severity == SEVERE or finding.name in FAULTS and FAULTS[finding.name].harmless]
+        return told[0] if told else HEALTHY
+
+
+@dataclass
+class Game:
+    """The patients in a row; answers as (truth, said by the learner, said by the kit)."""
+    patients: Sequence[Patient]
+    place: int = 0
+    answers: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def patient(self) -> Patient | None:
+        """Who is looked at; None when all have been."""
+        return self.patients[self.place] if self.place < len(self.patients) else None
+
+    def say(self, name: str) -> str:
+        """Answer for the patient in front; what the truth is, in a sentence."""
+        if name not in (HEALTHY, *FAULTS):
+            raise ValueError(f"name must be {HEALTHY} or a fault, {', '.join(FAULTS)}; got {name!r}")
+        patient = self.patient
+        if patient is None:
+            raise ValueError("every run of the gallery has been judged; begin anew")
+        kit = patient.kit_says()
+        self.answers.append((patient.truth, name, kit))
+        right = "Right" if name in patient.accepted else "Not quite" if name != HEALTHY != patient.truth else "No"
+        what = "Nothing is wrong with it." if patient.truth == HEALTHY else (
+            f"{patient.truth.replace('_', ' ')} ({patient.strength}). {FAULTS[patient.truth].sentence}")
+        return f"{right}: {what} The kit says: {kit.replace('_', ' ')}."
+
+    def next(self) -> None:
+        self.place += 1
+
+    def score(self) -> dict[str, tuple[int, int, int]]:
+        """By truth: how many runs of it, how many of them you got right, how many the kit."""
+        found: dict[str, list[int]] = {}
+        for patient, (truth, said, kit) in zip(self.patients, self.answers):
+            count = found.setdefault(truth, [0, 0, 0])
+            for place, hit in enumerate((True, said in patient.accepted, kit in patient.accepted)):
+                count[place] += hit
+        return {truth: tuple(count) for truth, count in found.items()}
+
+
+@functools.cache
+def stored_patients() -> tuple[Patient, ...]:
+    """The runs that come with the kit (benchmarks/diagnosis.py), in an order that tells nothing."""
+    entries = json.loads((files("distill_kit") / "assets" / "gallery.json").read_text(encoding="utf-8"))
+    return tuple(Patient(entry["truth"], entry["strength"], tuple(entry["rows"]), entry["probes"], entry["data"])
+                 for entry in entries)

@@ -1,0 +1,116 @@
+"""What costs accuracy and breaks no rule: learning rates, lengths, sizes. And what only looks so.
+
+Each function looks at epoch rows and gives a finding, or None. Thresholds: see identities.py.
+"""
+from .causes import found
+from .finding import HARM, HARMLESS, LOOK, NOTE, SEVERE, Evidence, Finding, Reference, last, median, values
+
+STEP_TOO_LARGE, STEP_LARGE = 0.7, 0.4     # of the weights' size in one step; healthy: AdamW .02 to .1, Muon .1 to .25
+STEP_TOO_SMALL, STEP_SMALL = 0.004, 0.008
+OVER_LIMIT = 0.2                           # clip limit over the gradient's median length
+MANY_DEAD, SOME_DEAD = 0.35, 0.15
+BY_HEART, NEARLY = 0.35, 0.25              # accuracy on training less on validation images
+SHORT = 2                                  # epochs
+STILL_LEARNING = 0.62                      # hard loss of the last epoch over that of the first
+BELOW = 0.06                               # a reference's accuracy
+FITS_NO_BETTER = 0.08                      # accuracy on training less on validation images
+HIGH_TEMPERATURE = 25.0
+
+
+def largest_step(rows: list[dict]) -> tuple[int, float] | None:
+    """Epoch and update ratio; the first epoch warms up, and its first step says nothing."""
+    found_ = values(rows[1:], "update_ratio")
+    return max(found_, key=lambda pair: pair[1]) if found_ else None
+
+
+def steps_too_large(rows: list[dict], reference: Reference | None) -> Finding | None:
+    step = largest_step(rows)
+    if step is None or step[1] < STEP_LARGE:
+        return None
+    return found("learning_rate_too_high", HARM, SEVERE if step[1] > STEP_TOO_LARGE else LOOK,
+                 Evidence("update_ratio", step[1], step[0], "below 0.3"))
+
+
+def steps_too_small(rows: list[dict], reference: Reference | None) -> Finding | None:
+    step = largest_step(rows)
+    if step is None or step[1] > STEP_SMALL:
+        return None
+    evidence = Evidence("update_ratio", step[1], step[0], "0.01 or more")
+    limit, length = median(rows, "clip_norm"), median(rows, "gradient_norm_median")
+    if limit is not None and length and limit / length < OVER_LIMIT:
+        return found("clipping_too_tight", HARM, SEVERE, evidence,
+                     Evidence("gradient_norm_median", length, None, f"not far above the limit, {limit:g}"))
+    return found("learning_rate_too_low", HARM, SEVERE if step[1] < STEP_TOO_SMALL else LOOK, evidence)
+
+
+def clipped_all_the_time(rows: list[dict], reference: Reference | None) -> Finding | None:
+    limit, length, step = median(rows, "clip_norm"), median(rows, "gradient_norm_median"), largest_step(rows)
+    if None in (limit, length, step) or not length or limit / length > OVER_LIMIT / 4 or step[1] <= STEP_SMALL:
+        return None
+    return found("clipping_costs_nothing", HARMLESS, NOTE,
+                 Evidence("gradient_norm_median", length, None, f"not far above the limit, {limit:g}"))
+
+
+def units_without_answer(rows: list[dict], reference: Reference | None) -> Finding | None:
+    dead = values(rows, "dead_units")
+    if not dead or min(value for _, value in dead[len(dead) // 2:]) < SOME_DEAD:
+        return None
+    epoch, share = dead[-1]
+    return found("dead_units", HARM, SEVERE if share > MANY_DEAD else LOOK, Evidence("dead_units", share, epoch, "0"))
+
+
+def learnt_by_heart(rows: list[dict], reference: Reference | None) -> Finding | None:
+    own, others = last(rows, "train_accuracy"), last(rows, "val_accuracy")
+    if None in (own, others) or own - others < NEARLY:
+        return None
+    return found("too_few_images", HARM, SEVERE if own - others > BY_HEART else LOOK,
+                 Evidence("train_accuracy", own, rows[-1]["epoch"], f"nearer to validation, {others:.2f}"))
+
+
+def ended_early(rows: list[dict], reference: Reference | None) -> Finding | None:
+    hard = values(rows, "train_hard") or values(rows, "train_loss")
+    if not hard or "stopped" in rows[-1]:
+        return None
+    ratio = hard[-1][1] / hard[0][1] if hard[0][1] else 1.0
+    if len(rows) > 2 * SHORT or len(rows) > SHORT and ratio < STILL_LEARNING:
+        return None
+    return found("too_few_epochs", HARM, SEVERE if len(rows) <= SHORT else LOOK,
+                 Evidence("epoch", float(len(rows)), rows[-1]["epoch"], "more: the course's runs have 8 or 14"))
+
+
+def far_below_reference(rows: list[dict], reference: Reference | None) -> Finding | None:
+    """Only where a run of enough steps can be held against measured ones."""
+    own, others = last(rows, "train_accuracy"), max((value for _, value in values(rows, "val_accuracy")), default=None)
+    if reference is None or None in (own, others) or rows[-1].get("steps", 0) < 0.7 * reference.steps:
+        return None
+    if others > reference.accuracy - BELOW or own - others > FITS_NO_BETTER:
+        return None
+    return found("student_too_small", HARM, SEVERE, Evidence(
+        "val_accuracy", others, None,
+        f"{reference.accuracy:.2f}, the mean of {reference.runs} runs on {reference.data}"))
+
+
+def teacher_below_reference(rows: list[dict], reference: Reference | None) -> Finding | None:
+    """A teacher that the student has overtaken needs no reference; otherwise it takes one."""
+    teacher, student = median(rows, "val_teacher_accuracy"), last(rows, "val_accuracy")
+    if teacher is None:
+        return None
+    if reference is not None and teacher < reference.teacher_accuracy - BELOW:
+        severe = teacher < reference.teacher_accuracy - 2 * BELOW
+        return found("weak_teacher", HARM, SEVERE if severe else LOOK, Evidence(
+            "val_teacher_accuracy", teacher, None, f"{reference.teacher_accuracy:.2f} on {reference.data}"))
+    if reference is None and student is not None and teacher < student:
+        return found("weak_teacher", HARM, LOOK, Evidence("val_teacher_accuracy", teacher, None,
+                                                          f"above the student's {student:.2f}"))
+    return None
+
+
+def very_soft(rows: list[dict], reference: Reference | None) -> Finding | None:
+    t, alpha = median(rows, "temperature"), median(rows, "alpha")
+    if t is None or t < HIGH_TEMPERATURE or alpha == 1:
+        return None
+    return found("temperature_too_high", HARMLESS, NOTE, Evidence("temperature", t, None, "2 to 10"))
+
+
+HARMS = (steps_too_large, steps_too_small, clipped_all_the_time, units_without_answer, learnt_by_heart, ended_early,
+         far_below_reference, teacher_below_reference, very_soft)

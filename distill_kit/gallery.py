@@ -1,0 +1,89 @@
+"""The gallery under the learner's hand: four panels of a run without its name, a list of what it may have, a score."""
+from collections.abc import Sequence
+from html import escape
+from io import BytesIO
+
+import ipywidgets as widgets
+
+from .diagnosis.faults import FAULTS
+from .diagnosis.game import HEALTHY, Game, Patient, stored_patients
+from .panels import four_panels
+
+LINE = "<div style='line-height: 1.4; padding: 2px 0'>{}</div>"
+SHAPE = {"width": "880px", "max_width": "calc(100% - 4px)"}
+
+
+class Gallery:
+    """Shown by being the last line of a cell. patients: those that come with the kit where None."""
+
+    def __init__(self, patients: Sequence[Patient] | None = None):
+        self.game = Game(stored_patients() if patients is None else patients)
+        self.picture = widgets.Image(format="png", layout=widgets.Layout(**SHAPE))
+        self.head, self.told, self.score = (widgets.HTML(layout=widgets.Layout(**SHAPE)) for _ in range(3))
+        options = [("choose what you see", ""), ("healthy: nothing is wrong", HEALTHY),
+                   *((name.replace("_", " "), name) for name in FAULTS)]
+        self.choice = widgets.Dropdown(options=options, description="It has", layout=widgets.Layout(width="420px"))
+        self.answer = self._button("Say it", self._say, "Your answer for this run; then you see what it has.")
+        self.next = self._button("Next run", self._next, "The next run of the gallery.")
+        row = widgets.HBox([self.choice, self.answer, self.next])
+        self.box = widgets.VBox([self.head, self.picture, row, self.told, self.score])
+        self._show()
+
+    def _button(self, name: str, press, words: str) -> widgets.Button:
+        made = widgets.Button(description=name, tooltip=words, layout=widgets.Layout(width="auto"))
+        made.on_click(lambda _: press())
+        return made
+
+    def _show(self, findings: Sequence = ()) -> None:
+        game, patient = self.game, self.game.patient
+        if patient is None:
+            self.head.value = LINE.format("<b>That was the last run.</b> Run the cell again to begin anew.")
+            self.choice.disabled = self.answer.disabled = self.next.disabled = True
+            return
+        self.head.value = LINE.format(f"<b>Run {game.place + 1} of {len(game.patients)}.</b> Is it healthy? If not, "
+                                      "what does it have?")
+        content = BytesIO()
+        four_panels(patient.rows, findings).savefig(content, format="png", dpi=90)
+        self.picture.value = content.getvalue()
+        self.answer.disabled, self.next.disabled = bool(findings), False
+
+    def _say(self) -> None:
+        if len(self.game.answers) > self.game.place:  # it has been answered
+            return
+        if not self.choice.value:
+            self.told.value = LINE.format("Choose from the list first: healthy, or what is wrong.")
+            return
+        patient = self.game.patient
+        sentence = self.game.say(self.choice.value)
+        findings = patient.findings()
+        lines = [f"<b>{escape(sentence)}</b>"]
+        for finding in findings:
+            rests = "; ".join(map(str, finding.evidence))
+            lines.append(f"{escape(finding.severity)}: {escape(finding.sentence)} Seen in: {escape(rests)}."
+                         + (" Only a probe can see that." if finding.probed else "")
+                         + f" <i>To be sure: {escape(finding.experiment)}</i>")
+        self.told.value = "".join(LINE.format(line) for line in lines)
+        self._show(findings)
+        self.answer.disabled = True
+        self.score.value = self._table()
+
+    def _next(self) -> None:
+        if len(self.game.answers) <= self.game.place:
+            self.told.value = LINE.format("Say something first; a wrong guess costs nothing.")
+            return
+        self.game.next()
+        self.choice.value, self.told.value = "", ""
+        self._show()
+
+    def _table(self) -> str:
+        score = self.game.score()
+        rows = "".join(f"<tr><td>{truth.replace('_', ' ')}</td><td>{yours} of {n}</td><td>{kit} of {n}</td></tr>"
+                       for truth, (n, yours, kit) in score.items())
+        sums = [sum(part) for part in zip(*score.values())]
+        return (f"<table><tr><th>what it was</th><th>you</th><th>the kit</th></tr>{rows}<tr><th>all</th>"
+                f"<th>{sums[1]} of {sums[0]}</th><th>{sums[2]} of {sums[0]}</th></tr></table>")
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        return {"application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0,
+                                                             "model_id": self.box.model_id},
+                "text/plain": f"A gallery of {len(self.game.patients)} runs, to be judged in a live notebook."}

@@ -1,0 +1,61 @@
+"""The lab's faults: each a bad preset, named while the run goes on, held against the same run without it."""
+import pytest
+from small import ColourTeacher, coloured_dataset
+
+from distill_kit.diagnosis import FAULTS
+from distill_kit.lab import Lab
+from distill_kit.lab.experiments import EXPERIMENTS
+from distill_kit.lab.orders import RUNNING
+from distill_kit.lab.share import code_of, read_code
+from distill_kit.lab.stored import Stored
+from distill_kit.lab.words import verdict
+
+DATASET = coloured_dataset()
+EXPERIMENT = EXPERIMENTS["faults"]
+
+
+@pytest.fixture
+def lab(tmp_path):
+    made = Lab("faults", DATASET, ColourTeacher(), device="cpu", folder=tmp_path, images=100, epochs=2, batch_size=20,
+               precision="float32")
+    made.session.worker._orders.quiet = 0.0
+    return made
+
+
+def test_every_fault_is_a_bad_preset_with_its_sentence():
+    presets = {preset.values["fault"]: preset for preset in EXPERIMENT.presets}
+    assert presets.keys() == FAULTS.keys()
+    assert all(presets[name].why == fault.sentence for name, fault in FAULTS.items())
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_baseline_is_the_same_run_without_the_fault(name):
+    with_it = EXPERIMENT.settings({"fault": name, "fault_strength": "gross"}, DATASET, 0)
+    without = EXPERIMENT.settings({"fault": "none", "fault_strength": "clear"}, DATASET, 0)
+    assert with_it.fault == name and EXPERIMENT.baseline_of(with_it) == without == EXPERIMENT.baseline_of(without)
+
+
+def test_what_is_wrong_is_said_as_soon_as_it_is_sure_and_at_the_end(lab):
+    session, said = lab.session, []
+    before = session.on_change
+
+    def hear():
+        before()
+        live = session.live
+        if live is not None and live.state == RUNNING and live.shares and session.second is None:
+            said.append(verdict(session, Stored()))
+    session.on_change = hear
+    run = lab.run(fault="softmax_for_log_softmax", fault_strength="gross")
+    assert said and all("Something is wrong: The soft term is below zero" in sentence for sentence in said)
+    assert run.findings[0].name == "softmax_for_log_softmax"
+    assert "Hand log_softmax of the student to kl_div" in verdict(session, Stored())
+
+
+def test_what_only_a_probe_can_tell_is_said_at_the_end(lab):
+    assert lab.run(fault="layers_not_trained", fault_strength="clear").findings[0].name == "layers_not_trained"
+
+
+def test_a_code_carries_a_fault(lab):
+    code = code_of(EXPERIMENT, {"fault": "dead_units", "fault_strength": "mild"}, 3)
+    experiment, values, seed, _ = read_code(code)
+    assert (experiment, values, seed) == (EXPERIMENT, {"fault": "dead_units", "fault_strength": "mild"}, 3)
