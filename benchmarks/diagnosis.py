@@ -250,6 +250,7 @@ def score(half: str) -> dict:
 
 
 def show(report: dict, half: str) -> None:
+    from distill_kit.diagnosis.faults import FAULTS
     for name, part in (("with probes", report), ("history alone", report["history_only"])):
         print(f"{name}: precision {part['precision']}, recall {part['recall']}, "
               f"healthy flagged {part['healthy_flagged_severe']} of {part['healthy_runs']}")
@@ -259,7 +260,8 @@ def show(report: dict, half: str) -> None:
         for probes in (True, False):
             names = [finding.name for finding in judged(entry, probes) if finding.severity == "severe"]
             wrong = [name for name in names if name not in accepted(entry)]
-            if wrong or entry["fault"] and entry["strength"] != "mild" and not set(names) & set(accepted(entry)):
+            missed = entry["fault"] and not FAULTS[entry["fault"]].harmless and entry["strength"] != "mild"
+            if wrong or missed and not set(names) & set(accepted(entry)):
                 print("probes " if probes else "history", entry["number"], entry["data"], entry["fault"],
                       entry["strength"], entry["settings"], "->", names)
 

@@ -68,7 +68,7 @@ SICK = {
     "t_squared_missing": {"first_soft": FIRST_SOFT / T**2},
     "element_mean": {"first_soft": FIRST_SOFT / CLASSES},
     "softmax_for_log_softmax": {"train_soft": -3.0},
-    "kl_swapped": {"first_temperature": 1.0, "first_soft": 2.5 * FIRST_SOFT / T**2},
+    "kl_swapped": {"first_temperature": 1.0, "first_soft": 5 * FIRST_SOFT / T**2},
     "student_not_softened": {"val_entropy": 2.29},
     "softmax_twice": {"train_teacher_entropy": 2.3024, "val_teacher_entropy": 2.3024, "first_soft": 0.5},
     "weak_teacher": {"train_teacher_accuracy": 0.6, "val_teacher_accuracy": 0.6},

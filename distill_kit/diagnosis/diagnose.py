@@ -14,6 +14,9 @@ LOSSES = ("alpha_inverted", "t_squared_missing", "element_mean", "softmax_for_lo
 ROWS = ("teacher_rows_shuffled", "classes_permuted", "softmax_twice")
 # What follows from what: the second is no news where the first is known.
 EXPLAINED_BY = {
+    "kl_swapped": ("softmax_twice",),
+    "student_not_softened": ("teacher_rows_shuffled", "false_labels", "batches_in_class_order", "softmax_twice",
+                             "t_squared_missing", "element_mean", "alpha_inverted"),
     "dead_units": ("learning_rate_too_high", "diverged"),
     "oscillates": ("learning_rate_too_high", "batches_in_class_order", "student_in_eval_mode"),
     "diverged": ("learning_rate_too_high",),

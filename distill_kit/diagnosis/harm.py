@@ -7,13 +7,16 @@ from .finding import HARM, HARMLESS, LOOK, NOTE, SEVERE, Evidence, Finding, Refe
 
 STEP_TOO_LARGE, STEP_LARGE = 0.7, 0.4     # of the weights' size in one step; healthy: AdamW .02 to .1, Muon .1 to .25
 STEP_TOO_SMALL, STEP_SMALL = 0.004, 0.008
-OVER_LIMIT = 0.2                           # clip limit over the gradient's median length
-MANY_DEAD, SOME_DEAD = 0.35, 0.15
-BY_HEART, NEARLY = 0.35, 0.25              # accuracy on training less on validation images
+OVER_LIMIT = 0.03                          # clip limit over the gradient's median length; healthy: 0.06 and more
+MANY_DEAD, SOME_DEAD = 0.35, 0.15          # share of units
+MORE_DEAD = 0.08                           # from the first epoch to the last: they die while the student trains
+BY_HEART, NEARLY = 0.4, 0.25              # accuracy on training less on validation images
 SHORT = 2                                  # epochs
 STILL_LEARNING = 0.62                      # hard loss of the last epoch over that of the first
-BELOW = 0.06                               # a reference's accuracy
-FITS_NO_BETTER = 0.08                      # accuracy on training less on validation images
+BELOW = 0.06                               # the accuracy of a reference's teacher
+FAR_BELOW = 0.15                           # that of its students
+ENOUGH_STEPS = 0.25                        # of the reference's
+FITS_NO_BETTER = 0.07                      # accuracy on training less on validation images; others: 0.08 and more
 HIGH_TEMPERATURE = 25.0
 
 
@@ -45,7 +48,7 @@ def steps_too_small(rows: list[dict], reference: Reference | None) -> Finding | 
 
 def clipped_all_the_time(rows: list[dict], reference: Reference | None) -> Finding | None:
     limit, length, step = median(rows, "clip_norm"), median(rows, "gradient_norm_median"), largest_step(rows)
-    if None in (limit, length, step) or not length or limit / length > OVER_LIMIT / 4 or step[1] <= STEP_SMALL:
+    if None in (limit, length, step) or not length or limit / length > OVER_LIMIT or step[1] <= STEP_SMALL:
         return None
     return found("clipping_costs_nothing", HARMLESS, NOTE,
                  Evidence("gradient_norm_median", length, None, f"not far above the limit, {limit:g}"))
@@ -56,6 +59,9 @@ def units_without_answer(rows: list[dict], reference: Reference | None) -> Findi
     if not dead or min(value for _, value in dead[len(dead) // 2:]) < SOME_DEAD:
         return None
     epoch, share = dead[-1]
+    if share - dead[0][1] > MORE_DEAD:  # a step that is too long kills them; those dead from the start stay as many
+        return found("learning_rate_too_high", HARM, SEVERE if share > MANY_DEAD else LOOK,
+                     Evidence("dead_units", share, epoch, f"no more than in epoch {dead[0][0]}, {dead[0][1]:.2f}"))
     return found("dead_units", HARM, SEVERE if share > MANY_DEAD else LOOK, Evidence("dead_units", share, epoch, "0"))
 
 
@@ -81,9 +87,9 @@ def ended_early(rows: list[dict], reference: Reference | None) -> Finding | None
 def far_below_reference(rows: list[dict], reference: Reference | None) -> Finding | None:
     """Only where a run of enough steps can be held against measured ones."""
     own, others = last(rows, "train_accuracy"), max((value for _, value in values(rows, "val_accuracy")), default=None)
-    if reference is None or None in (own, others) or rows[-1].get("steps", 0) < 0.7 * reference.steps:
+    if reference is None or None in (own, others) or rows[-1].get("steps", 0) < ENOUGH_STEPS * reference.steps:
         return None
-    if others > reference.accuracy - BELOW or own - others > FITS_NO_BETTER:
+    if others > reference.accuracy - FAR_BELOW or own - others > FITS_NO_BETTER:
         return None
     return found("student_too_small", HARM, SEVERE, Evidence(
         "val_accuracy", others, None,

@@ -9,14 +9,15 @@ from .causes import found
 from .finding import LOOK, SEVERE, WRONG, Evidence, Finding, Reference, last, median, values
 
 TOTAL_OFF = 0.02        # relative: what rounding and a mean over a changing alpha may do to the total
-SOFT_TOO_SMALL = 0.5    # of what an untrained student's first soft term must be; healthy runs: 0.7 to 1.5
-SOFT_TOO_LARGE = 1.7
+SOFT_TOO_SMALL = 0.5    # of what an untrained student's first soft term must be; healthy runs: 0.8 to 1.2
+SOFT_TOO_LARGE = 3.5    # at T = 1; the other way round it is about 5
 LEAST_CONTRAST = 1e-3   # nats between ln C and the teacher's entropy, below which the first soft term says nothing
 TEACHER_GAP = 0.05      # of the teacher's accuracy, validation minus training; a teacher's own images: below 0
 MIXED = 0.93            # of a batch's labels; random batches of 32 and more: 0.98 to 1.02
 SORTED = 0.85
 LITTLE_SAY = 0.5        # alpha above which a student need not become like its teacher
-FLATNESS = 2.5          # times 1 / T^2: how far below its teacher a student that is not softened must stay
+LIKE_ITS_TEACHER = 0.5  # agreement with it, below which a student is flat because it has not learnt yet
+FLATNESS = 1.5          # times 1 / T^2: how far below its teacher a student that is not softened must stay
 
 
 def total_of_terms(rows: list[dict], reference: Reference | None) -> Finding | None:
@@ -69,10 +70,10 @@ def student_as_flat(rows: list[dict], reference: Reference | None) -> Finding | 
     """At the loss's temperature a student comes near its teacher's sharpness; one that is not softened cannot."""
     t, classes = rows[-1].get("temperature"), rows[-1].get("classes")
     own, teacher = last(rows, "val_entropy"), last(rows, "val_teacher_entropy")
-    if None in (t, classes, own, teacher) or t < 2 or len(rows) < 2 or (median(rows, "alpha") or 0) > LITTLE_SAY:
+    if None in (t, classes, own, teacher) or t < 3 or len(rows) < 2 or (median(rows, "alpha") or 0) > LITTLE_SAY:
         return None
     contrast = math.log(classes) - teacher
-    if contrast < LEAST_CONTRAST or (last(rows, "val_agreement") or 0) < 3 / classes:
+    if contrast < LEAST_CONTRAST or (last(rows, "val_agreement") or 0) < LIKE_ITS_TEACHER:
         return None
     ratio = (math.log(classes) - own) / contrast
     if ratio > FLATNESS / t**2:
