@@ -107,12 +107,15 @@ def matrices(student: nn.Module) -> list[Tensor]:
 
 
 @torch.no_grad()
-def update_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> float | None:
-    """How far one step moved the weights, relative to their size: the norm of the change over the norm before it."""
+def update_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor | None:
+    """How far one step moved the weights, relative to their size: the norm of the change over the norm before it.
+
+    One number, still on the device: nobody waits for it here.
+    """
     if not before:
         return None
     moved = torch.stack([(b - a).norm() for b, a in zip(before, after)]).norm()
-    return (moved / torch.stack([b.norm() for b in before]).norm().clamp_min(1e-12)).item()
+    return moved / torch.stack([b.norm() for b in before]).norm().clamp_min(1e-12)                      # ()
 
 
 @contextmanager

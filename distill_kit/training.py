@@ -78,7 +78,8 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
             raise ValueError(f"batches must yield a batch in every epoch; epoch {epoch} had none")
         row = {"kind": EPOCH, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
                **tally.figures("train"), **gradient_figures(norms, clip_norm),
-               "update_ratio": moved, "label_mix": tally.label_mix(), "classes": logits.shape[1]}
+               "update_ratio": None if moved is None else float(moved), "label_mix": tally.label_mix(),
+               "classes": logits.shape[1]}
         if epoch == 1:
             row |= {f"first_{name}": float(value) for name, value in first.items()}
             row["first_soft"] = None if teacher_logits is None else row["first_soft"]
