@@ -2,6 +2,8 @@
 
 Each function looks at epoch rows and gives a finding, or None. Thresholds: see identities.py.
 """
+import math
+
 from .causes import found
 from .finding import HARM, HARMLESS, LOOK, NOTE, SEVERE, Evidence, Finding, Reference, last, median, values
 
@@ -9,13 +11,14 @@ STEP_TOO_LARGE, STEP_LARGE = 0.7, 0.4     # of the weights' size in one step; he
 STEP_TOO_SMALL, STEP_SMALL = 0.004, 0.008
 OVER_LIMIT = 0.03                          # clip limit over the gradient's median length; healthy: 0.06 and more
 MANY_DEAD, SOME_DEAD = 0.35, 0.15          # share of units
-MORE_DEAD = 0.08                           # from the first epoch to the last: they die while the student trains
-BY_HEART, NEARLY = 0.4, 0.25              # accuracy on training less on validation images
+MORE_DEAD = 0.02                           # from the first epoch to the last: they die while the student trains
+BY_HEART, NEARLY = 0.4, 0.25               # accuracy on training less on validation images
 SHORT = 2                                  # epochs
 STILL_LEARNING = 0.62                      # hard loss of the last epoch over that of the first
 BELOW = 0.06                               # the accuracy of a reference's teacher
 FAR_BELOW = 0.15                           # that of its students
-ENOUGH_STEPS = 0.25                        # of the reference's
+ENOUGH_STEPS = 0.4                         # of the reference's
+HARDLY_LEARNT = 0.68                       # hard loss over that of guessing; with a student that is large enough: 0.65
 FITS_NO_BETTER = 0.07                      # accuracy on training less on validation images; others: 0.08 and more
 HIGH_TEMPERATURE = 25.0
 
@@ -90,6 +93,9 @@ def far_below_reference(rows: list[dict], reference: Reference | None) -> Findin
     if reference is None or None in (own, others) or rows[-1].get("steps", 0) < ENOUGH_STEPS * reference.steps:
         return None
     if others > reference.accuracy - FAR_BELOW or own - others > FITS_NO_BETTER:
+        return None
+    hard, classes = last(rows, "train_hard"), rows[-1].get("classes")
+    if hard is not None and classes and hard < HARDLY_LEARNT * math.log(classes):
         return None
     return found("student_too_small", HARM, SEVERE, Evidence(
         "val_accuracy", others, None,
