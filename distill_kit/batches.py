@@ -37,11 +37,14 @@ class Teacher:
 class LoaderBatches:
     """Any DataLoader of (images, labels), any teacher module: the teacher answers for each batch anew.
 
+    student: where there is no teacher, asked once in eval mode for the number of classes, so that labels are checked.
     Raises ValueError for an empty loader, one without a length, batches that are not pairs, and labels out of range.
     """
 
-    def __init__(self, loader: Iterable, teacher: Teacher | None, device: torch.device, name: str = "loader"):
-        self.loader, self.teacher, self.device, self.name = loader, teacher, device, name
+    def __init__(self, loader: Iterable, teacher: Teacher | None, device: torch.device, name: str = "loader",
+                 student: nn.Module | None = None):
+        self.loader, self.teacher, self.device, self.name, self.student = loader, teacher, device, name, student
+        self.classes: int | None = None
         try:
             self.steps = len(loader)
         except TypeError:
@@ -61,6 +64,19 @@ class LoaderBatches:
             images, labels = pair
             images = send(images, self.device)
             logits = None if self.teacher is None else self.teacher(images)
-            if logits is not None:
-                check_labels(labels, logits)  # before the labels move, so that a GPU is not waited for
+            if self.classes is None:
+                self.classes = self._classes(images, logits)
+            if self.classes is not None:  # before the labels move: a GPU is not waited for, and never sees a bad one
+                check_labels(labels, len(images), self.classes)
             yield Batch(images, send(labels, self.device), logits)
+
+    @torch.no_grad()
+    def _classes(self, images: Tensor, logits: Tensor | None) -> int | None:
+        if logits is not None:
+            return logits.shape[1]
+        if self.student is None:
+            return None
+        training = self.student.training
+        logits = logits_of(self.student.eval()(images[:1]))                                    # (1, C)
+        self.student.train(training)
+        return logits.shape[1]

@@ -60,7 +60,7 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, true_label
     check_alpha(alpha)
     check_teacher(teacher_logits, alpha)
     check_logits(student_logits, teacher_logits)
-    check_labels(true_labels, student_logits)
+    check_labels(true_labels, *student_logits.shape)
     return distillation_terms(student_logits, teacher_logits, true_labels, temperature, alpha).total
 
 
@@ -88,9 +88,8 @@ def check_logits(student_logits: Tensor, teacher_logits: Tensor | None) -> None:
                          f"got {list(teacher_logits.shape)}. Both need the same images and the same classes.")
 
 
-def check_labels(true_labels: Tensor, student_logits: Tensor) -> None:
+def check_labels(true_labels: Tensor, rows: int, classes: int) -> None:
     """int64 [N], each -100 or a class number. Reads the values, so it waits for a GPU: too slow for every batch."""
-    rows, classes = student_logits.shape
     if true_labels.shape != (rows,) or true_labels.dtype != torch.int64:
         raise ValueError(f"true_labels must be int64 [{rows}], one class number per row of student_logits; "
                          f"got {true_labels.dtype} {list(true_labels.shape)}")

@@ -178,23 +178,17 @@ def train_student_with_distillation(
     temperature, alpha = as_schedule(temperature), as_schedule(alpha)
     check_temperature(temperature(0)), check_alpha(alpha(0))
     frozen = None if teacher is None else Teacher(teacher, device, precision)
-    batches = LoaderBatches(train_loader, frozen, device, "train_loader")
-    validation = LoaderBatches(val_loader, frozen, device, "val_loader")
+    batches = LoaderBatches(train_loader, frozen, device, "train_loader", student)
+    validation = LoaderBatches(val_loader, frozen, device, "val_loader", student)
     student.to(device)
     rows = train(student, batches, validation, epochs=num_epochs, optimizer=adamw(student),
                  learning_rate=warmup_cosine(learning_rate, len(batches), len(batches) * num_epochs),
                  temperature=temperature, alpha=alpha, precision=precision)
-    try:
-        for row in keep_best(student, rows, patience):
-            if history is not None:
-                history.append(row)
-            if on_row is not None:
-                on_row(row)
-            if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
-                warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
-    except IndexError as error:  # without a teacher nobody knows the number of classes before the loss does
-        if "Target" not in str(error):
-            raise
-        raise ValueError(f"train_loader and val_loader must yield labels below the student's number of classes, or "
-                         f"-100 for none; got another ({error})") from None
+    for row in keep_best(student, rows, patience):
+        if history is not None:
+            history.append(row)
+        if on_row is not None:
+            on_row(row)
+        if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
+            warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
     return student.eval()

@@ -81,7 +81,8 @@ SICK = {
     "clipping_too_tight": {"update_ratio": 0.002, "clip_norm": 0.01},
     "dead_units": {"dead_units": 0.6},
     "too_few_images": {"train_accuracy": 0.99, "val_accuracy": 0.5},
-    "student_too_small": {"val_accuracy": lambda e: 0.3 + 0.01 * min(e, 7), "train_accuracy": 0.38},
+    "student_too_small": {"val_accuracy": lambda e: 0.3 + 0.01 * min(e, 7), "train_accuracy": 0.38,
+                          "train_hard": 1.7, "train_loss": lambda e: ALPHA * 1.7 + (1 - ALPHA) * (4 - 3 * e / EPOCHS)},
     "diverged": {"train_loss": lambda e: 3.0 * e},
     "both_stagnate": {"train_loss": 2.3, "val_loss": 2.3, "update_ratio": None},
 }
@@ -152,6 +153,18 @@ def test_without_a_reference_what_a_run_lacks_is_not_judged():
     rows = healthy(**SICK["student_too_small"])
     assert severe(diagnose(rows, None, None)) == []
     assert severe(diagnose(healthy(**SICK["weak_teacher"]), None, None)) == []
+
+
+def test_a_student_that_has_learnt_something_is_not_called_too_small():
+    """On harder images all students are far below the reference, and fit no better what they learn from."""
+    learnt = {"train_hard": 1.2, "train_loss": lambda e: ALPHA * 1.2 + (1 - ALPHA) * (4 - 3 * e / EPOCHS)}
+    rows = healthy(**{**SICK["student_too_small"], **learnt})
+    assert severe(diagnose(rows, None, REFERENCE)) == []
+
+
+def test_units_that_die_on_the_way_say_that_steps_are_too_long():
+    assert severe(diagnose(healthy(dead_units=lambda e: 0.5 + 0.01 * e), None, REFERENCE)) == ["learning_rate_too_high"]
+    assert severe(diagnose(healthy(dead_units=lambda e: 0.6 - 0.01 * e), None, REFERENCE)) == ["dead_units"]
 
 
 def test_not_yet_before_it_can_be_known():

@@ -259,6 +259,9 @@ def test_views_and_kept_logits_on_cuda_are_those_of_the_cpu():
     rows, views = every(40, len(VIEWS))
     bank = ViewBank(IMAGES.images, device="cuda")
     taken = bank.take(rows, views)
-    assert taken.is_cuda and torch.equal(taken.cpu(), ViewBank(IMAGES.images).take(rows, views))
+    # a GPU multiplies by 1 / 255 where a CPU divides: the last bit may differ
+    assert taken.is_cuda
+    torch.testing.assert_close(taken.cpu(), ViewBank(IMAGES.images).take(rows, views), rtol=3e-7, atol=0)
     logits = KeptLogits(Teacher(PixelTeacher(), "cuda"), bank, 40).take(rows, views)
-    assert logits.is_cuda and torch.equal(logits.cpu(), kept().take(rows, views))
+    assert logits.is_cuda
+    torch.testing.assert_close(logits.cpu(), kept().take(rows, views), rtol=2e-3, atol=2e-3)  # float16's last bits
