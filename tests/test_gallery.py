@@ -3,7 +3,7 @@ import pytest
 from test_diagnosis import SEEN_BY_PROBES, SICK, healthy
 
 from distill_kit.diagnosis import diagnose
-from distill_kit.diagnosis.game import HEALTHY, Game, Patient
+from distill_kit.diagnosis.game import HEALTHY, Game, Patient, kit_score, stored_patients
 from distill_kit.gallery import Gallery
 from distill_kit.panels import PANELS, four_panels
 
@@ -103,3 +103,19 @@ def test_an_answer_counts_once():
     gallery.answer.click()
     gallery.answer.click()
     assert len(gallery.game.answers) == 1
+
+
+def test_the_kits_score_falls_with_what_it_may_see():
+    every = [patient("dead_units"), patient(HEALTHY, None), patient("layers_not_trained", frozen=0.25)]
+    assert kit_score(every) == "2 of 2 faults named, 1 of 1 healthy runs left alone"
+    columns = [one.seen_in(one.rows[0]) for one in every]
+    assert kit_score(columns) == "1 of 2 faults named, 1 of 1 healthy runs left alone"  # a frozen layer takes a probe
+    accuracies = [one.seen_in(("train_accuracy", "val_accuracy")) for one in every]
+    assert set(accuracies[0].rows[0]) == {"epoch", "train_accuracy", "val_accuracy"} and accuracies[0].probes == {}
+    assert kit_score(accuracies).startswith("0 of 2 faults")
+
+
+def test_the_stored_gallery_is_what_the_notebook_says_of_it():
+    truths = [one.truth for one in stored_patients()]
+    assert len(truths) == 16 and truths.count(HEALTHY) == 4 and len(set(truths)) == 13
+    assert all(len(one.rows) == one.rows[-1]["epoch"] for one in stored_patients())

@@ -2,7 +2,7 @@
 import functools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
 from .diagnose import diagnose
@@ -21,6 +21,11 @@ class Patient:
     rows: tuple[dict, ...]
     probes: dict
     data: str = "cifar10"
+
+    def seen_in(self, columns: Sequence[str]) -> "Patient":
+        """The same run for someone who has these columns of its rows alone, and asked no probe."""
+        rows = [{name: row.get(name) for name in ("epoch", *columns)} for row in self.rows]
+        return replace(self, rows=tuple(rows), probes={})
 
     def findings(self, with_probes: bool = True) -> list[Finding]:
         return diagnose(list(self.rows), self.probes if with_probes else None, reference_for(self.data))
@@ -74,6 +79,13 @@ class Game:
             for place, hit in enumerate((True, said in patient.accepted, kit in patient.accepted)):
                 count[place] += hit
         return {truth: tuple(count) for truth, count in found.items()}
+
+
+def kit_score(patients: Sequence[Patient]) -> str:
+    """How many of the faults the kit names, and how many healthy runs it leaves alone, in words."""
+    ill = [patient.kit_says() in patient.accepted for patient in patients if patient.truth != HEALTHY]
+    well = [patient.kit_says() == HEALTHY for patient in patients if patient.truth == HEALTHY]
+    return f"{sum(ill)} of {len(ill)} faults named, {sum(well)} of {len(well)} healthy runs left alone"
 
 
 @functools.cache
