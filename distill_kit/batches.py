@@ -29,7 +29,7 @@ class Teacher:
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """images float [N, 3, H, W] -> float16 [N, C]."""
-        self.module.eval()  # each time: whoever else holds the module may have switched it
+        self.module.to(self.device).eval()  # each time: whoever else holds the module may have moved or switched it
         with casting(self.device, self.precision):
             return logits_of(self.module(images)).half()
 

@@ -100,7 +100,7 @@ class ConvNet(nn.Module):
         x = F.conv2d(images, self.stem_weight, self.stem_bias, stride=self.architecture.stem_stride)  # (N, 24, h, w)
         x = self.blocks(F.relu(x))                                                                    # (N, width, s, s)
         if self.architecture.head == "max":
-            x = F.adaptive_max_pool2d(x, 1)                                                           # (N, width, 1, 1)
+            x = F.max_pool2d(x, x.shape[-2:])  # the adaptive one: ONNX has no word for it            # (N, width, 1, 1)
         # Channels last, as they lie in memory: to flatten them so copies nothing, forward or backward.
         return self.head(x.permute(0, 2, 3, 1).flatten(1))                                            # (N, C)
 

@@ -21,7 +21,7 @@ def beside_people(dataset: Dataset, teacher: nn.Module, temperatures=TEMPERATURE
     votes = human_votes() if dataset.name == "cifar10" and len(dataset.test) == 10_000 else None
     if votes is None:
         return json.loads((files("distill_kit") / "assets" / "people.json").read_text(encoding="utf-8"))
-    logits = answers(teacher, dataset.test).double().cpu()                                  # (10000, C)
+    logits = answers(teacher, dataset.test).double()                                        # (10000, C)
     return {"origin": f"Measured just now: 10,000 test images, {dataset.pool.source}.",
             "temperatures": list(temperatures), "people": entropy_of(votes.double()),
             "distance": [distance(votes.double(), (logits / t).softmax(1)) for t in temperatures],

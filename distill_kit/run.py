@@ -213,7 +213,7 @@ class Run:
             raise RuntimeError("the run has no figures yet: no epoch is finished")
         dataset, rows = self.materials.dataset, self.history
         device, precision = self.materials.device, self.materials.precision
-        validation = answers(self.student, dataset.validation, device, precision).float().cpu()
+        validation = answers(self.student, dataset.validation, device, precision).float()
         figures = {
             "val_accuracy": accuracy(validation, dataset.validation.labels), "test_accuracy": None,
             "seconds": rows[-1]["seconds"], "teacher_seconds": self.teacher_seconds,
@@ -221,7 +221,7 @@ class Run:
             "precision": precision, "best_epoch": best_row(rows)["epoch"], "epochs_done": rows[-1]["epoch"]}
         if "stopped" in rows[-1]:
             return {**figures, "stopped": rows[-1]["stopped"]}  # a failed run is no reason to look at the test images
-        test = answers(self.student, dataset.test, device, precision).float().cpu()
+        test = answers(self.student, dataset.test, device, precision).float()
         figures["test_accuracy"] = accuracy(test, dataset.test.labels)
         if self.settings.leave_out is not None:
             number = class_number(dataset.test.classes, self.settings.leave_out)

@@ -220,22 +220,26 @@ def started_text(start: dict | None) -> str:
 
 def measure(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu", precision: str = "float32") -> dict:
     """Accuracy, cross-entropy and calibration of a classifier on plain images, without test-time augmentation."""
-    logits = answers(model, images, device, precision).float().cpu()
+    logits = answers(model, images, device, precision).float()
     return {"images": len(images), **classification_figures(logits, images.labels)}
 
 
 ANSWERED_AT_ONCE = 1_000  # images; a bank of all test images would be 60 MB for a moment
 
 
-def answers(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu",
+def answers(model: nn.Module, images: ImageSet, device: torch.device | str | None = None,
             precision: str = "float32") -> Tensor:
-    """The model's logits for plain images, float16 [N, C], as a student would be taught them."""
+    """The model's logits for plain images, float16 [N, C] on the CPU, as a student would be taught them.
+
+    device: where to compute, and where the model then is; where it is now if None.
+    """
+    device = next(model.parameters(), torch.empty(0)).device if device is None else device
     frozen = Teacher(model, device, precision)
     parts = []
     for part in images.images.split(ANSWERED_AT_ONCE):
         rows = torch.arange(len(part))
         parts.append(KeptLogits(frozen, ViewBank(part, PLAIN, device), len(part)).take(rows, torch.zeros_like(rows)))
-    return torch.cat(parts)
+    return torch.cat(parts).cpu()
 
 
 def classification_figures(logits: Tensor, labels: Tensor) -> dict:

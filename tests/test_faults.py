@@ -125,6 +125,17 @@ def test_a_probe_finds_nothing_in_a_healthy_run_and_leaves_it_as_it_was():
     assert modes == [module.training for module in run.student.modules()] and torch.equal(state, torch.get_rng_state())
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_probe_asks_where_the_run_was_trained_wherever_its_networks_are_now():
+    settings = Settings(**SMALL | {"device": "cuda"})
+    run = Run(settings, Materials.of(settings, DATASET, TEACHER))
+    list(run.rows())
+    run.student.cpu(), TEACHER.cpu()
+    found = probe(run)
+    assert found["loss"] == "right" and found["teacher"] == "same" and found["frozen"] == 0
+    TEACHER.cpu()
+
+
 def test_a_probe_without_a_teacher_asks_it_nothing():
     run = Run(Settings(**SMALL, alpha=1.0), MATERIALS)
     list(run.rows())

@@ -47,6 +47,14 @@ def test_measuring_is_over_every_image_in_eval_mode():
     assert measure(ColourTeacher(), images)["accuracy"] > 0.9 and measure(model, images)["images"] == 70
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_network_on_a_gpu_answers_there_and_its_logits_come_back():
+    model, images = LittleNet().cuda(), coloured_images(70)
+    given = answers(model, images)
+    assert given.device.type == "cpu" and next(model.parameters()).is_cuda
+    torch.testing.assert_close(given.float(), answers(model.cpu(), images).float(), rtol=2e-3, atol=4e-3)
+
+
 def test_cutout_hides_one_square_of_each_image_and_nothing_else():
     images = torch.rand(30, 3, 16, 12)
     batch = Batch(images, torch.arange(30), None)

@@ -38,6 +38,7 @@ def probe(run) -> dict:
     """
     if run.used is None:
         raise ValueError("run must have been trained for a step at least; call run.rows() first")
+    run.student.to(run.materials.device)  # the caller may have moved it since
     batch = next(iter(run.used.batches))
     batch = Batch(*(None if part is None else part[:256] for part in batch))
     return {**_loss(run, batch), **_teacher(run, batch), **_student(run), **_labels(run)}

@@ -23,7 +23,7 @@ class Measure:
 
 def logits_for(run: Run, images: ImageSet) -> Tensor:
     """What the student says now, [N, C]."""
-    return answers(run.student, images, run.materials.device, run.materials.precision).float().cpu()
+    return answers(run.student, images, run.materials.device, run.materials.precision).float()
 
 
 def rank2(run: Run, row: dict) -> float:

@@ -85,7 +85,7 @@ class Session:
         self.worker = Worker(self._carry_out, self._hear, foreground=foreground,
                              **({} if quiet is None else {"quiet": quiet}))
         seen = dataset.validation[:LOOKED_THROUGH]
-        logits = answers(teacher, seen).float().cpu()                                                   # (n, C)
+        logits = answers(teacher, seen).float()                                                         # (n, C)
         unseen = self.settings(self.values).leave_out
         chosen = doubtful(logits, seen.labels, -1 if unseen is None else seen.classes.index(unseen))
         self.images, self.teacher_logits = seen[torch.tensor(chosen)], logits[chosen]                   # (SHOWN, C)
@@ -219,7 +219,7 @@ class Session:
             student, _ = load_model(run.folder / "student.safetensors")
             materials, test = self._materials_of(run.settings), self.dataset.test
             logits = answers(student, test, materials.device, materials.precision)
-            run.test = accuracy(logits.float().cpu(), test.labels)
+            run.test = accuracy(logits.float(), test.labels)
         self.looks += 1
         yield run
 
