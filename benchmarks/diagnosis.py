@@ -13,7 +13,7 @@ import json
 import multiprocessing
 import time
 from collections import defaultdict
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 

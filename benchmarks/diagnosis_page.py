@@ -4,11 +4,13 @@
 
 Every figure comes from the runs of benchmarks/diagnosis.py, judged anew.
 """
+import json
 from collections import Counter, defaultdict
 from pathlib import Path
 
 from diagnosis import HERE, accepted, done, judged, score
 
+from distill_kit.comparisons import Results, paired
 from distill_kit.diagnosis import FAULTS, STRENGTHS, reference_for, sure_from
 from distill_kit.diagnosis.causes import CAUSES
 from distill_kit.diagnosis.needs import NEEDS
@@ -90,6 +92,30 @@ def earliest(entries: list[dict]) -> str:
     return table(["finding", "sure from epoch (median)", "latest", "runs"], rows)
 
 
+def harmless() -> str:
+    """What each harmless fault costs at its gross strength, in points, seeds paired."""
+    measured = json.loads((HERE / "diagnosis_harmless.json").read_text())
+    rows = []
+    for name, by_data in measured.items():
+        cells = []
+        for shares in by_data.values():
+            arms = {arm: [{"accuracy": share} for share in shares[arm]] for arm in ("without", "with")}
+            pair, = paired(Results(arms, figure="accuracy"))
+            cells.append(f"{pair.mean:+.1f} ({pair.low:+.1f} to {pair.high:+.1f})")
+        rows.append([words(name), *cells])
+    return table(["fault", *(f"{data}: points" for data in next(iter(measured.values())))], rows)
+
+
+def costs() -> dict[str, str]:
+    """What it costs to look (diagnosis_cost.json), as the page says it."""
+    measured = json.loads((HERE / "diagnosis_cost.json").read_text())
+    machine = measured["machine"]
+    return {"machine": f"{machine['cores']} cores, {machine['processor']}, {measured['precision']}",
+            "extra": f"{100 * (measured['median_ratio'] - 1):.1f}", "pairs": len(measured["seconds_with"]),
+            "probe": f"{measured['probe_seconds']:.2f}", "epochs": measured["epochs"],
+            "diagnose": f"{measured['diagnose_milliseconds']:.1f}"}
+
+
 def needs() -> str:
     rows = [[words(name), ", ".join(f"`{column}`" for column in columns), cause.sentence]
             for name, cause in CAUSES.items() for columns in [NEEDS.get(name, ())]]
@@ -101,9 +127,8 @@ def main() -> None:
     entries = [entry for _, entry in sorted(done("unseen").items())]
     text = TEXT.format(overall=overall(report), strengths=strengths(entries), confusions=confusions(entries, True),
                        confusions_alone=confusions(entries, False), earliest=earliest(entries), needs=needs(),
-                       dev=len(done("dev")), unseen=len(entries), healthy=report["healthy_runs"],
-                       probe=f"{report['seconds']['probes_median']:.2f}",
-                       most=f"{report['seconds']['probes_most']:.2f}")
+                       harmless=harmless(), dev=len(done("dev")), unseen=len(entries), healthy=report["healthy_runs"],
+                       **costs())
     PAGE.write_text(text, encoding="utf-8")
     print(text)
 
