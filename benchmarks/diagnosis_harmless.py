@@ -15,7 +15,6 @@ from distill_kit.diagnosis import FAULTS
 from distill_kit.many import reports, train_many
 
 DATA = ("cifar10", "shapes10")
-WITHOUT = {"temperature_too_high": {"temperature": Settings.temperature}}
 
 
 def main() -> None:
@@ -26,7 +25,8 @@ def main() -> None:
     for data in DATA:
         dataset = load_dataset(data)
         ill = [Settings(data=data, fault=name, fault_strength="gross", seed=seed) for name in harmless for seed in seeds]
-        well = [replace(one, fault=None, **WITHOUT.get(one.fault, {})) for one in ill]
+        well = [replace(one, fault=None, **{setting: getattr(Settings, setting) for setting in FAULTS[one.fault].itself})
+                for one in ill]
         told = reports(train_many([*ill, *well], dataset, load_teacher(dataset)[0]), 2 * len(ill))
         shares = [report["val_accuracy"] for report in told]
         for place, name in enumerate(harmless):

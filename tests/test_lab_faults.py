@@ -1,4 +1,6 @@
 """The lab's faults: each a bad preset, named while the run goes on, held against the same run without it."""
+from dataclasses import fields
+
 import pytest
 from small import ColourTeacher, coloured_dataset
 
@@ -9,6 +11,7 @@ from distill_kit.lab.orders import RUNNING
 from distill_kit.lab.share import code_of, read_code
 from distill_kit.lab.stored import Stored
 from distill_kit.lab.words import verdict
+from distill_kit.run import Settings
 
 DATASET = coloured_dataset()
 EXPERIMENT = EXPERIMENTS["faults"]
@@ -31,8 +34,23 @@ def test_every_fault_is_a_bad_preset_with_its_sentence():
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_baseline_is_the_same_run_without_the_fault(name):
     with_it = EXPERIMENT.settings({"fault": name, "fault_strength": "gross"}, DATASET, 0)
-    without = EXPERIMENT.settings({"fault": "none", "fault_strength": "clear"}, DATASET, 0)
-    assert with_it.fault == name and EXPERIMENT.baseline_of(with_it) == without == EXPERIMENT.baseline_of(without)
+    healthy = EXPERIMENT.settings({"fault": "none"}, DATASET, 0)
+    without = EXPERIMENT.baseline_of(with_it)
+    differ = {field.name for field in fields(Settings) if getattr(with_it, field.name) != getattr(without, field.name)}
+    assert without.fault is None and differ == {"fault", "fault_strength", *FAULTS[name].itself}
+    assert all(getattr(without, setting) == getattr(healthy, setting) for setting in FAULTS[name].itself)
+    assert EXPERIMENT.baseline_of(healthy) == healthy
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_done_to_a_runs_parts_or_is_a_setting(name):
+    """Else a run and its baseline would be one."""
+    parts = object()
+    try:
+        untouched = FAULTS[name].apply(parts, 1.0) is parts
+    except (AttributeError, TypeError):  # it asks for something that real parts have
+        untouched = False
+    assert untouched == bool(FAULTS[name].itself)
 
 
 def test_what_is_wrong_is_said_as_soon_as_it_is_sure_and_at_the_end(lab):
@@ -53,6 +71,17 @@ def test_what_is_wrong_is_said_as_soon_as_it_is_sure_and_at_the_end(lab):
 
 def test_what_only_a_probe_can_tell_is_said_at_the_end(lab):
     assert lab.run(fault="layers_not_trained", fault_strength="clear").findings[0].name == "layers_not_trained"
+
+
+def test_of_a_run_with_a_fault_the_end_says_what_is_found_or_that_nothing_is(lab):
+    run = lab.run(fault="teacher_sees_other_view", fault_strength="gross")
+    harmless = next(finding for finding in run.findings if finding.name == "teacher_sees_other_view")
+    run.findings = [harmless]
+    assert f"This looks wrong and costs next to nothing: {harmless.sentence}" in verdict(lab.session, Stored())
+    run.findings = []
+    assert "The kit finds nothing wrong with it." in verdict(lab.session, Stored())
+    run.state = RUNNING
+    assert "finds nothing" not in verdict(lab.session, Stored())
 
 
 def test_a_code_carries_a_fault(lab):

@@ -1,7 +1,8 @@
 """What goes wrong with distillation, one fault a function: from a run's parts and a strength to other parts.
 
 Each fault is one that people really make. It has three strengths; the numbers behind `levels` are what a function is
-given for mild, clear and gross, `settings` what the run needs for the fault to be there at all. The loop knows of none.
+given for mild, clear and gross, `settings` what the run needs for the fault to be there at all, and `itself` those of
+them that are the fault. The loop knows of none.
 """
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ class Fault:
     levels: tuple[float, float, float]
     findings: tuple[str, ...]
     settings: tuple[dict, dict, dict] = ({}, {}, {})   # for mild, clear, gross
+    itself: tuple[str, ...] = ()                       # settings that a run without the fault does not share
     needs_probe: bool = False                          # can a history alone not tell it?
     harmless: bool = False                             # does it cost less than a point or two?
 
@@ -38,8 +40,8 @@ class Fault:
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(*levels: float, findings: tuple[str, ...] = (), settings: dict | None = None, needs_probe: bool = False,
-          harmless: bool = False):
+def fault(*levels: float, findings: tuple[str, ...] = (), settings: dict | None = None, itself: tuple[str, ...] = (),
+          needs_probe: bool = False, harmless: bool = False):
     """Enter a function into FAULTS; its docstring's first line is the sentence. A setting may be a triple: one value
     for each strength."""
     def enter(function):
@@ -47,7 +49,7 @@ def fault(*levels: float, findings: tuple[str, ...] = (), settings: dict | None 
         each = tuple({key: value[k] if isinstance(value, tuple) else value for key, value in (settings or {}).items()}
                      for k in range(len(STRENGTHS)))
         FAULTS[name] = Fault(name, function.__doc__.splitlines()[0], function, levels or (1.0, 1.0, 1.0),
-                             (name, *findings), each, needs_probe, harmless)
+                             (name, *findings), each, itself, needs_probe, harmless)
         return function
     return enter
 
@@ -168,7 +170,7 @@ def teacher_in_train_mode(parts: Parts, _: float) -> Parts:
     return replace(parts, batches=AnsweredAnew(parts.batches, parts.kept))
 
 
-@fault(settings={"temperature": (30.0, 100.0, 1000.0)}, harmless=True)
+@fault(settings={"temperature": (30.0, 100.0, 1000.0)}, itself=("temperature",), harmless=True)
 def temperature_too_high(parts: Parts, _: float) -> Parts:
     """The temperature is so high that all classes look alike to the eye; the gradient still tells them apart."""
     return parts
@@ -176,7 +178,7 @@ def temperature_too_high(parts: Parts, _: float) -> Parts:
 
 # What the student sees
 
-@fault(settings={"alpha": 0.9, "label_noise": (0.2, 0.4, 0.8)})
+@fault(settings={"alpha": 0.9, "label_noise": (0.2, 0.4, 0.8)}, itself=("label_noise",))
 def false_labels(parts: Parts, _: float) -> Parts:
     """Many labels are wrong, and the loss listens to them."""
     return parts
@@ -198,13 +200,14 @@ def batches_in_class_order(parts: Parts, share: float) -> Parts:
     return parts
 
 
-@fault(settings={"images": (1_000, 500, 250), "epochs": (12, 24, 40), "batch_size": 64})
+@fault(settings={"images": (1_000, 500, 250), "epochs": (12, 24, 40), "batch_size": 64},
+       itself=("images", "epochs", "batch_size"))
 def too_few_images(parts: Parts, _: float) -> Parts:
     """There are so few images that the student learns them by heart."""
     return parts
 
 
-@fault(settings={"epochs": (4, 2, 1)})
+@fault(settings={"epochs": (4, 2, 1)}, itself=("epochs",))
 def too_few_epochs(parts: Parts, _: float) -> Parts:
     """Training ends long before the student has learnt what it could."""
     return parts
@@ -215,13 +218,13 @@ def too_few_epochs(parts: Parts, _: float) -> Parts:
 ADAMW = {"optimizer": "adamw", "batch_size": 64}
 
 
-@fault(settings={**ADAMW, "learning_rate": (4e-2, 1.5e-1, 5e-1)})
+@fault(settings={**ADAMW, "learning_rate": (4e-2, 1.5e-1, 5e-1)}, itself=("learning_rate",))
 def learning_rate_too_high(parts: Parts, _: float) -> Parts:
     """The learning rate is many times too high: the steps undo one another."""
     return parts
 
 
-@fault(settings={**ADAMW, "learning_rate": (1e-3, 2e-4, 3e-5)})
+@fault(settings={**ADAMW, "learning_rate": (1e-3, 2e-4, 3e-5)}, itself=("learning_rate",))
 def learning_rate_too_low(parts: Parts, _: float) -> Parts:
     """The learning rate is many times too low: the weights hardly move."""
     return parts
@@ -264,7 +267,7 @@ def layers_not_trained(parts: Parts, blocks: float) -> Parts:
     return parts
 
 
-@fault(settings={"student": ("small", "tiny", "tiniest")})
+@fault(settings={"student": ("small", "tiny", "tiniest")}, itself=("student",))
 def student_too_small(parts: Parts, _: float) -> Parts:
     """The student has too few weights for what it is asked to learn."""
     return parts

@@ -80,11 +80,11 @@ class Experiment:
         return Settings(**{"data": dataset.name, "epochs": QUICK_EPOCHS, "seed": seed, **chosen})
 
     def baseline_of(self, settings: Settings) -> Settings:
-        """What the run is held against; without a fault also without what the fault has set."""
-        brought = FAULTS[settings.fault].settings_for(settings.fault_strength) if settings.fault else {}
+        """What the run is held against; without a fault also without the settings that are the fault."""
         usual = {"epochs": QUICK_EPOCHS, **self.start}
+        ill = FAULTS[settings.fault].itself if settings.fault else ()
         return replace(settings, fault_strength=Settings.fault_strength,
-                       **{name: usual.get(name, getattr(Settings, name)) for name in brought}, **self.baseline)
+                       **{name: usual.get(name, getattr(Settings, name)) for name in ill}, **self.baseline)
 
 
 NO_FAULT = "none"

@@ -2,7 +2,7 @@
 import math
 import statistics
 
-from ..diagnosis.finding import SEVERE
+from ..diagnosis.finding import HARMLESS, SEVERE
 from .experiments import Control, Experiment
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING
 from .session import LabRun, Session
@@ -107,11 +107,15 @@ def verdict(session: Session, stored: Stored) -> str:
 
 
 def what_is_wrong(run: LabRun) -> str:
-    """The first severe finding, on what it rests, and what to do; nothing where there is none."""
-    severe = [finding for finding in run.findings if finding.severity == SEVERE]
-    if not severe:
-        return ""
-    return f"Something is wrong: {severe[0].sentence} Seen in: {severe[0].evidence[0]}. {severe[0].remedy}"
+    """The first severe finding, on what it rests, and what to do; of a run with a fault also a lesser one, or that
+    there is none, once it is over. Otherwise nothing."""
+    asked = run.settings.fault is not None and run.state == FINISHED
+    if not (told := [finding for finding in run.findings if asked or finding.severity == SEVERE]):
+        return "The kit finds nothing wrong with it." if asked else ""
+    first = told[0]
+    how = ("Something is wrong" if first.severity == SEVERE else
+           "This looks wrong and costs next to nothing" if first.kind == HARMLESS else "Worth a look")
+    return f"{how}: {first.sentence} Seen in: {first.evidence[0]}. {first.remedy}"
 
 
 def trend(shares: list[float]) -> str:
