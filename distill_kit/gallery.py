@@ -43,7 +43,7 @@ class Gallery:
         self.head.value = LINE.format(f"<b>Run {game.place + 1} of {len(game.patients)}.</b> Is it healthy? If not, "
                                       "what does it have?")
         content = BytesIO()
-        four_panels(patient.rows, findings).savefig(content, format="png", dpi=90)
+        four_panels(patient.rows, findings).savefig(content, format="png", dpi=140)
         self.picture.value = content.getvalue()
         self.answer.disabled, self.next.disabled = bool(findings), False
 

@@ -14,7 +14,8 @@ Line = tuple[str, str, str, str, str]  # column, name, colour, dash, marker
 LOSSES: tuple[Line, ...] = (*((f"train_{'loss' if name == 'total' else name}", name, *style)
                               for name, style in TERMS.items()), ("val_loss", "validation", BLUE, ":", "D"))
 ACCURACIES: tuple[Line, ...] = (
-    ("val_teacher_accuracy", "teacher", BLACK, (0, (1, 1)), ""), ("train_accuracy", "training", SKY, "--", "s"),
+    ("val_teacher_accuracy", "teacher", BLACK, (0, (1, 1)), ""),
+    ("train_teacher_accuracy", "teacher on training", GREEN, "-.", "^"), ("train_accuracy", "training", SKY, "--", "s"),
     ("val_accuracy", "validation", BLUE, "-", "o"))
 STEPS: tuple[Line, ...] = (
     ("gradient_norm_median", "gradient norm", GREEN, "-", "o"), ("update_ratio", "update ratio", RED, "--", "s"),
@@ -30,7 +31,7 @@ HOMES = {"loss": 0, "soft": 0, "hard": 0, "accuracy": 1, "mix": 1, "norm": 2, "r
 
 def four_panels(rows: Sequence[dict], findings: Sequence[Finding] = (), title: str = "") -> Figure:
     """Losses; accuracies; what moves the weights; likeness to the teacher. Evidence is ringed, or told in a panel."""
-    figure = Picture(figsize=(11, 6.6), layout="constrained")
+    figure = Picture(figsize=(9.6, 6.4), layout="constrained")
     axes = [tidy(ax) for ax in figure.subplots(2, 2).flat]
     for ax, (name, lines) in zip(axes, PANELS.items()):
         drawn = [line for line in lines if _draw(rows, line, ax)]

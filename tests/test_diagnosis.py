@@ -138,6 +138,16 @@ def test_what_looks_wrong_and_costs_nothing_is_never_severe():
     assert above.kind == "harmless"
 
 
+def test_what_the_history_shows_and_a_probe_proves_is_one_finding_with_both_figures():
+    rows = healthy(**SICK["softmax_for_log_softmax"])
+    finding, = [one for one in diagnose(rows, {**SEEN_BY_PROBES, "loss": "softmax_for_log_softmax"}, REFERENCE)
+                if one.severity == SEVERE]
+    assert not finding.probed and {one.column for one in finding.evidence} >= {"train_soft", "loss_ratio"}
+    finding, = [one for one in diagnose(healthy(), {**SEEN_BY_PROBES, "loss": "kl_swapped"}, REFERENCE)
+                if one.severity == SEVERE]
+    assert finding.probed
+
+
 def test_a_probe_that_finds_the_loss_right_overrules_the_history():
     rows = healthy(**SICK["t_squared_missing"])
     assert severe(diagnose(rows, SEEN_BY_PROBES, REFERENCE)) == []

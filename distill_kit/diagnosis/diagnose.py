@@ -77,8 +77,10 @@ def _refuted(finding: Finding, probes: dict) -> bool:
 def settled(findings: list[Finding]) -> list[Finding]:
     """One finding a name, what follows from another left out, and deficits that a proved cause explains set lower."""
     best = {}
-    for finding in sorted(findings, key=lambda finding: (ORDER.index(finding.severity), not finding.probed)):
-        best.setdefault(finding.name, finding)
+    for finding in sorted(findings, key=lambda finding: (ORDER.index(finding.severity), finding.probed)):
+        if (other := best.setdefault(finding.name, finding)) is not finding:  # seen in the history and by a probe
+            best[finding.name] = replace(other, evidence=other.evidence + finding.evidence,
+                                         probed=other.probed and finding.probed)
     kept = [finding for finding in best.values()
             if not any(cause in best and ORDER.index(best[cause].severity) <= ORDER.index(finding.severity)
                        for cause in EXPLAINED_BY.get(finding.name, ()))]

@@ -42,7 +42,7 @@ class Finding:
     remedy: str
     experiment: str
     alike: tuple[str, ...] = ()
-    probed: bool = False      # does it rest on a probe?
+    probed: bool = False      # does it rest on a probe alone?
 
     def as_dict(self) -> dict:
         return {**asdict(self), "evidence": [asdict(one) for one in self.evidence], "alike": list(self.alike)}
