@@ -122,15 +122,17 @@ def needs() -> str:
     return table(["finding", "columns (none: it takes a probe)", "what it says"], rows)
 
 
-def main() -> None:
+def text() -> str:
     report = score("unseen")
     entries = [entry for _, entry in sorted(done("unseen").items())]
-    text = TEXT.format(overall=overall(report), strengths=strengths(entries), confusions=confusions(entries, True),
+    return TEXT.format(overall=overall(report), strengths=strengths(entries), confusions=confusions(entries, True),
                        confusions_alone=confusions(entries, False), earliest=earliest(entries), needs=needs(),
                        harmless=harmless(), dev=len(done("dev")), unseen=len(entries), healthy=report["healthy_runs"],
                        **costs())
-    PAGE.write_text(text, encoding="utf-8")
-    print(text)
+
+
+def main() -> None:
+    PAGE.write_text(text(), encoding="utf-8")
 
 
 TEXT = (Path(__file__).with_name("diagnosis_page.md")).read_text(encoding="utf-8")
