@@ -1,4 +1,5 @@
 """The gallery under the learner's hand: four panels of a run without its name, a list of what it may have, a score."""
+from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from io import BytesIO
@@ -42,10 +43,13 @@ class Gallery:
             return
         self.head.value = LINE.format(f"<b>Run {game.place + 1} of {len(game.patients)}.</b> Is it healthy? If not, "
                                       "what does it have?")
-        content = BytesIO()
-        four_panels(patient.rows, findings).savefig(content, format="png", dpi=140)
-        self.picture.value = content.getvalue()
+        self.picture.value = self._png(patient, findings)
         self.answer.disabled, self.next.disabled = bool(findings), False
+
+    def _png(self, patient: Patient, findings: Sequence = (), dpi: int = 140) -> bytes:
+        content = BytesIO()
+        four_panels(patient.rows, findings).savefig(content, format="png", dpi=dpi)
+        return content.getvalue()
 
     def _say(self) -> None:
         if len(self.game.answers) > self.game.place:  # it has been answered
@@ -84,6 +88,10 @@ class Gallery:
                 f"<th>{sums[1]} of {sums[0]}</th><th>{sums[2]} of {sums[0]}</th></tr></table>")
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        return {"application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0,
-                                                             "model_id": self.box.model_id},
-                "text/plain": f"A gallery of {len(self.game.patients)} runs, to be judged in a live notebook."}
+        """Where there are no widgets, the run in front as a picture."""
+        bundle = {"application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0,
+                                                               "model_id": self.box.model_id},
+                  "text/plain": f"A gallery of {len(self.game.patients)} runs, to be judged in a live notebook."}
+        if self.game.patient is not None:
+            bundle["image/png"] = b64encode(self._png(self.game.patient, dpi=80)).decode()
+        return bundle

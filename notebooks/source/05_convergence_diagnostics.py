@@ -337,6 +337,9 @@ for letter in "ABCD":
     print(f"{letter} ({cause[letter]}):", *(f"{one.name} ({one.severity})" for one in found))
 
 # %% [markdown]
+# C's false labels are not named. These students heard no teacher, and then neither rows nor probes have anything to hold the
+# labels against. It took the question that you asked above.
+#
 # In the lab, `Lab("faults")` trains with any fault you choose, and says what it finds while the run goes on.
 #
 # ## The FAQ, put to the test
