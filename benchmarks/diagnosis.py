@@ -76,10 +76,11 @@ def results(half: str) -> Path:
 
 
 def done(half: str) -> dict[int, dict]:
+    """The runs that there are, by their number; in its order."""
     path, packed = results(half), results(half).with_suffix(".jsonl.gz")
     lines = gzip.open(packed, "rt").read().splitlines() if packed.exists() else []
     lines += path.read_text().splitlines() if path.exists() else []
-    return {entry["number"]: entry for entry in map(json.loads, lines)}
+    return dict(sorted((entry["number"], entry) for entry in map(json.loads, lines)))
 
 
 _shelf: dict = {}
@@ -121,7 +122,8 @@ def short(figures: dict) -> dict:
 
 
 def train(half: str, workers: int, limit: int | None) -> None:
-    missing = [case for case in cases(half) if case["number"] not in done(half)]
+    there = done(half)
+    missing = [case for case in cases(half) if case["number"] not in there]
     # Cases of the same images side by side share their materials.
     missing.sort(key=lambda case: (case["data"], case["settings"].get("images", 5_000)))
     missing = missing[:limit]
@@ -161,7 +163,7 @@ def measure_reference(seeds: int = 5) -> None:
 def gallery() -> None:
     """One clear run of each fault of GALLERY, and healthy ones, on CIFAR-10: the first there are, in a drawn order."""
     from random import Random
-    entries = [entry for _, entry in sorted(done("dev").items()) if entry["data"] == "cifar10"]
+    entries = [entry for entry in done("dev").values() if entry["data"] == "cifar10"]
     chosen = []
     for fault in GALLERY:
         entry = next(entry for entry in entries if entry["fault"] == fault and entry["strength"] in (None, "clear"))
@@ -222,7 +224,7 @@ def score(half: str) -> dict:
     from statistics import median
 
     from distill_kit.diagnosis.faults import FAULTS
-    entries = [done(half)[number] for number in sorted(done(half))]
+    entries = list(done(half).values())
     healthy = [entry for entry in entries if not entry["fault"]]
     faulty = [entry for entry in entries if entry["fault"]]
     costly = [entry for entry in faulty if not FAULTS[entry["fault"]].harmless]

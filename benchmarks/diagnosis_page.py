@@ -44,6 +44,12 @@ def overall(report: dict) -> str:
                   "recall of mild faults"], rows)
 
 
+def lesser(entries: list[dict]) -> int:
+    """Healthy runs of which something is called worth a look."""
+    return sum(any(finding.severity == "worth a look" for finding in judged(entry, True))
+               for entry in entries if not entry["fault"])
+
+
 def strengths(entries: list[dict]) -> str:
     """Of each fault and strength: found with probes and without, of how many."""
     counts = defaultdict(lambda: [0, 0, 0])
@@ -124,10 +130,11 @@ def needs() -> str:
 
 def text() -> str:
     report = score("unseen")
-    entries = [entry for _, entry in sorted(done("unseen").items())]
+    entries = list(done("unseen").values())
     return TEXT.format(overall=overall(report), strengths=strengths(entries), confusions=confusions(entries, True),
                        confusions_alone=confusions(entries, False), earliest=earliest(entries), needs=needs(),
                        harmless=harmless(), dev=len(done("dev")), unseen=len(entries), healthy=report["healthy_runs"],
+                       lesser=lesser(entries),
                        **costs())
 
 

@@ -63,7 +63,8 @@ def expanded(cells: list[NotebookNode], name: str, solution: bool) -> list[Noteb
                       new_code_cell(code.strip(), metadata={"tags": ["exercise", *(["solution"] if solution else [])]}),
                       new_code_cell(f'check({exercise.name}, "{exercise.name}")', metadata={"tags": ["check"]})]
         elif cell.cell_type == "markdown":
-            found.append(new_markdown_cell(cell.source, metadata=tags))
+            text = cell.source.replace("](../", "](../../") if solution else cell.source  # one folder further down
+            found.append(new_markdown_cell(text, metadata=tags))
         else:
             found.append(new_code_cell(cell.source, metadata=tags))
     return found
