@@ -67,8 +67,10 @@ def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:
 def _adamw(parameters: list[nn.Parameter], weight_decay: float) -> torch.optim.Optimizer:
     groups = [{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
               {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}]
-    fused = parameters[0].device.type in ("cpu", "cuda")  # three kernels fewer a parameter
-    return torch.optim.AdamW([group for group in groups if group["params"]], fused=fused)
+    device = parameters[0].device.type
+    # fused: three kernels fewer a parameter; capturable: its step can be recorded (recording.py)
+    return torch.optim.AdamW([group for group in groups if group["params"]], fused=device in ("cpu", "cuda"),
+                             capturable=device == "cuda")
 
 
 OPTIMIZERS = {"muon": Muon, "adamw": adamw, "sgd": sgd}

@@ -171,7 +171,8 @@ class Run:
         rows = train(parts.student, parts.batches, parts.watched, epochs=self.settings.epochs,
                      optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
                      alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=self.materials.precision,
-                     loss=parts.loss)
+                     loss=parts.loss,
+                     recorded=self.settings.optimizer != "sgd")  # torch's reads the rate, and waits for the device
         try:
             for row in keep_best(self.student, rows):
                 self.teacher_seconds = self.materials.teacher_seconds - before

@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .batches import Batch, LoaderBatches, Teacher
 from .devices import casting, choose_device, choose_precision, numbers_on
 from .history import EPOCH, STEP
-from .losses import check_alpha, check_logits, check_teacher, check_temperature, distillation_terms
+from .losses import LossTerms, check_alpha, check_logits, check_teacher, check_temperature, distillation_terms
 from .models import logits_of
 from .optimizers import adamw
+from .recording import Recorded
 from .schedules import Schedule, as_schedule, warmup_cosine
 from .signals import Tally, counting_dead_units, gradient_figures, matrices, update_ratio
 
@@ -24,17 +25,37 @@ FLOAT16_SCALE = 2.0**10  # lifts small gradients above what float16 rounds to 0;
 def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Batch] | None, *, epochs: int,
           optimizer: torch.optim.Optimizer, learning_rate: Schedule, temperature: Schedule, alpha: Schedule,
           clip_norm: float = CLIP_NORM, every: int | None = None, precision: str = "float32",
-          loss: Callable = distillation_terms) -> Iterator[dict]:
+          loss: Callable = distillation_terms, recorded: bool = False) -> Iterator[dict]:
     """Train `student` in place; yield a row an epoch (columns: see history.py) and a light one every `every` steps.
 
     batches, validation: iterated once an epoch, of `Batch`, already on the student's device. The schedules are asked at
     each step (0, 1, 2, ...). Leave the `for` at any row to stop; the caller's time there is not counted. A loss that is
     not finite ends the run: the last row then says so under "stopped". Without a teacher's logits (cross-entropy alone)
     alpha must be 1. loss: another one than the kit's, with the arguments and the LossTerms of `distillation_terms`.
+    recorded: on a GPU, play a recording of the step from its second time on, many times as fast. Student and loss must
+    then do the same work each time: no Python in them that depends on values, or on chance of its own.
     """
     parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
     device = parameters[0].device
     scaler = torch.amp.GradScaler(device.type, init_scale=FLOAT16_SCALE, enabled=precision == "float16")
+
+    def learn(images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, t, a) -> tuple:
+        """One step on a batch; the terms of the loss, logits [N, C], and the gradient's norm before clipping."""
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("lr_ratio", 1.0)
+        with casting(device, precision):
+            logits = logits_of(student(images))                                      # (N, C)
+        check_logits(logits, teacher_logits)
+        terms = loss(logits, teacher_logits, labels, t, a)
+        optimizer.zero_grad(set_to_none=True)
+        scaler.scale(terms.total).backward()
+        scaler.unscale_(optimizer)
+        norm = nn.utils.clip_grad_norm_(parameters, clip_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        return LossTerms(*(term.detach() for term in terms)), logits.detach(), norm
+    if recorded and device.type == "cuda" and not scaler.is_enabled():  # a scaler waits for the device
+        learn = Recorded(learn)
     weights, first = matrices(student), {}
     step, started = 0, time.perf_counter()
     for epoch in range(1, epochs + 1):
@@ -44,25 +65,14 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
             rate, t, a = learning_rate(step), temperature(step), alpha(step)
             check_temperature(t), check_alpha(a), check_teacher(teacher_logits, a)
             rate_there, t_there, a_there = numbers_on(device, rate, t, a)
-            for group in optimizer.param_groups:
-                group["lr"] = rate_there * group.get("lr_ratio", 1.0)
-
-            with casting(device, precision):
-                logits = logits_of(student(images))                                  # (N, C)
-            check_logits(logits, teacher_logits)
-            terms = loss(logits, teacher_logits, labels, t_there, a_there)
-            if not step:
-                first = {"loss": terms.total.detach(), "hard": terms.hard.detach(), "soft": terms.soft.detach(),
-                         "alpha": a, "temperature": t}
-            optimizer.zero_grad(set_to_none=True)
-            scaler.scale(terms.total).backward()
-            scaler.unscale_(optimizer)
             before = None if norms else [weight.detach().clone() for weight in weights]
-            norms.append(nn.utils.clip_grad_norm_(parameters, clip_norm))
-            scaler.step(optimizer)
-            scaler.update()
+            terms, logits, norm = learn(images, labels, teacher_logits, rate_there, t_there, a_there)
+            norms.append(norm.clone())  # a recorded step writes into the same place again
             if before is not None:
                 moved = update_ratio(before, weights)
+            if not step:
+                first = {**{name: value.clone() for name, value in zip(("hard", "soft", "loss"), terms)},
+                         "alpha": a, "temperature": t}
 
             step += 1
             tally.add(terms, logits, teacher_logits, labels, t_there)

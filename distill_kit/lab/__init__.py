@@ -146,8 +146,7 @@ class Lab:
     def _typed(self, control: Control) -> widgets.Text:
         """The value before a slider, which can be typed as well. It bears the name: a slider cannot be given one that a
         screen reader finds."""
-        long = max(len(str(stop)) for stop in control.stops) > 12  # a name, and no number
-        typed = text_box(control.label, "370px" if long else "250px", control.words)
+        typed = text_box(control.label, "370px" if control.name == "fault" else "250px", control.words)  # long names
         typed.value, typed.style.description_width = str(self.session.values[control.name]), "150px"
         typed.observe(lambda change: self._type(control, change["new"]), "value")
         return typed
