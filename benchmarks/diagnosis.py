@@ -163,12 +163,17 @@ def measure_reference(seeds: int = 5) -> None:
 def gallery() -> None:
     """One clear run of each fault of GALLERY, and healthy ones, on CIFAR-10: the first there are, in a drawn order."""
     from random import Random
+
+    from distill_kit import Settings
+    shown = ("epochs", "images", "batch_size", "optimizer", "learning_rate")
     entries = [entry for entry in done("dev").values() if entry["data"] == "cifar10"]
     chosen = []
     for fault in GALLERY:
         entry = next(entry for entry in entries if entry["fault"] == fault and entry["strength"] in (None, "clear"))
         entries.remove(entry)
+        asked = Settings(**entry["settings"], fault=fault, fault_strength=entry["strength"] or "clear")
         chosen.append({"truth": fault or "healthy", "strength": entry["strength"], "data": entry["data"],
+                       "settings": {name: getattr(asked, name) for name in shown},
                        "probes": entry["probes"], "rows": [{
                            name: float(f"{value:.4g}") if isinstance(value, float) else value
                            for name, value in row.items()} for row in entry["rows"]]})

@@ -3,15 +3,18 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from io import BytesIO
+from random import sample
 
 import ipywidgets as widgets
 
 from .diagnosis.faults import FAULTS
 from .diagnosis.game import HEALTHY, Game, Patient, stored_patients
-from .panels import four_panels
+from .panels import figures_table, four_panels
 
 LINE = "<div style='line-height: 1.4; padding: 2px 0'>{}</div>"
 SHAPE = {"width": "880px", "max_width": "calc(100% - 4px)"}
+FAULTS_FOLD = "<details><summary>What can go wrong</summary>" + "".join(
+    f"<b>{name.replace('_', ' ')}</b>: {escape(fault.sentence)}<br/>" for name, fault in FAULTS.items()) + "</details>"
 
 
 class Gallery:
@@ -20,14 +23,18 @@ class Gallery:
     def __init__(self, patients: Sequence[Patient] | None = None):
         self.game = Game(stored_patients() if patients is None else patients)
         self.picture = widgets.Image(format="png", layout=widgets.Layout(**SHAPE))
-        self.head, self.told, self.score = (widgets.HTML(layout=widgets.Layout(**SHAPE)) for _ in range(3))
-        options = [("choose what you see", ""), ("healthy: nothing is wrong", HEALTHY),
-                   *((name.replace("_", " "), name) for name in FAULTS)]
-        self.choice = widgets.Dropdown(options=options, description="It has", layout=widgets.Layout(width="420px"))
+        self.head, self.figures, self.meaning, self.told, self.score = (
+            widgets.HTML(layout=widgets.Layout(**SHAPE)) for _ in range(5))
+        # A box to type in, with a list: JupyterLab takes the keys of a closed list for its own.
+        self.choice = widgets.Combobox(options=[HEALTHY, *(name.replace("_", " ") for name in FAULTS)],
+                                       description="It has", placeholder="healthy, or a fault: type, or arrow down",
+                                       layout=widgets.Layout(width="420px"))
+        self.choice.observe(lambda _: self._explain(), "value")
         self.answer = self._button("Say it", self._say, "Your answer for this run; then you see what it has.")
         self.next = self._button("Next run", self._next, "The next run of the gallery.")
         row = widgets.HBox([self.choice, self.answer, self.next])
-        self.box = widgets.VBox([self.head, self.picture, row, self.told, self.score])
+        self.box = widgets.VBox([self.head, self.picture, self.figures, row, self.meaning, self.told, self.score,
+                                 widgets.HTML(FAULTS_FOLD, layout=widgets.Layout(**SHAPE))])
         self._show()
 
     def _button(self, name: str, press, words: str) -> widgets.Button:
@@ -35,15 +42,26 @@ class Gallery:
         made.on_click(lambda _: press())
         return made
 
+    @property
+    def _chosen(self) -> str:
+        return self.choice.value.strip().replace(" ", "_")
+
+    def _explain(self) -> None:
+        fault = FAULTS.get(self._chosen)
+        self.meaning.value = LINE.format(escape(fault.sentence)) if fault else ""
+
     def _show(self, findings: Sequence = ()) -> None:
         game, patient = self.game, self.game.patient
         if patient is None:
-            self.head.value = LINE.format("<b>That was the last run.</b> Run the cell again to begin anew.")
-            self.choice.disabled = self.answer.disabled = self.next.disabled = True
+            self.head.value = LINE.format("<b>That was the last run.</b>")
+            self.choice.disabled = self.answer.disabled = True
+            self.next.description = "Begin anew"
             return
         self.head.value = LINE.format(f"<b>Run {game.place + 1} of {len(game.patients)}.</b> Is it healthy? If not, "
-                                      "what does it have?")
+                                      f"what does it have? {escape(patient.how)}")
         self.picture.value = self._png(patient, findings)
+        self.figures.value = ("<details><summary>The figures as a table</summary>"
+                              f"{figures_table(patient.rows)}</details>")
         self.answer.disabled, self.next.disabled = bool(findings), False
 
     def _png(self, patient: Patient, findings: Sequence = (), dpi: int = 140) -> bytes:
@@ -54,29 +72,38 @@ class Gallery:
     def _say(self) -> None:
         if len(self.game.answers) > self.game.place:  # it has been answered
             return
-        if not self.choice.value:
+        if self._chosen not in (HEALTHY, *FAULTS):
             self.told.value = LINE.format("Choose from the list first: healthy, or what is wrong.")
             return
         patient = self.game.patient
-        sentence = self.game.say(self.choice.value)
+        sentence = self.game.say(self._chosen)
         findings = patient.findings()
         lines = [f"<b>{escape(sentence)}</b>"]
         for finding in findings:
             rests = "; ".join(map(str, finding.evidence))
             lines.append(f"{escape(finding.severity)}: {escape(finding.sentence)} Seen in: {escape(rests)}."
                          + (" Only a probe can see that." if finding.probed else "")
-                         + f" <i>To be sure: {escape(finding.experiment)}</i>")
+                         + f" <i>To be sure: {escape(finding.experiment)} Then: {escape(finding.remedy)}</i>")
         self.told.value = "".join(LINE.format(line) for line in lines)
         self._show(findings)
         self.answer.disabled = True
         self.score.value = self._table()
 
     def _next(self) -> None:
+        if self.game.patient is None:
+            self._begin_anew()
+            return
         if len(self.game.answers) <= self.game.place:
             self.told.value = LINE.format("Say something first; a wrong guess costs nothing.")
             return
         self.game.next()
         self.choice.value, self.told.value = "", ""
+        self._show()
+
+    def _begin_anew(self) -> None:
+        """The same runs in another order."""
+        self.game = Game(sample(self.game.patients, len(self.game.patients)))
+        self.choice.disabled, self.next.description, self.score.value = False, "Next run", ""
         self._show()
 
     def _table(self) -> str:

@@ -21,16 +21,14 @@ STEPS: tuple[Line, ...] = (
     ("gradient_norm_median", "gradient norm", GREEN, "-", "o"), ("update_ratio", "update ratio", RED, "--", "s"),
     ("learning_rate", "learning rate", BLACK, ":", "D"), ("dead_units", "dead units", PINK, "-.", "^"))
 LIKENESS: tuple[Line, ...] = (
-    ("val_agreement", "agreement", ORANGE, "-.", "^"), ("val_entropy", "student's entropy", BLUE, "-", "o"),
-    ("val_teacher_entropy", "teacher's entropy", BLACK, (0, (1, 1)), ""))
+    ("val_agreement", "agreement", ORANGE, "-.", "^"), ("val_entropy", "student's entropy, bits", BLUE, "-", "o"),
+    ("val_teacher_entropy", "teacher's, bits", BLACK, (0, (1, 1)), ""))
 PANELS = {"Losses and their terms": LOSSES, "Accuracies, and the teacher's": ACCURACIES,
           "How the weights move (log scale)": STEPS, "How like its teacher": LIKENESS}
-HOMES = {"loss": 0, "soft": 0, "hard": 0, "accuracy": 1, "mix": 1, "norm": 2, "ratio": 2, "units": 2, "entropy": 3,
-         "agreement": 3}  # by the last word of a column: where evidence is told that has no line of its own
 
 
 def four_panels(rows: Sequence[dict], findings: Sequence[Finding] = (), title: str = "") -> Figure:
-    """Losses; accuracies; what moves the weights; likeness to the teacher. Evidence is ringed, or told in a panel."""
+    """Losses; accuracies; what moves the weights; likeness to the teacher. Evidence that is drawn is ringed."""
     figure = Picture(figsize=(9.6, 6.4), layout="constrained")
     axes = [tidy(ax) for ax in figure.subplots(2, 2).flat]
     for ax, (name, lines) in zip(axes, PANELS.items()):
@@ -40,23 +38,12 @@ def four_panels(rows: Sequence[dict], findings: Sequence[Finding] = (), title: s
         end_names(ax, [_end(rows, line) for line in drawn])
         epochs_axis(ax)
         ax.set_title(name, loc="left")
-    told: dict[int, list[str]] = {}
+    places = {line[0]: place for place, lines in enumerate(PANELS.values()) for line in lines}
     for evidence in [evidence for finding in findings for evidence in finding.evidence]:
-        place = _panel_of(evidence.column)
-        if not _ring(rows, evidence.column, evidence.epoch, axes[place]):
-            told.setdefault(place, []).append(str(evidence))
-    for place, sentences in told.items():
-        axes[place].text(0.02, 0.98, "\n".join(sentences[:3]), transform=axes[place].transAxes, va="top", fontsize=9,
-                         color="#8a3b00", bbox={"facecolor": "white", "edgecolor": RED, "alpha": 0.85, "pad": 3})
+        if evidence.column in places:
+            _ring(rows, evidence.column, evidence.epoch, axes[places[evidence.column]])
     figure.suptitle(title)
     return figure
-
-
-def _panel_of(column: str) -> int:
-    for place, lines in enumerate(PANELS.values()):
-        if column in [line[0] for line in lines]:
-            return place
-    return HOMES.get(column.split("_")[-1], 1)
 
 
 def _draw(rows: Sequence[dict], line: Line, ax: Axes) -> bool:
@@ -68,11 +55,10 @@ def _draw(rows: Sequence[dict], line: Line, ax: Axes) -> bool:
 
 
 def _shown(rows: Sequence[dict], column: str) -> tuple[list, list]:
-    """Entropies as shares of ln C; on the logarithmic panel what is above 0 alone."""
+    """Entropies in bits; on the logarithmic panel what is above 0 alone."""
     epochs, found = points(rows, column)
     if column.endswith("entropy"):
-        classes = next((row["classes"] for row in rows if row.get("classes")), None)
-        return epochs, [value / math.log(classes) for value in found] if classes else found
+        return epochs, [value / math.log(2) for value in found]
     if column in [line[0] for line in STEPS]:
         kept = [(epoch, value) for epoch, value in zip(epochs, found) if value > 1e-5]
         return [epoch for epoch, _ in kept], [value for _, value in kept]
@@ -81,15 +67,29 @@ def _shown(rows: Sequence[dict], column: str) -> tuple[list, list]:
 
 def _end(rows: Sequence[dict], line: Line) -> tuple:
     epochs, found = _shown(rows, line[0])
-    return epochs[-1], found[-1], f"{line[1]} {short(found[-1])}", line[2]
+    value = f"{found[-1]:.1g}" if 0 < abs(found[-1]) < 0.001 else short(found[-1])  # 0.000 says nothing
+    return epochs[-1], found[-1], f"{line[1]} {value}", line[2]
 
 
-def _ring(rows: Sequence[dict], column: str, epoch: int | None, ax: Axes) -> bool:
+def _ring(rows: Sequence[dict], column: str, epoch: int | None, ax: Axes) -> None:
     """A ring around a point of a line; around the last one where the evidence is of the whole run."""
-    epochs, found = _shown(rows, column) if column in [line[0] for line in sum(PANELS.values(), ())] else ([], [])
-    if not epochs or epoch is not None and epoch not in epochs:
-        return False
-    place = epochs.index(epoch) if epoch is not None else len(epochs) - 1
-    ax.plot([epochs[place]], [found[place]], "o", markersize=14, markerfacecolor="none", markeredgecolor=RED,
-            markeredgewidth=2.5, label="evidence")
-    return True
+    epochs, found = _shown(rows, column)
+    if epochs and (epoch is None or epoch in epochs):
+        place = epochs.index(epoch) if epoch is not None else len(epochs) - 1
+        ax.plot([epochs[place]], [found[place]], "o", markersize=14, markerfacecolor="none", markeredgecolor=RED,
+                markeredgewidth=2.5, label="evidence")
+
+
+def figures_table(rows: Sequence[dict]) -> str:
+    """The same figures as an HTML table, an epoch a column: for whoever does not see the picture."""
+    lines = []
+    for title, panel in PANELS.items():
+        lines.append(f"<tr><th style='text-align: left'>{title}</th></tr>")
+        for column, name, *_ in panel:
+            epochs, found = points(rows, column)
+            if found:
+                scale = math.log(2) if column.endswith("entropy") else 1.0
+                cells = "".join(f"<td>{value / scale:.3g}</td>" for value in found)
+                lines.append(f"<tr><td style='text-align: left'>{name}</td>{cells}</tr>")
+    head = "".join(f"<th>epoch {row['epoch']}</th>" for row in rows)
+    return f"<table><tr><th></th>{head}</tr>{''.join(lines)}</table>"

@@ -1,8 +1,10 @@
 """Panels that show the evidence, and a game that keeps the score."""
+import math
+
 import pytest
 from test_diagnosis import SEEN_BY_PROBES, SICK, healthy
 
-from distill_kit.diagnosis import diagnose
+from distill_kit.diagnosis import FAULTS, diagnose
 from distill_kit.diagnosis.game import HEALTHY, Game, Patient, kit_score, stored_patients
 from distill_kit.gallery import Gallery
 from distill_kit.panels import PANELS, four_panels
@@ -32,15 +34,15 @@ def test_four_panels_show_every_line_that_there_is():
     assert [len(ax.lines) for ax in four_panels(three).axes] == [2, 1, 0, 0]
 
 
-def test_evidence_is_ringed_where_it_stands_or_told():
+def test_evidence_is_ringed_where_it_stands():
     rows = healthy(**SICK["dead_units"])
     steps = four_panels(rows, diagnose(rows)).axes[2]
     ring = [line for line in steps.lines if line.get_label() == "evidence"]
     assert [line.get_xydata().tolist() for line in ring] == [[[8, 0.6]]]
-    rows = healthy(**SICK["batches_in_class_order"])
-    accuracies = four_panels(rows, diagnose(rows)).axes[1]
-    assert any("label mix 0.3" in text.get_text() for text in accuracies.texts)
-    assert not any(label == "evidence" for ax in four_panels(healthy(), diagnose(healthy())).axes for label in labels(ax))
+    rows = healthy(**SICK["batches_in_class_order"])  # the mix of labels is not drawn
+    assert not any(label == "evidence" for ax in four_panels(rows, diagnose(rows)).axes for label in labels(ax))
+    well = four_panels(healthy(), diagnose(healthy()))
+    assert not any(label == "evidence" for ax in well.axes for label in labels(ax))
 
 
 def test_the_score_is_kept_for_learner_and_kit():
@@ -83,9 +85,10 @@ def test_the_gallery_shows_a_run_without_its_name_and_tells_after_the_answer():
     assert "Say something first" in gallery.told.value and gallery.game.place == 0
     gallery.answer.click()
     assert "Choose from the list first" in gallery.told.value and not gallery.game.answers
-    gallery.choice.value = "dead_units"
+    gallery.choice.value = "dead units"
+    assert FAULTS["dead_units"].sentence in gallery.meaning.value
     gallery.answer.click()
-    assert "Right: dead units" in gallery.told.value and "dead units 0.6 in epoch 8" in gallery.told.value
+    assert "Right: dead units" in gallery.told.value and "answer to no image: 0.6 in epoch 8" in gallery.told.value
     assert gallery.picture.value != first and "1 of 1" in gallery.score.value and gallery.answer.disabled
     gallery.next.click()
     assert "Run 2 of 5" in gallery.head.value and gallery.told.value == "" and gallery.choice.value == ""
@@ -95,6 +98,19 @@ def test_the_gallery_shows_a_run_without_its_name_and_tells_after_the_answer():
         gallery.next.click()
     assert "That was the last run" in gallery.head.value and gallery.answer.disabled
     assert "2 of 5" in gallery.score.value and "5 of 5" in gallery.score.value  # you, and the kit
+    gallery.next.click()
+    assert "Run 1 of 5" in gallery.head.value and not gallery.score.value and not gallery.choice.disabled
+    assert len(gallery.game.patients) == len(PATIENTS) and all(one in PATIENTS for one in gallery.game.patients)
+
+
+def test_the_figures_are_there_in_words_too():
+    gallery = Gallery(PATIENTS)
+    assert "T = 4, alpha = 0.1" in gallery.head.value
+    table = gallery.figures.value
+    assert table.count("<th>epoch ") == 8 and "<td style='text-align: left'>gradient norm</td><td>1.4</td>" in table
+    assert f"<td>{1.9 / math.log(2):.3g}</td>" in table  # the teacher's entropy, in bits
+    stored = stored_patients()[0]
+    assert f"{stored.settings['epochs']} epochs of {stored.settings['images']:,} images" in stored.how
 
 
 def test_an_answer_counts_once():

@@ -77,7 +77,7 @@ def test_of_a_run_with_a_fault_the_end_says_what_is_found_or_that_nothing_is(lab
     run = lab.run(fault="teacher_sees_other_view", fault_strength="gross")
     harmless = next(finding for finding in run.findings if finding.name == "teacher_sees_other_view")
     run.findings = [harmless]
-    assert f"This looks wrong and costs next to nothing: {harmless.sentence}" in verdict(lab.session, Stored())
+    assert f"This looks wrong, and seldom costs anything: {harmless.sentence}" in verdict(lab.session, Stored())
     run.findings = []
     assert "The kit finds nothing wrong with it." in verdict(lab.session, Stored())
     run.state = RUNNING

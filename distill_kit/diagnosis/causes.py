@@ -130,16 +130,19 @@ CAUSES: dict[str, Cause] = {
         "Lower the learning rate, or let it fall towards the end.", "Train with a third of the learning rate.",
         ("learning_rate_too_high", "batches_in_class_order", "student_in_eval_mode")),
     "still_improving": Cause(
-        "The last epoch is the best, and the one before it was worse.", "Train longer, if time allows.",
+        "The last epoch is the best so far, as is usual with a falling rate.", "Train longer, if time allows.",
         "Add half as many epochs.", ("too_few_epochs",)),
     "validation_above_training": Cause(
-        "Validation stands above training. That is no fault: training figures are taken on the way, on augmented "
-        "images and on whatever labels there are.",
-        "Nothing has to be done.", "Measure the student on plain training images, in eval mode.", ("false_labels",)),
+        "Validation stands above training. That alone is no fault: training figures are taken on the way, on augmented "
+        "images and on whatever labels there are. Where it stays so to the end, the labels may be false.",
+        "Ask a good teacher how many of the labels it contradicts.",
+        "Measure the student on plain training images, in eval mode.", ("false_labels",)),
 }
 
 
-def found(name: str, kind: str, severity: str, *evidence: Evidence, probed: bool = False) -> Finding:
-    """A finding in the words of its cause."""
+def found(name: str, kind: str, severity: str, *evidence: Evidence, probed: bool = False,
+          sentence: str | None = None) -> Finding:
+    """A finding in the words of its cause; with another sentence where the cause shows itself in another way."""
     cause = CAUSES[name]
-    return Finding(name, kind, severity, evidence, cause.sentence, cause.remedy, cause.experiment, cause.alike, probed)
+    return Finding(name, kind, severity, evidence, sentence or cause.sentence, cause.remedy, cause.experiment,
+                   cause.alike, probed)

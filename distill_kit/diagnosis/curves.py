@@ -47,7 +47,7 @@ def nothing_moves(rows: list[dict], reference: Reference | None) -> Finding | No
         if max(every) - min(every) > MOVED * max(abs(every[0]), 1e-9):
             return None
     return found("both_stagnate", HARM, SEVERE, Evidence("train_loss", train[-1][1], train[-1][0],
-                                                         f"below {train[0][1]:.3g}, where it began"))
+                                                         f"below {train[0][1]:.4g}, where it began"))
 
 
 def up_and_down(rows: list[dict], reference: Reference | None) -> Finding | None:
@@ -65,8 +65,7 @@ def best_at_the_end(rows: list[dict], reference: Reference | None) -> Finding | 
     accuracy = values(rows, "val_accuracy")
     if len(accuracy) < 3 or accuracy[-1][1] < max(value for _, value in accuracy[:-1]) + CLIMBED:
         return None
-    return found("still_improving", HARMLESS, NOTE, Evidence("val_accuracy", accuracy[-1][1], accuracy[-1][0],
-                                                             f"about {accuracy[-2][1]:.3g}, as before"))
+    return found("still_improving", HARMLESS, NOTE, Evidence("val_accuracy", accuracy[-1][1], accuracy[-1][0]))
 
 
 def validation_is_better(rows: list[dict], reference: Reference | None) -> Finding | None:
@@ -76,7 +75,7 @@ def validation_is_better(rows: list[dict], reference: Reference | None) -> Findi
         return None
     epoch = above[-1]
     return found("validation_above_training", HARMLESS, NOTE,
-                 Evidence("val_accuracy", validation[epoch], epoch, f"above training, {train[epoch]:.2f}"))
+                 Evidence("val_accuracy", validation[epoch], epoch), Evidence("train_accuracy", train[epoch], epoch))
 
 
 def _alpha_moves(rows: list[dict]) -> bool:

@@ -3,6 +3,22 @@ import math
 import statistics
 from dataclasses import asdict, dataclass
 
+WORDS = {  # what a column or a probe's figure is called in a sentence; others: their name, without underscores
+    "train_loss": "training loss", "val_loss": "validation loss", "train_accuracy": "training accuracy",
+    "val_accuracy": "validation accuracy", "train_soft": "soft term", "first_soft": "soft term of the first batch",
+    "epoch": "epochs", "train_agreement": "agreement with the teacher on training images",
+    "train_teacher_accuracy": "the teacher's accuracy on training images",
+    "val_teacher_accuracy": "the teacher's accuracy on validation images", "val_entropy": "the student's entropy",
+    "train_teacher_entropy": "the teacher's entropy", "val_teacher_entropy": "the teacher's entropy",
+    "gradient_norm_median": "median length of the gradient",
+    "update_ratio": "length of a step over that of the weights",
+    "dead_units": "share of units that answer to no image",
+    "label_mix": "how mixed the labels of a batch are, beside all labels",
+    "loss_ratio": "soft term of one batch over what the kit's loss gives for it",
+    "teacher_match": "share of the teacher's answers that come again when it is asked again",
+    "not_training": "share of BatchNorm layers that stay in eval mode",
+    "frozen": "share of weight matrices that are as they were before the first step",
+    "false_labels": "share of labels that the teacher contradicts where it is sure"}
 SEVERE, LOOK, NOTE = "severe", "worth a look", "note"
 WRONG, HARM, HARMLESS = "wrong", "harm", "harmless"
 
@@ -17,9 +33,15 @@ class Evidence:
 
     def __str__(self) -> str:
         where = f" in epoch {self.epoch}" if self.epoch is not None else ""
-        value = "none" if self.value is None else f"{self.value:.3g}"
+        value = "no number" if self.value is None else \
+            in_bits(self.value) if self.column.endswith("entropy") else f"{self.value:.4g}"
         expected = f" (expected {self.expected})" if self.expected else ""
-        return f"{self.column.replace('_', ' ')} {value}{where}{expected}"
+        return f"{WORDS.get(self.column, self.column.replace('_', ' '))}: {value}{where}{expected}"
+
+
+def in_bits(nats: float) -> str:
+    """An entropy as the course says it; rows have it in nats."""
+    return f"{nats / math.log(2):.3f} bits"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,19 @@ class Patient:
     rows: tuple[dict, ...]
     probes: dict
     data: str = "cifar10"
+    settings: dict = field(default_factory=dict)  # fields of run.Settings
+
+    @property
+    def how(self) -> str:
+        """How it was trained, in a sentence, as its owner would know it."""
+        last, words = self.rows[-1], []
+        if last.get("temperature") is not None:
+            words.append(f"T = {last['temperature']:g}, alpha = {last['alpha']:g}")
+        if self.settings:
+            words.append(f"{self.settings['epochs']} epochs of {self.settings['images']:,} images in batches of "
+                         f"{self.settings['batch_size']}, {self.settings['optimizer']} with a learning rate of "
+                         f"{self.settings['learning_rate']:g}")
+        return f"Trained with {'; '.join(words)}." if words else ""
 
     def seen_in(self, columns: Sequence[str]) -> "Patient":
         """The same run for someone who has these columns of its rows alone, and asked no probe."""
@@ -92,5 +105,6 @@ def kit_score(patients: Sequence[Patient]) -> str:
 def stored_patients() -> tuple[Patient, ...]:
     """The runs that come with the kit (benchmarks/diagnosis.py), in an order that tells nothing."""
     entries = json.loads((files("distill_kit") / "assets" / "gallery.json").read_text(encoding="utf-8"))
-    return tuple(Patient(entry["truth"], entry["strength"], tuple(entry["rows"]), entry["probes"], entry["data"])
+    return tuple(Patient(entry["truth"], entry["strength"], tuple(entry["rows"]), entry["probes"], entry["data"],
+                         entry["settings"])
                  for entry in entries)

@@ -22,6 +22,9 @@ HARDLY_LEARNT = 0.68                       # hard loss over that of guessing; wi
 FITS_NO_BETTER = 0.07                      # accuracy on training less on validation images; others: 0.08 and more
 HIGH_TEMPERATURE = 25.0
 
+DYING = ("More and more units answer to no image at all: steps that are too long throw their weights where no image "
+         "reaches them.")
+
 
 def largest_step(rows: list[dict]) -> tuple[int, float] | None:
     """Epoch and update ratio; the first epoch warms up, and its first step says nothing."""
@@ -64,7 +67,8 @@ def units_without_answer(rows: list[dict], reference: Reference | None) -> Findi
     epoch, share = dead[-1]
     if share - dead[0][1] > MORE_DEAD:  # a step that is too long kills them; those dead from the start stay as many
         return found("learning_rate_too_high", HARM, SEVERE if share > MANY_DEAD else LOOK,
-                     Evidence("dead_units", share, epoch, f"no more than in epoch {dead[0][0]}, {dead[0][1]:.2f}"))
+                     Evidence("dead_units", share, epoch, f"no more than in epoch {dead[0][0]}, {dead[0][1]:.2f}"),
+                     sentence=DYING)
     return found("dead_units", HARM, SEVERE if share > MANY_DEAD else LOOK, Evidence("dead_units", share, epoch, "0"))
 
 
@@ -84,7 +88,7 @@ def ended_early(rows: list[dict], reference: Reference | None) -> Finding | None
     if len(rows) > 2 * SHORT or len(rows) > SHORT and ratio < STILL_LEARNING:
         return None
     return found("too_few_epochs", HARM, SEVERE if len(rows) <= SHORT else LOOK,
-                 Evidence("epoch", float(len(rows)), rows[-1]["epoch"], "more: the course's runs have 8 or 14"))
+                 Evidence("epoch", float(len(rows)), None, "more: the course's runs have 8 or 14"))
 
 
 def far_below_reference(rows: list[dict], reference: Reference | None) -> Finding | None:

@@ -6,7 +6,7 @@ thresholds were set on the first half of the runs of benchmarks/diagnosis.py, wh
 import math
 
 from .causes import found
-from .finding import LOOK, SEVERE, WRONG, Evidence, Finding, Reference, last, median, values
+from .finding import LOOK, SEVERE, WRONG, Evidence, Finding, Reference, in_bits, last, median, values
 
 TOTAL_OFF = 0.02        # relative: what rounding and a mean over a changing alpha may do to the total
 SOFT_TOO_SMALL = 0.5    # of what an untrained student's first soft term must be; healthy runs: 0.8 to 1.2
@@ -79,7 +79,7 @@ def student_as_flat(rows: list[dict], reference: Reference | None) -> Finding | 
     if ratio > FLATNESS / t**2:
         return None
     return found("student_not_softened", WRONG, SEVERE,
-                 Evidence("val_entropy", own, rows[-1]["epoch"], f"nearer to the teacher's {teacher:.3g}"))
+                 Evidence("val_entropy", own, rows[-1]["epoch"], f"nearer to the teacher's {in_bits(teacher)}"))
 
 
 def teacher_of_probabilities(rows: list[dict], reference: Reference | None) -> Finding | None:
@@ -94,7 +94,7 @@ def teacher_of_probabilities(rows: list[dict], reference: Reference | None) -> F
     if entropy[0][1] < flattest - 1e-5:
         return None
     return found("softmax_twice", WRONG, SEVERE, Evidence("train_teacher_entropy", entropy[0][1], 1,
-                                                          f"below {flattest:.3g} at T = {t:g}"))
+                                                          f"below {in_bits(flattest)} at T = {t:g}"))
 
 
 def teachers_word_against_labels(rows: list[dict], reference: Reference | None) -> Finding | None:

@@ -144,9 +144,8 @@ class Lab:
         return slider
 
     def _typed(self, control: Control) -> widgets.Text:
-        """The value before a slider, which can be typed as well. It bears the name: a slider cannot be given one that a
-        screen reader finds."""
-        typed = text_box(control.label, "370px" if control.name == "fault" else "250px", control.words)  # long names
+        """The value, to be typed as well. It bears the name that a screen reader finds; a slider cannot be given one."""
+        typed = text_box(control.label, "370px" if control.name == "fault" else "250px", control.words)
         typed.value, typed.style.description_width = str(self.session.values[control.name]), "150px"
         typed.observe(lambda change: self._type(control, change["new"]), "value")
         return typed
@@ -157,6 +156,7 @@ class Lab:
         self.typed[control.name].value = str(value)
         if self.session.values[control.name] != value:
             self.session.move(**{control.name: value})
+            self._explain("")  # what was said of a preset
             self._say_alike(alike_sentence(self.session, self.stored, control))
 
     def _type(self, control: Control, text: str) -> None:

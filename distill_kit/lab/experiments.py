@@ -76,7 +76,7 @@ class Experiment:
         if chosen.get("leave_out") == FAVOURITE:
             chosen["leave_out"] = favourite(dataset)
         if chosen.get("fault") == NO_FAULT:
-            chosen["fault"] = None
+            chosen |= {"fault": None, "fault_strength": Settings.fault_strength}
         return Settings(**{"data": dataset.name, "epochs": QUICK_EPOCHS, "seed": seed, **chosen})
 
     def baseline_of(self, settings: Settings) -> Settings:
@@ -173,7 +173,7 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
     Experiment(
         "faults", "What goes wrong",
         "A fault of your choice is built into the run. Can you see it in the curve?",
-        "What the kit finds stands below the curve as soon as it is sure. Some faults show in no curve of accuracy.",
+        "What the kit finds stands above the curve as soon as it is sure. Some faults show in no curve of accuracy.",
         (FAULT, STRENGTH), {"fault": "teacher_rows_shuffled", "fault_strength": "clear"},
         tuple(Preset(name.replace("_", " "), {"fault": name, "fault_strength": "gross"}, fault.sentence)
               for name, fault in FAULTS.items()),

@@ -19,13 +19,13 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
     beside: which of the session's images stands beside the curves, or CLASSES.
     """
     experiment, live = session.experiment, session.live
-    epochs = live.settings.epochs if live else session.settings(session.values).epochs
+    own = live.settings if live else session.settings(session.values)
     baseline, behind, kept = session.baseline, ghosts(session), stored.runs.get(session.code())
     low, high = experiment.measure.axis(session.dataset.name)
     shown = [run.shares for run in (live, baseline, *behind) if run is not None] + ([kept["shares"]] if kept else [])
     if min((share for shares in shown for share in shares), default=low) < low:
         low = 0.0
-    chart = svg.Chart(58, 58, 330, 250, epochs, low, high)
+    chart = svg.Chart(58, 58, 330, 250, max(own.epochs, experiment.baseline_of(own).epochs), low, high)
     parts = [chart.frame(experiment.measure.label)]
     if live is not None and live.state == RUNNING:
         parts.append(chart.progress(live.progress))
@@ -72,13 +72,14 @@ def ghosts(session: Session) -> list[LabRun]:
 def name_of(run: LabRun, live: LabRun | None) -> str:
     """Number in the table, and the values in which it differs from the run in front."""
     differs = [(name, value) for name, value in run.values.items() if live is None or live.values.get(name) != value]
-    words = ", ".join(f"{SHORT.get(name, name)} {value}" for name, value in differs[:2])
+    words = ", ".join(value.replace("_", " ") if name == "fault" else f"{SHORT.get(name, name)} {value}"
+                      for name, value in differs[:2])
     return f"{run.number}: {words or f'seed {run.settings.seed}'}"
 
 
 def one_image(session: Session) -> str:
     """What teacher and student say of one validation image, the teacher at the temperature chosen."""
-    temperature, live, images = session.values.get("temperature", 4.0), session.live, session.images
+    temperature, live, images = session.settings(session.values).temperature, session.live, session.images
     says = session.teacher_says
     teacher = [0.0] * len(images.classes) if says is None else soft_targets(says[session.image], temperature).tolist()
     student = None

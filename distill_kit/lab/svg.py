@@ -69,7 +69,7 @@ class Chart:
             _, y = self.at(1, share)
             parts += [f"<line x1='{self.x}' x2='{self.x + self.width}' y1='{y:.1f}' y2='{y:.1f}' stroke='{GREY}'/>",
                       text(self.x - 8, y + 5, f"{share:.0%}", FAINT, "end", 13)]
-        for epoch in range(1, self.epochs + 1):
+        for epoch in range(1, self.epochs + 1, 1 + self.epochs // 20):  # as many numbers as there is room for
             x, _ = self.at(epoch, self.low)
             parts.append(text(x, self.y + self.height + 20, str(epoch), FAINT, "middle", 13))
         parts.append(text(self.x + self.width, self.y + self.height + 40, "epoch", FAINT, "end", 13))
@@ -81,7 +81,8 @@ class Chart:
 
     def line(self, shares: Sequence[float], name: str, colour: str, dash: str = "", width: float = 1.5,
              dots: bool = False, best: int | None = None) -> str:
-        """A line; its name is written by `names`. best: the epoch to be ringed, from 1."""
+        """A line, as far as the box goes; its name is written by `names`. best: the epoch to be ringed, from 1."""
+        shares = shares[:self.epochs]
         if not shares:
             return ""
         points = [self.at(epoch, share) for epoch, share in enumerate(shares, start=1)]
@@ -90,7 +91,7 @@ class Chart:
                  f"stroke-dasharray='{dash}'/>"]
         if dots:
             drawn += [f"<circle cx='{x:.1f}' cy='{y:.1f}' r='3.5' fill='{colour}'/>" for x, y in points]
-        if best is not None:
+        if best is not None and best <= len(points):
             x, y = points[best - 1]
             drawn.append(f"<circle cx='{x:.1f}' cy='{y:.1f}' r='7' fill='none' stroke='{colour}' stroke-width='2'/>")
         end_x, end_y = points[-1]

@@ -2,7 +2,7 @@
 import math
 import statistics
 
-from ..diagnosis.finding import HARMLESS, SEVERE
+from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
 from .experiments import Control, Experiment
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING
 from .session import LabRun, Session
@@ -50,9 +50,12 @@ def softness(session: Session) -> str:
     classes = session.images.classes
     first = ", ".join(f"{classes[k]} {targets[k]:.0%}" for k in targets.argsort(descending=True)[:3])
     share = teachers_share(says, session.images.labels, temperature, alpha)
-    return (f"At T = {temperature:g} the teacher says of this image: {first}. Entropy {entropy_bits(targets):.1f} of "
-            f"{math.log2(len(classes)):.1f} bits. At alpha = {alpha:g} the teacher makes {share:.0%} of a new "
-            f"student's first step, the labels {1 - share:.0%}.")
+    says_so = (f"At T = {temperature:g} the teacher says of this image: {first}. Entropy "
+               f"{entropy_bits(targets):.1f} of {math.log2(len(classes)):.1f} bits.")
+    if settings.fault is not None:  # whose loss may be another
+        return f"This run has T = {temperature:g} and alpha = {alpha:g}. Without the fault: {says_so}"
+    return (f"{says_so} At alpha = {alpha:g} the teacher makes {share:.0%} of a new student's first step, the labels "
+            f"{1 - share:.0%}.")
 
 
 def stored_sentences(experiment: Experiment, stored: Stored) -> list[str]:
@@ -107,15 +110,15 @@ def verdict(session: Session, stored: Stored) -> str:
 
 
 def what_is_wrong(run: LabRun) -> str:
-    """The first severe finding, on what it rests, and what to do; of a run with a fault also a lesser one, or that
-    there is none, once it is over. Otherwise nothing."""
-    asked = run.settings.fault is not None and run.state == FINISHED
+    """The first severe finding, on what it rests, and what would confirm it; of a run of the faults' lab also a lesser
+    one, or that there is none, once it is over. Otherwise nothing."""
+    asked = "fault" in run.values and run.state == FINISHED
     if not (told := [finding for finding in run.findings if asked or finding.severity == SEVERE]):
         return "The kit finds nothing wrong with it." if asked else ""
     first = told[0]
-    how = ("Something is wrong" if first.severity == SEVERE else
-           "This looks wrong and costs next to nothing" if first.kind == HARMLESS else "Worth a look")
-    return f"{how}: {first.sentence} Seen in: {first.evidence[0]}. {first.remedy}"
+    how = ("Something is wrong" if first.severity == SEVERE else "Worth a look" if first.kind != HARMLESS else
+           "By the way" if first.severity == NOTE else "This looks wrong, and seldom costs anything")
+    return f"{how}: {first.sentence} Seen in: {first.evidence[0]}. To be sure: {first.experiment} {first.remedy}"
 
 
 def trend(shares: list[float]) -> str:
