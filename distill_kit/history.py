@@ -39,12 +39,18 @@ def save_history(path: Path | str, settings: dict, rows: list[dict]) -> None:
 
 
 def load_history(path: Path | str) -> tuple[dict, list[dict]]:
-    """Settings and rows. Raises FileNotFoundError, or ValueError naming the line that is no JSON object."""
+    """Settings and rows of a history, or of the one in a run's folder.
+
+    Raises FileNotFoundError, or ValueError naming the line that is no JSON object.
+    """
     path = Path(path)
+    path = path / "history.jsonl" if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(f"no history at {path}")
     lines = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
         try:
             lines.append(json.loads(line))
             if not isinstance(lines[-1], dict):

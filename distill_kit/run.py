@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -57,7 +58,8 @@ class Settings:
     def __post_init__(self):
         if self.fault is not None:
             if self.fault not in FAULTS:
-                raise ValueError(f"fault must be one of {', '.join(FAULTS)}; got {self.fault!r}")
+                near = "".join(f" Did you mean {name!r}?" for name in get_close_matches(self.fault, FAULTS, n=1))
+                raise ValueError(f"fault must be one of {', '.join(FAULTS)}; got {self.fault!r}.{near}")
             if self.fault_strength not in STRENGTHS:
                 raise ValueError(f"fault_strength must be {', '.join(STRENGTHS)}; got {self.fault_strength!r}")
             for name, value in FAULTS[self.fault].settings_for(self.fault_strength).items():

@@ -14,15 +14,16 @@ HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tq
 ORDER = ("data.imageset", "files", "schedules", "data.cache", "data.folder", "data.official", "data.places",
          "data.download", "data.human", "shapes", "data", "losses", "devices", "models", "optimizers", "history",
          "weights", "batches", "logit_store", "signals", "views", "recording", "training", "changes",
-         "diagnosis.loss_variants", "diagnosis.finding", "diagnosis.causes", "diagnosis.needs", "diagnosis.identities",
-         "diagnosis.harm", "diagnosis.curves", "diagnosis.probed", "diagnosis.reference", "diagnosis.diagnose",
-         "diagnosis.probes", "diagnosis.faults", "diagnosis.game", "diagnosis", "teachers", "run", "many",
-         "comparisons", "people", "bench.growth", "bench.loops", "bench", "doctor", "plotting", "panels", "gallery",
-         "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.share", "lab.softening", "lab.stored",
-         "lab.session", "lab.words", "lab.svg", "lab.picture", "lab.export", "lab.controls", "lab", "exercises.record",
-         "exercises.verdict", "exercises.judge", "exercises.predict", "exercises.temperature",
-         "exercises.training_loop", "exercises.alpha", "exercises.progressive", "exercises.convergence",
-         "exercises.your_own", "exercises", "command_line", "command_line.commands", "command_line.options", "__main__")
+         "diagnosis.loss_variants", "diagnosis.finding", "diagnosis.causes", "diagnosis.needs", "diagnosis.reading",
+         "diagnosis.identities", "diagnosis.harm", "diagnosis.curves", "diagnosis.probed", "diagnosis.reference",
+         "diagnosis.diagnose", "diagnosis.probes", "diagnosis.faults", "diagnosis.game", "diagnosis", "teachers",
+         "run", "many", "comparisons", "people", "bench.growth", "bench.loops", "bench", "doctor", "plotting",
+         "panels", "gallery", "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.share",
+         "lab.softening", "lab.stored", "lab.session", "lab.words", "lab.svg", "lab.picture", "lab.export",
+         "lab.controls", "lab", "exercises.record", "exercises.verdict", "exercises.judge", "exercises.predict",
+         "exercises.temperature", "exercises.training_loop", "exercises.alpha", "exercises.progressive",
+         "exercises.convergence", "exercises.your_own", "exercises", "command_line", "command_line.commands",
+         "command_line.options", "__main__")
 
 
 def modules_after(statement, beside="sys"):

@@ -117,12 +117,19 @@ def run_faults(options) -> int:
 
 
 def run_diagnose(options) -> int:
-    from ..history import load_history
+    from ..diagnosis.reading import usable_columns
+    from ..diagnosis.reference import reference_for, references
+    from ..history import epoch_rows, load_history
     settings, rows = load_history(options.file)
-    findings, withheld = findings_of(rows, None, options.data or settings.get("source"))
-    report = {"findings": [finding.as_dict() for finding in findings],
+    if options.data and reference_for(options.data) is None:
+        raise ValueError(f"data must be one of {', '.join(references())}, whose healthy runs were measured; "
+                         f"got {options.data!r}")
+    findings, withheld = findings_of(rows, None, options.data or settings.get("source"))  # refuses an empty history
+    columns, remarks = usable_columns(epoch_rows(rows))
+    report = {"findings": [finding.as_dict() for finding in findings], "columns": columns, "remarks": remarks,
               **({"harm_withheld": withheld} if withheld else {})}
-    answer(options, report, told(findings, withheld))
+    answer(options, report, [("columns read", ", ".join(columns)), *(("remark", remark) for remark in remarks),
+                             *told(findings, withheld)])
     return 0
 
 
@@ -131,15 +138,17 @@ def findings_of(rows: list[dict], probes: dict | None, data: str | None) -> tupl
     from ..diagnosis import diagnose, reference_for
     reference = reference_for(data)
     withheld = "" if reference is not None else (
-        "Nothing is stored of healthy runs on these images, so that nothing is said of what this run lacks to them.")
+        "How accurate healthy runs on these images are is not known here, so the accuracy itself is not judged.")
     return diagnose(rows, probes, reference), withheld
 
 
 def told(findings: list, withheld: str) -> list[tuple[str, str]]:
     """Lines of a table: what was found, on what it rests, what to do."""
     lines = [(finding.severity, f"{finding.name}: {finding.sentence} Seen in: "
-                                f"{'; '.join(map(str, finding.evidence))}. {finding.remedy}") for finding in findings]
-    return [*(lines or [("findings", "none: nothing looks wrong")]), *([("note", withheld)] if withheld else [])]
+                                f"{'; '.join(map(str, finding.evidence))}. To be sure: {finding.experiment} "
+                                f"Then: {finding.remedy}") for finding in findings]
+    return [*(lines or [("findings", "none: nothing looks wrong in what there is")]),
+            *([("note", withheld)] if withheld else [])]
 
 
 def run_bench(options) -> int:

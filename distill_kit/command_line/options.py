@@ -95,9 +95,12 @@ def parser() -> argparse.ArgumentParser:
     distill.add_argument("--teacher", metavar="FILE", help="a teacher's weights, where not the shipped one's")
     distill.add_argument("--out", metavar="FOLDER", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/)")
     distill.set_defaults(command=commands.run_distill, json=False)
-    diagnose = choices.add_parser("diagnose", parents=[common], help="what is wrong with a run, from its history",
-                                  allow_abbrev=False)
-    diagnose.add_argument("file", metavar="FILE", help="a history: one JSON object a line, one line an epoch")
+    diagnose = choices.add_parser(
+        "diagnose", parents=[common], help="what is wrong with a run, from its history", allow_abbrev=False,
+        epilog='A line of a history of your own: {"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "val_accuracy": '
+               "0.31}. Further columns, and what each finding needs: docs/diagnosis.md")
+    diagnose.add_argument("file", metavar="FILE",
+                          help="a history: one JSON object a line, one line an epoch; or a run's folder")
     diagnose.add_argument("--data", help="whose healthy runs to hold it against: cifar10 or shapes10, where the file "
                                          "does not say")
     diagnose.set_defaults(command=commands.run_diagnose)

@@ -144,7 +144,7 @@ class Lab:
         return slider
 
     def _typed(self, control: Control) -> widgets.Text:
-        """The value, to be typed as well. It bears the name that a screen reader finds; a slider cannot be given one."""
+        """The value, to be typed as well. It bears the name that a screen reader finds; a slider cannot have one."""
         typed = text_box(control.label, "370px" if control.name == "fault" else "250px", control.words)
         typed.value, typed.style.description_width = str(self.session.values[control.name]), "150px"
         typed.observe(lambda change: self._type(control, change["new"]), "value")
