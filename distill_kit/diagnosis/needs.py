@@ -17,7 +17,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "false_labels": ("train_teacher_accuracy", "val_teacher_accuracy", "train_accuracy", "train_agreement"),
     "weak_teacher": ("val_teacher_accuracy",),
     "batches_in_class_order": ("label_mix",),
-    "learning_rate_too_high": ("update_ratio",),
+    "learning_rate_too_high": ("update_ratio",),   # or dead_units
     "learning_rate_too_low": ("update_ratio",),
     "clipping_too_tight": ("update_ratio", "clip_norm", "gradient_norm_median"),
     "clipping_costs_nothing": ("update_ratio", "clip_norm", "gradient_norm_median"),

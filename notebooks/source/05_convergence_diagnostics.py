@@ -296,9 +296,21 @@ lab
 #
 # ## A gallery
 #
-# A tutor who has seen many runs looks at four panels: the losses with their terms, the accuracies below the teacher's, what moves
-# the weights, and how like its teacher the student is. Can you? Below are sixteen stored runs without their names. Some are healthy.
-# Say what each has; then you see the truth, the evidence, and what the kit says of the same run. A score is kept for both.
+# A tutor who has seen many runs looks at four panels. Here they are for the healthy run with a teacher.
+
+# %%
+from distill_kit.panels import four_panels
+four_panels(healthy.history)
+
+# %% [markdown]
+# Left above, the loss and its terms. Right above, the accuracies. The dotted line is how often the teacher is right on validation
+# images, and *teacher on training* how often it agrees with the labels that the student is given. Left below, the gradient's length,
+# and how far a step goes beside the weights' own length: Exercise 5.2. Right below, how often student and teacher say the same, and
+# how undecided each is at the loss's T, in bits.
+#
+# Below are sixteen stored runs without their names, some of them healthy. Say what each has. Then you see the truth, how strong the
+# fault was made (mild, clear or gross), the evidence, and what the kit says. Not every fault shows in a line: for one of these it
+# takes a question to the run itself, a **probe**.
 
 # %%
 from distill_kit.gallery import Gallery
@@ -306,9 +318,9 @@ gallery = Gallery()
 gallery
 
 # %% [markdown]
-# The kit's part is played by `diagnose`: short rules on the rows of a history, each with the threshold that separates runs whose
-# fault is known ([how often it is right](../docs/diagnosis.md)). `probe` asks a finished run what no row can tell. How much can be
-# seen in which columns? Here is the kit's own score on the gallery, first from the accuracies alone.
+# The kit's part is played by `diagnose`, a list of short rules on the rows of a history. Their thresholds were set on runs whose fault
+# is known, and tried on others ([how often it is right](../docs/diagnosis.md)). How much can be seen in which columns? Here is the
+# kit's own score on the gallery, first from the accuracies alone.
 
 # %%
 from distill_kit.diagnosis.game import kit_score, stored_patients
@@ -324,9 +336,8 @@ print("and the probes: ", kit_score(every))
 
 # %% [markdown]
 # Curves of accuracy and loss say little about causes. What names a cause is a figure that is made for it: how good the teacher is
-# as the loss sees it, how far a step goes, how mixed a batch is. Some things no column shows, and one look at the run itself does.
-# These sixteen runs helped to set the kit's thresholds, so its last line flatters it. The page linked above has runs that it had
-# never seen.
+# as the loss sees it, how far a step goes, how mixed a batch is. These sixteen runs helped to set the kit's thresholds, so its last
+# line flatters it. The page linked above has runs that it had never seen.
 #
 # Now the same of your own patients.
 
