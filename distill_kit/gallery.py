@@ -8,6 +8,7 @@ from random import sample
 import ipywidgets as widgets
 
 from .diagnosis.faults import FAULTS
+from .diagnosis.finding import NOTE
 from .diagnosis.game import HEALTHY, Game, Patient, stored_patients
 from .panels import figures_table, four_panels
 
@@ -44,11 +45,16 @@ class Gallery:
 
     @property
     def _chosen(self) -> str:
-        return self.choice.value.strip().replace(" ", "_")
+        """What is written in the box, or the one name that it is a part of; "" where there is none or more than one."""
+        typed, names = self.choice.value.strip().lower().replace(" ", "_"), (HEALTHY, *FAULTS)
+        near = [name for name in names if typed and typed in name]
+        return typed if typed in names else near[0] if len(near) == 1 else ""
 
     def _explain(self) -> None:
-        fault = FAULTS.get(self._chosen)
-        self.meaning.value = LINE.format(escape(fault.sentence)) if fault else ""
+        name, words = self._chosen, "nothing is wrong." if self._chosen == HEALTHY else ""
+        if name in FAULTS:
+            words = FAULTS[name].sentence
+        self.meaning.value = LINE.format(f"<b>{name.replace('_', ' ')}</b>: {escape(words)}") if words else ""
 
     def _show(self, findings: Sequence = ()) -> None:
         game, patient = self.game, self.game.patient
@@ -66,13 +72,14 @@ class Gallery:
 
     def _png(self, patient: Patient, findings: Sequence = (), dpi: int = 140) -> bytes:
         content = BytesIO()
-        four_panels(patient.rows, findings).savefig(content, format="png", dpi=dpi)
+        marked = [finding for finding in findings if finding.severity != NOTE]
+        four_panels(patient.rows, marked).savefig(content, format="png", dpi=dpi)
         return content.getvalue()
 
     def _say(self) -> None:
         if len(self.game.answers) > self.game.place:  # it has been answered
             return
-        if self._chosen not in (HEALTHY, *FAULTS):
+        if not self._chosen:
             self.told.value = LINE.format("Choose from the list first: healthy, or what is wrong.")
             return
         patient = self.game.patient

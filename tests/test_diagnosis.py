@@ -143,6 +143,9 @@ def test_what_the_history_shows_and_a_probe_proves_is_one_finding_with_both_figu
     finding, = [one for one in diagnose(rows, {**SEEN_BY_PROBES, "loss": "softmax_for_log_softmax"}, REFERENCE)
                 if one.severity == SEVERE]
     assert not finding.probed and {one.column for one in finding.evidence} >= {"train_soft", "loss_ratio"}
+    rows = healthy(**SICK["teacher_rows_shuffled"])
+    finding = names(rows, {**SEEN_BY_PROBES, "teacher": "shuffled", "teacher_match": 0.0})["teacher_rows_shuffled"]
+    assert not finding.probed and {"train_teacher_accuracy", "teacher_match"} <= {one.column for one in finding.evidence}
     finding, = [one for one in diagnose(healthy(), {**SEEN_BY_PROBES, "loss": "kl_swapped"}, REFERENCE)
                 if one.severity == SEVERE]
     assert finding.probed

@@ -85,7 +85,10 @@ def test_the_gallery_shows_a_run_without_its_name_and_tells_after_the_answer():
     assert "Say something first" in gallery.told.value and gallery.game.place == 0
     gallery.answer.click()
     assert "Choose from the list first" in gallery.told.value and not gallery.game.answers
-    gallery.choice.value = "dead units"
+    gallery.choice.value = "learning rate"  # too high, or too low?
+    gallery.answer.click()
+    assert "Choose from the list first" in gallery.told.value and not gallery.game.answers
+    gallery.choice.value = "dead"
     assert FAULTS["dead_units"].sentence in gallery.meaning.value
     gallery.answer.click()
     assert "Right: dead units" in gallery.told.value and "answer to no image: 0.6 in epoch 8" in gallery.told.value

@@ -70,7 +70,8 @@ def _refuted(finding: Finding, probes: dict) -> bool:
     if finding.name in LOSSES:
         return probes.get("loss") not in (None, finding.name)
     if finding.name in ROWS:
-        return probes.get("teacher") is not None
+        said = probes.get("teacher")
+        return said is not None and probed.TEACHERS.get(said) != finding.name
     return False
 
 
