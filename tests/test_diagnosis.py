@@ -145,7 +145,8 @@ def test_what_the_history_shows_and_a_probe_proves_is_one_finding_with_both_figu
     assert not finding.probed and {one.column for one in finding.evidence} >= {"train_soft", "loss_ratio"}
     rows = healthy(**SICK["teacher_rows_shuffled"])
     finding = names(rows, {**SEEN_BY_PROBES, "teacher": "shuffled", "teacher_match": 0.0})["teacher_rows_shuffled"]
-    assert not finding.probed and {"train_teacher_accuracy", "teacher_match"} <= {one.column for one in finding.evidence}
+    columns = {one.column for one in finding.evidence}
+    assert not finding.probed and {"train_teacher_accuracy", "teacher_match"} <= columns
     finding, = [one for one in diagnose(healthy(), {**SEEN_BY_PROBES, "loss": "kl_swapped"}, REFERENCE)
                 if one.severity == SEVERE]
     assert finding.probed
