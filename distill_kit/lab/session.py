@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..data.imageset import Dataset
 from ..devices import give_back_memory
-from ..diagnosis import Finding, diagnose, probe, reference_for
+from ..diagnosis import Finding, Reference, diagnose, probe, reference_for
 from ..history import EPOCH
 from ..run import Materials, Run, Settings, new_run_folder
 from ..teachers import accuracy, answers
@@ -145,6 +145,11 @@ class Session:
         """What brings these values back, here or in another lab."""
         return code_of(self.experiment, self.values, self.seed)
 
+    @property
+    def reference(self) -> Reference | None:
+        """What healthy runs come to with the shipped teacher; None where another one teaches."""
+        return None if self.experiment.taught_by_baseline else reference_for(self.dataset.name)
+
     def settings(self, values: dict) -> Settings:
         return self.experiment.settings({**self.fixed, **values}, self.dataset, self.seed)
 
@@ -237,12 +242,12 @@ class Session:
                 if row["kind"] == EPOCH:
                     live.shares.append(self.experiment.measure.of(run, row))
                     live.probabilities.append(logits_for(run, self.images).softmax(1))                 # (SHOWN, C)
-                    live.findings = diagnose(run.history, None, reference_for(self.dataset.name), finished=False)
+                    live.findings = diagnose(run.history, None, self.reference, finished=False)
                     if row["best"]:
                         live.best, live.best_epoch = live.shares[-1], len(live.shares)
                 yield live
             live.by_class, live.swallowed = by_class(run), swallowed(run)
-            live.findings = diagnose(run.history, probe(run), reference_for(self.dataset.name))
+            live.findings = diagnose(run.history, probe(run), self.reference)
             live.state = FINISHED
         except GeneratorExit:  # out of date, or stopped: what was learnt so far is on the disk
             live.state = STOPPED
