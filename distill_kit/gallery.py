@@ -80,7 +80,9 @@ class Gallery:
         if len(self.game.answers) > self.game.place:  # it has been answered
             return
         if not self._chosen:
-            self.told.value = LINE.format("Choose from the list first: healthy, or what is wrong.")
+            typed, names = self.choice.value.strip().lower(), [name.replace("_", " ") for name in FAULTS]
+            near = ", or ".join(name for name in names if typed and typed in name)
+            self.told.value = LINE.format(f"Choose from the list first: {near or 'healthy, or what is wrong'}.")
             return
         patient = self.game.patient
         sentence = self.game.say(self._chosen)
@@ -115,7 +117,8 @@ class Gallery:
 
     def _table(self) -> str:
         score = self.game.score()
-        rows = "".join(f"<tr><td>{truth.replace('_', ' ')}</td><td>{yours} of {n}</td><td>{kit} of {n}</td></tr>"
+        cell = "<td style='padding: 0 12px'>"
+        rows = "".join(f"<tr>{cell}{truth.replace('_', ' ')}</td>{cell}{yours} of {n}</td>{cell}{kit} of {n}</td></tr>"
                        for truth, (n, yours, kit) in score.items())
         sums = [sum(part) for part in zip(*score.values())]
         return (f"<table><tr><th>what it was</th><th>you</th><th>the kit</th></tr>{rows}<tr><th>all</th>"

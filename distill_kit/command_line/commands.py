@@ -129,7 +129,7 @@ def run_diagnose(options) -> int:
     report = {"findings": [finding.as_dict() for finding in findings], "columns": columns, "remarks": remarks,
               **({"harm_withheld": withheld} if withheld else {})}
     answer(options, report, [("columns read", ", ".join(columns)), *(("remark", remark) for remark in remarks),
-                             *told(findings, withheld)])
+                             *told(findings, withheld if "val_accuracy" in columns else "")])
     return 0
 
 
@@ -147,7 +147,7 @@ def told(findings: list, withheld: str) -> list[tuple[str, str]]:
     lines = [(finding.severity, f"{finding.name}: {finding.sentence} Seen in: "
                                 f"{'; '.join(map(str, finding.evidence))}. To be sure: {finding.experiment} "
                                 f"Then: {finding.remedy}") for finding in findings]
-    return [*(lines or [("findings", "none: nothing looks wrong in what there is")]),
+    return [*(lines or [("findings", "none in the columns that were read")]),
             *([("note", withheld)] if withheld else [])]
 
 

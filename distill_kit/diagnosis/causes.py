@@ -134,7 +134,7 @@ CAUSES: dict[str, Cause] = {
         "Add half as many epochs.", ("too_few_epochs",)),
     "validation_above_training": Cause(
         "Validation stands above training. That alone is no fault: training figures are taken on the way, on augmented "
-        "images and on whatever labels there are. Where it stays so to the end, the labels may be false.",
+        "images and on whatever labels there are. False labels are one cause where it stays so to the end.",
         "Ask a good teacher how many of the labels it contradicts.",
         "Measure the student on plain training images, in eval mode.", ("false_labels",)),
 }

@@ -25,7 +25,8 @@ EXPLAINED_BY = {
     "too_few_epochs": ("learning_rate_too_low", "clipping_too_tight"),
     "weak_teacher": ("classes_permuted", "softmax_twice"),
     "teacher_answers_differ": ("weak_teacher",),
-    "still_improving": ("too_few_epochs", "learning_rate_too_low", "clipping_too_tight"),
+    "validation_above_training": ("batches_in_class_order", "too_few_epochs", "false_labels"),
+    "still_improving": ("batches_in_class_order", "too_few_epochs", "learning_rate_too_low", "clipping_too_tight"),
 }
 
 

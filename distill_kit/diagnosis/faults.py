@@ -56,15 +56,15 @@ def fault(*levels: float, findings: tuple[str, ...] = (), settings: dict | None 
 
 @dataclass
 class Altered:
-    """Batches, each changed on its way to the loop."""
+    """Batches, each changed on its way to the loop. begin: gives the change for one pass over them."""
     batches: object
-    change: Callable[[Batch], Batch]
+    begin: Callable[[], Callable[[Batch], Batch]]
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __iter__(self):
-        return map(self.change, self.batches)
+        return map(self.begin(), self.batches)
 
     def __getattr__(self, name):  # labels, batch_size, rows: of the batches themselves
         if name.startswith("__") or name == "batches":
@@ -72,10 +72,15 @@ class Altered:
         return getattr(self.batches, name)
 
 
-def with_teacher(parts: Parts, change: Callable[[torch.Tensor], torch.Tensor], watched: bool = True) -> Parts:
-    """The teacher's logits [N, C] changed, for training and (watched) where the student is measured."""
-    def altered(batch: Batch) -> Batch:
-        return batch._replace(teacher_logits=change(batch.teacher_logits.float()).half())
+def with_teacher(parts: Parts, begin: Callable[[], Callable[[torch.Tensor], torch.Tensor]],
+                 watched: bool = True) -> Parts:
+    """The teacher's logits [N, C] changed, for training and (watched) where the student is measured.
+
+    begin: gives the change for one pass, so that images that come in the same order are changed in the same way.
+    """
+    def altered() -> Callable[[Batch], Batch]:
+        change = begin()
+        return lambda batch: batch._replace(teacher_logits=change(batch.teacher_logits.float()).half())
     return replace(parts, batches=Altered(parts.batches, altered),
                    watched=Altered(parts.watched, altered) if watched else parts.watched)
 
@@ -114,7 +119,7 @@ def student_not_softened(parts: Parts, _: float) -> Parts:
 
 @fault(settings={"alpha": (0.3, 0.1, 0.0)})
 def alpha_inverted(parts: Parts, _: float) -> Parts:
-    """alpha weighs the soft term, not the hard one: the value of other people's code in this code's loss."""
+    """alpha weighs the soft term and not the hard one, as it does in much public code."""
     return replace(parts, loss=loss_variants.alpha_inverted)
 
 
@@ -123,15 +128,16 @@ def alpha_inverted(parts: Parts, _: float) -> Parts:
 @fault(settings={"temperature": (1.0, 2.0, 4.0)})
 def softmax_twice(parts: Parts, _: float) -> Parts:
     """The teacher hands over probabilities, and the loss takes them for logits: next to nothing is left of them."""
-    return with_teacher(parts, lambda logits: logits.softmax(1))
+    return with_teacher(parts, lambda: lambda logits: logits.softmax(1))
 
 
 @fault(2.5, 4.5, 9.0, findings=("classes_permuted",))
 def weak_teacher(parts: Parts, strength: float) -> Parts:
     """The teacher is a poor one: it is often wrong itself."""
-    generator = torch.Generator().manual_seed(0)
-    return with_teacher(parts, lambda logits: logits + strength * torch.randn(
-        logits.shape, generator=generator).to(logits.device))
+    def begin():
+        generator = torch.Generator().manual_seed(0)
+        return lambda logits: logits + strength * torch.randn(logits.shape, generator=generator).to(logits.device)
+    return with_teacher(parts, begin)
 
 
 @fault(2, 5, 10, findings=("weak_teacher",))
@@ -141,7 +147,7 @@ def classes_permuted(parts: Parts, strength: float) -> Parts:
         order = torch.arange(logits.shape[1])
         order[:int(strength)] = order[:int(strength)].roll(1)
         return logits[:, order]
-    return with_teacher(parts, other)
+    return with_teacher(parts, lambda: other)
 
 
 @fault(0.15, 0.5, 1.0)
@@ -154,7 +160,7 @@ def teacher_rows_shuffled(parts: Parts, share: float) -> Parts:
         logits = logits.clone()
         logits[chosen] = logits[chosen.roll(1)]
         return logits
-    return with_teacher(parts, misaligned, watched=False)
+    return with_teacher(parts, lambda: misaligned, watched=False)
 
 
 @fault(1, 2, 3, needs_probe=True, harmless=True)

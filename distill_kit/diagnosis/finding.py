@@ -15,7 +15,7 @@ WORDS = {  # what a column or a probe's figure is called in a sentence; others: 
     "dead_units": "share of units that answer to no image",
     "label_mix": "how mixed the labels of a batch are, beside all labels",
     "loss_ratio": "soft term of one batch over what the kit's loss gives for it",
-    "teacher_match": "share of the teacher's answers that come again when it is asked again",
+    "teacher_match": "share of images whose logits in a batch are what the teacher itself answers",
     "not_training": "share of BatchNorm layers that stay in eval mode",
     "frozen": "share of weight matrices that are as they were before the first step",
     "false_labels": "share of labels that the teacher contradicts where it is sure"}

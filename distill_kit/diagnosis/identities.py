@@ -56,7 +56,7 @@ def first_soft_term(rows: list[dict], reference: Reference | None) -> Finding | 
         return None
     ratio = soft / (t**2 * (math.log(classes) - entropy))
     evidence = Evidence("first_soft", soft, 1,
-                        f"about {soft / ratio:.2g}, T squared times ln C less the teacher's entropy")
+                        f"about {soft / ratio:.2g}: T² (ln C - the teacher's entropy), with C classes")
     if ratio > SOFT_TOO_LARGE and t <= 1.5:
         return found("kl_swapped", WRONG, SEVERE, evidence)
     if ratio > SOFT_TOO_SMALL:
@@ -112,7 +112,7 @@ def teachers_word_against_labels(rows: list[dict], reference: Reference | None) 
         return found("teacher_rows_shuffled", WRONG, SEVERE, evidence)
     mild = there - here < 0.1 or alpha is not None and alpha < 0.3
     return found("false_labels", WRONG, LOOK if mild else SEVERE, evidence,
-                 Evidence("train_agreement", agreed, rows[-1]["epoch"], f"below train accuracy, {own:.2f}"))
+                 Evidence("train_agreement", agreed, rows[-1]["epoch"], f"below that with the labels, {own:.2f}"))
 
 
 def order_of_batches(rows: list[dict], reference: Reference | None) -> Finding | None:

@@ -173,7 +173,7 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
     Experiment(
         "faults", "What goes wrong",
         "A fault of your choice is built into the run. Can you see it in the curve?",
-        "What the kit finds stands above the curve as soon as it is sure. Some faults show in no curve of accuracy.",
+        "What the kit finds stands above the curve as soon as it is sure; at the end it may know better, from a probe.",
         (FAULT, STRENGTH), {"fault": "teacher_rows_shuffled", "fault_strength": "clear"},
         tuple(Preset(name.replace("_", " "), {"fault": name, "fault_strength": "gross"}, fault.sentence)
               for name, fault in FAULTS.items()),

@@ -71,9 +71,10 @@ def ghosts(session: Session) -> list[LabRun]:
 
 def name_of(run: LabRun, live: LabRun | None) -> str:
     """Number in the table, and the values in which it differs from the run in front."""
+    if (fault := run.settings.fault) is not None:
+        return f"{run.number}: {run.settings.fault_strength} {fault.replace('_', ' ')}"
     differs = [(name, value) for name, value in run.values.items() if live is None or live.values.get(name) != value]
-    words = ", ".join(value.replace("_", " ") if name == "fault" else f"{SHORT.get(name, name)} {value}"
-                      for name, value in differs[:2])
+    words = ", ".join(f"{SHORT.get(name, name)} {value}" for name, value in differs[:2])
     return f"{run.number}: {words or f'seed {run.settings.seed}'}"
 
 

@@ -2,6 +2,7 @@
 import math
 import statistics
 
+from ..diagnosis.faults import FAULTS
 from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
 from .experiments import Control, Experiment
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING
@@ -11,7 +12,7 @@ from .stored import Stored, alike
 
 SHORT = {"temperature": "T", "learning_rate": "rate", "label_noise": "false labels", "labelled": "labels",
          "final_alpha": "alpha to", "final_temperature": "T to",
-         "schedule": "on the way"}
+         "schedule": "on the way", "fault_strength": "how much"}
 MORE, SAME, LESS = "better", "about the same", "worse"  # than what it is held against: what a learner may expect
 
 
@@ -53,7 +54,8 @@ def softness(session: Session) -> str:
     says_so = (f"At T = {temperature:g} the teacher says of this image: {first}. Entropy "
                f"{entropy_bits(targets):.1f} of {math.log2(len(classes)):.1f} bits.")
     if settings.fault is not None:  # whose loss may be another
-        return f"This run has T = {temperature:g} and alpha = {alpha:g}. Without the fault: {says_so}"
+        return (f"This run has T = {temperature:g} and alpha = {alpha:g}. The shipped teacher, without any fault: "
+                f"{says_so}")
     return (f"{says_so} At alpha = {alpha:g} the teacher makes {share:.0%} of a new student's first step, the labels "
             f"{1 - share:.0%}.")
 
@@ -113,7 +115,12 @@ def what_is_wrong(run: LabRun) -> str:
     """The first severe finding, on what it rests, and what would confirm it; of a run of the faults' lab also a lesser
     one, or that there is none, once it is over. Otherwise nothing."""
     asked = "fault" in run.values and run.state == FINISHED
-    if not (told := [finding for finding in run.findings if asked or finding.severity == SEVERE]):
+    told = [finding for finding in run.findings if asked or finding.severity == SEVERE]
+    if asked and run.settings.fault and not {one.name for one in told} & set(FAULTS[run.settings.fault].findings):
+        told = [finding for finding in told if finding.severity == SEVERE]  # what else there is would mislead
+        if not told:
+            return "The kit does not find this fault here."
+    if not told:
         return "The kit finds nothing wrong with it." if asked else ""
     first = told[0]
     how = ("Something is wrong" if first.severity == SEVERE else "Worth a look" if first.kind != HARMLESS else
@@ -122,11 +129,11 @@ def what_is_wrong(run: LabRun) -> str:
 
 
 def trend(shares: list[float]) -> str:
-    """"Began at 41.2 %, now 58.1 %, still rising.\""""
+    """"Began at 41.2 %, now 58.1 %, rising.\""""
     if len(shares) == 1:
         return f"{per_cent(shares[0])} after one epoch."
     step = shares[-1] - shares[-2]
-    way = "hardly moving" if abs(step) < 0.005 else "still rising" if step > 0 else "fell in the last epoch"
+    way = "hardly moving" if abs(step) < 0.005 else "rising" if step > 0 else "fell in the last epoch"
     return f"Began at {per_cent(shares[0])}, now {per_cent(shares[-1])}, {way}."
 
 
