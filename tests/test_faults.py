@@ -102,6 +102,11 @@ def test_a_probe_says_what_the_teachers_rows_are(name, said):
     assert found["teacher"] == said and found["teacher_match"] < 0.9 and found["loss"] == "right"
 
 
+def test_a_weak_teacher_says_the_same_of_the_same_validation_images_in_each_epoch():
+    rows = trained("weak_teacher", "clear", epochs=3)[1]
+    assert len({row["val_teacher_accuracy"] for row in rows}) == 1 < len(rows)
+
+
 def test_a_probe_sees_layers_that_do_not_train_or_stay_in_eval_mode():
     assert trained("layers_not_trained", "mild")[2]["frozen"] == pytest.approx(1 / 4)
     assert trained("layers_not_trained", "gross")[2]["frozen"] == pytest.approx(3 / 4)
