@@ -182,5 +182,5 @@ def test_runs_can_be_taken_away(tmp_path):
 
 def test_the_trend_in_words():
     assert trend([0.5]) == "50.0 % after one epoch."
-    assert trend([0.4, 0.5]) == "Began at 40.0 %, now 50.0 %, still rising."
+    assert trend([0.4, 0.5]) == "Began at 40.0 %, now 50.0 %, rising."
     assert trend([0.4, 0.5, 0.502]).endswith("hardly moving.") and trend([0.5, 0.4]).endswith("fell in the last epoch.")
