@@ -5,6 +5,7 @@ airbench (2024); the stem was introduced by Page (2019). Images go in as floats 
 out, [N, C].
 """
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -104,31 +105,38 @@ class ConvNet(nn.Module):
         # Channels last, as they lie in memory: to flatten them so copies nothing, forward or backward.
         return self.head(x.permute(0, 2, 3, 1).flatten(1))                                            # (N, C)
 
-    @torch.no_grad()
-    def fit_stem(self, images: Tensor, epsilon: float = 5e-4) -> None:
-        """Set the stem so that 2x2 patches of uint8 `images` [N, 3, H, W] come out uncorrelated and equally strong.
 
-        The eigenvectors of the patches' covariance, each over the root of its eigenvalue plus epsilon, and their
-        negatives (ReLU would lose half of each direction). The mean is folded into the bias.
-        """
-        patches = F.unfold(images.double() / 255, STEM_PATCH, stride=STEM_PATCH)   # (N, 12, L)
-        patches = patches.transpose(1, 2).flatten(0, 1)                            # (N * L, 12)
-        mean = patches.mean(0)
-        values, vectors = torch.linalg.eigh(torch.cov(patches.T))
-        # An eigenvector's sign is arbitrary and differs between machines; the largest entry is made positive.
-        largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-        rows = (vectors * largest.sign() / torch.sqrt(values + epsilon)).T         # (12, 12)
-        weight = torch.cat([rows, -rows])                                          # (24, 12)
-        self.stem_weight.copy_(weight.view_as(self.stem_weight))
-        self.stem_bias.copy_(-weight @ mean)
+class Stem(NamedTuple):
+    """Weights of the first layer: float32 [STEM_CHANNELS, 3, 2, 2] and [STEM_CHANNELS]."""
+    weight: Tensor
+    bias: Tensor
 
 
 STEM_IMAGES = 2_000  # enough for a covariance of 12 numbers, and quick
 
 
-def make_model(architecture: Architecture, images: Tensor, seed: int = 0) -> ConvNet:
+@torch.no_grad()
+def whitening_stem(images: Tensor, epsilon: float = 5e-4) -> Stem:
+    """A stem from which 2x2 patches of uint8 `images` [N, 3, H, W] come out uncorrelated and equally strong.
+
+    The eigenvectors of the patches' covariance, each over the root of its eigenvalue plus epsilon, and their
+    negatives (ReLU would lose half of each direction). The mean is folded into the bias. The first STEM_IMAGES count.
+    """
+    patches = F.unfold(images[:STEM_IMAGES].double() / 255, STEM_PATCH, stride=STEM_PATCH)  # (N, 12, L)
+    patches = patches.transpose(1, 2).flatten(0, 1)                                         # (N * L, 12)
+    mean = patches.mean(0)
+    values, vectors = torch.linalg.eigh(torch.cov(patches.T))
+    # An eigenvector's sign is arbitrary and differs between machines; the largest entry is made positive.
+    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+    rows = (vectors * largest.sign() / torch.sqrt(values + epsilon)).T                      # (12, 12)
+    weight = torch.cat([rows, -rows])                                                       # (24, 12)
+    return Stem(weight.float().view(STEM_CHANNELS, 3, STEM_PATCH, STEM_PATCH), (-weight @ mean).float())
+
+
+def make_model(architecture: Architecture, images: Tensor, seed: int = 0, stem: Stem | None = None) -> ConvNet:
     """A fresh network: weights drawn from `seed`, stem fitted to uint8 `images` [N, 3, H, W].
 
+    stem: what `whitening_stem` made of these images, where many networks are to have it; made here if None.
     torch's global random state is the same before and after. Raises ValueError for images of another size.
     """
     if tuple(images.shape[2:]) != (architecture.image_size,) * 2:
@@ -137,7 +145,8 @@ def make_model(architecture: Architecture, images: Tensor, seed: int = 0) -> Con
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU as well
         model = ConvNet(architecture)
-    model.fit_stem(images[:STEM_IMAGES])
+    stem = whitening_stem(images) if stem is None else stem
+    model.stem_weight.copy_(stem.weight), model.stem_bias.copy_(stem.bias)
     return model.to(memory_format=torch.channels_last)
 
 

@@ -1,4 +1,5 @@
 """One whole run: from settings to a trained student, its history and its figures."""
+import functools
 import math
 import os
 import time
@@ -17,7 +18,7 @@ from .devices import choose_device, choose_precision, keep_freed_memory
 from .diagnosis.faults import FAULTS, STRENGTHS
 from .history import EPOCH, best_row, save_history
 from .losses import check_alpha, check_temperature
-from .models import STUDENTS, ConvNet, make_model
+from .models import STUDENTS, ConvNet, Stem, make_model, whitening_stem
 from .optimizers import OPTIMIZERS
 from .schedules import SHAPES, from_to, warmup_cosine
 from .teachers import accuracy, answers
@@ -123,6 +124,11 @@ class Materials:
     def of(cls, settings: Settings, dataset: Dataset, teacher: nn.Module) -> "Materials":
         return cls(dataset, teacher, images=settings.images, data_seed=settings.data_seed,
                    leave_out_class=settings.leave_out, device=settings.device, precision=settings.precision)
+
+    @functools.cached_property
+    def stem(self) -> Stem:
+        """The first layer of every student that learns from these images."""
+        return whitening_stem(self.training.images)
 
     def complete(self, training: bool = True, progress: bool = False) -> None:
         """Ask the teacher for all that a run can need; training=False: only for what is watched."""
@@ -235,7 +241,8 @@ class Run:
         """The student as it is before the first step."""
         classes, size = len(self.training.classes), self.training.images.shape[-1]
         architecture = replace(STUDENTS[self.settings.student], num_classes=classes, image_size=size)
-        return make_model(architecture, self.training.images, self.settings.seed).to(self.materials.device)
+        return make_model(architecture, self.training.images, self.settings.seed,
+                          self.materials.stem).to(self.materials.device)
 
     def _save_history(self) -> None:
         if self.folder is not None:

@@ -9,6 +9,7 @@ from small import CLASSES, ColourTeacher, PixelTeacher, coloured_dataset, colour
 
 from distill_kit.data.imageset import split
 from distill_kit.history import load_history
+from distill_kit.models import make_model, whitening_stem
 from distill_kit.run import Materials, Run, Settings, new_run_folder, prepared_labels, share_in_top
 from distill_kit.weights import load_model
 
@@ -213,6 +214,18 @@ def test_a_second_run_on_the_same_materials_asks_the_teacher_only_for_new_views(
     list(second.rows())
     assert second.teacher_seconds == 0 and first.teacher_seconds > 0
     assert same_state(state_of(first.student), state_of(second.student))
+
+
+def test_the_stem_is_made_once_for_all_students_of_the_same_images(monkeypatch):
+    made = []
+    monkeypatch.setattr("distill_kit.run.whitening_stem", lambda images: made.append(whitening_stem(images)) or made[-1])
+    first, second = settings_of(), settings_of(images=48)
+    one, other = (Materials.of(settings, DATASET, ColourTeacher()) for settings in (first, second))
+    runs = [Run(first, one), Run(settings_of(seed=1), one), Run(second, other)]
+    assert len(made) == 2
+    for run in runs:
+        alone = make_model(run.student.architecture, run.training.images, run.settings.seed)
+        assert same_state(state_of(run.student), state_of(alone))
 
 
 def test_same_settings_same_run_bit_for_bit():
