@@ -2,7 +2,7 @@
 
     python benchmarks/lab_runs.py [--runs 100] [--epochs 8]
 
-Writes benchmarks/lab_runs.json. Every fifth run is given up in its middle for the next.
+Writes benchmarks/lab_runs.json, on a GPU lab_runs-cuda.json. Every fifth run is given up in its middle for the next.
 """
 import argparse
 import json
@@ -13,13 +13,15 @@ import time
 from pathlib import Path
 
 import psutil
+import torch
 
 from distill_kit.data import load_dataset
+from distill_kit.devices import choose_device, machine
 from distill_kit.lab import Lab
 from distill_kit.lab.orders import RUNNING, STOPPED
 from distill_kit.run import QUICK_EPOCHS
 
-PATH = Path(__file__).parent / "lab_runs.json"
+FOLDER = Path(__file__).parent
 SETTLED = 10  # runs after which memory has what it needs: baseline, teacher's answers, buffers
 
 
@@ -28,8 +30,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=QUICK_EPOCHS)
     options = parser.parse_args()
-    process, dataset = psutil.Process(), load_dataset("cifar10")
-    megabytes, threads, given_up = [], [], []
+    process, dataset, device = psutil.Process(), load_dataset("cifar10"), choose_device()
+    megabytes, threads, given_up, on_gpu = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab("plain", dataset, folder=folder, epochs=options.epochs)
         temperatures = lab.session.experiment.controls[0].stops
@@ -47,14 +49,20 @@ def main() -> None:
             lab.session.join()
             megabytes.append(process.memory_info().rss / 1e6)
             threads.append(threading.active_count())
+            if device.type == "cuda":
+                on_gpu.append(torch.cuda.memory_reserved() / 1e6)
             print(number + 1, f"{megabytes[-1]:.0f} MB", threads[-1], flush=True)
-    report = {"runs": options.runs, "epochs of each": options.epochs, "megabytes after each": [round(value, 1) for value in megabytes],
+    report = {"runs": options.runs, "epochs of each": options.epochs, "machine": machine(device),
+              "megabytes after each": [round(value, 1) for value in megabytes],
               "megabytes grown since run 10": round(megabytes[-1] - megabytes[SETTLED - 1], 1),
               "megabytes grown since run 1": round(megabytes[-1] - megabytes[0], 1),
               "threads after the first and the last": [threads[0], threads[-1]],
               "seconds until a run is given up": {"median": round(statistics.median(given_up), 4),
                                                   "most": round(max(given_up), 4), "n": len(given_up)}}
-    PATH.write_text(json.dumps(report) + "\n")
+    if on_gpu:
+        report["megabytes held on the GPU after each"] = [round(value, 1) for value in on_gpu]
+    name = "lab_runs.json" if device.type == "cpu" else f"lab_runs-{device.type}.json"
+    (FOLDER / name).write_text(json.dumps(report) + "\n")
     print({name: value for name, value in report.items() if not name.endswith("each")})
 
 
