@@ -21,15 +21,16 @@ from distill_kit.diagnosis import diagnose, probe, reference_for
 class PlainTally(signals.Tally):
     """Loss with its terms, accuracy and agreement, and nothing else: what a row had before."""
 
+    @staticmethod
     @torch.no_grad()
-    def add(self, terms, logits, teacher_logits, labels, temperature=1.0):
+    def of(terms, logits, teacher_logits, labels, temperature=1.0):
         predicted = logits.argmax(dim=1)
         labelled, rows = (labels >= 0).sum(), len(labels)
         agreed = labelled * torch.nan if teacher_logits is None else (predicted == teacher_logits.argmax(dim=1)).sum()
         nothing = labelled * 0.0
-        self._sums += torch.stack([terms.total * rows, terms.hard * labelled, terms.soft * rows,
-                                   (predicted == labels).sum(), agreed, labelled, torch.full_like(labelled, rows),
-                                   nothing, nothing, nothing])
+        return torch.stack([terms.total * rows, terms.hard * labelled, terms.soft * rows,
+                            (predicted == labels).sum(), agreed, labelled, torch.full_like(labelled, rows),
+                            nothing, nothing, nothing])
 
     def label_mix(self):
         return None

@@ -13,17 +13,19 @@ from .losses import LossTerms
 
 
 class Tally:
-    """Sums over the images seen so far. They stay on the device: reading them is what waits for a GPU."""
+    """Sums over the images seen so far: of each batch first (`of`), which a GPU may do as part of its step; then added
+    up. They stay on the device: reading them is what waits for a GPU."""
 
     def __init__(self, device: torch.device):
         self._sums = torch.zeros(10, device=device, dtype=torch.float64 if device.type != "mps" else torch.float32)
         self._labels: list[Tensor] = []
         self._classes = 0
 
+    @staticmethod
     @torch.no_grad()
-    def add(self, terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
-            temperature: float | Tensor = 1.0) -> None:
-        """logits, teacher_logits: [N, C]; labels: int64 [N], -100 where not known."""
+    def of(terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
+           temperature: float | Tensor = 1.0) -> Tensor:
+        """One batch's sums, [10]. logits, teacher_logits: [N, C]; labels: int64 [N], -100 where not known."""
         logits = logits.float()
         predicted = logits.argmax(dim=1)                                              # (N,)
         labelled, rows = (labels >= 0).sum(), len(labels)
@@ -34,11 +36,15 @@ class Tally:
             said = teacher_logits.argmax(dim=1)                                       # (N,)
             agreed, right = (predicted == said).sum(), (said == labels).sum()
             teacher_entropy = entropy(teacher_logits, temperature).sum()
-        self._sums += torch.stack([
+        return torch.stack([
             terms.total * rows, terms.hard * labelled, terms.soft * rows, (predicted == labels).sum(), agreed, labelled,
             torch.full_like(labelled, rows), right, entropy(logits, temperature).sum(), teacher_entropy])
+
+    def add(self, sums: Tensor, labels: Tensor, classes: int) -> None:
+        """sums: of a batch with these labels."""
+        self._sums += sums
         self._labels.append(labels)
-        self._classes = logits.shape[1]
+        self._classes = classes
 
     def is_finite(self) -> bool:
         return bool(torch.isfinite(self._sums[0]))
@@ -118,9 +124,13 @@ def update_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor | 
     return moved / torch.stack([b.norm() for b in before]).norm().clamp_min(1e-12)                      # ()
 
 
+LOOKED_AT = 256  # images, so that the share of dead units does not hang on how many come at once
+
+
 @contextmanager
 def counting_dead_units(student: nn.Module, found: dict):
-    """While the student looks at images: which channels of its nn.ReLU modules never answer above 0.
+    """While the student looks at a batch: which channels of its nn.ReLU modules never answer above 0, for any of its
+    first LOOKED_AT images.
 
     At the end `found["dead_units"]` is their share, None for a student without nn.ReLU modules.
     """
@@ -130,6 +140,7 @@ def counting_dead_units(student: nn.Module, found: dict):
     def look(module, _, output):
         place = module, calls.get(module, 0)
         calls[module] = place[1] + 1
+        output = output[:LOOKED_AT]
         over = [axis for axis in range(output.ndim) if axis != 1]
         highest = output.detach().amax(dim=over) if output.ndim > 1 else output.detach()        # (channels,)
         largest[place] = highest

@@ -40,7 +40,8 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
     scaler = torch.amp.GradScaler(device.type, init_scale=FLOAT16_SCALE, enabled=precision == "float16")
 
     def learn(images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, t, a) -> tuple:
-        """One step on a batch; the terms of the loss, logits [N, C], and the gradient's norm before clipping."""
+        """One step on a batch: the terms of its loss, its logits [N, C], the gradient's norm before clipping, and
+        what the tally adds up."""
         for group in optimizer.param_groups:
             group["lr"] = rate * group.get("lr_ratio", 1.0)
         with casting(device, precision):
@@ -53,7 +54,8 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
         norm = nn.utils.clip_grad_norm_(parameters, clip_norm)
         scaler.step(optimizer)
         scaler.update()
-        return LossTerms(*(term.detach() for term in terms)), logits.detach(), norm
+        terms, logits = LossTerms(*(term.detach() for term in terms)), logits.detach()
+        return terms, logits, norm, Tally.of(terms, logits, teacher_logits, labels, t)
     if recorded and device.type == "cuda" and not scaler.is_enabled():  # a scaler waits for the device
         learn = Recorded(learn)
     weights, first = matrices(student), {}
@@ -66,7 +68,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
             check_temperature(t), check_alpha(a), check_teacher(teacher_logits, a)
             rate_there, t_there, a_there = numbers_on(device, rate, t, a)
             before = None if norms else [weight.detach().clone() for weight in weights]
-            terms, logits, norm = learn(images, labels, teacher_logits, rate_there, t_there, a_there)
+            terms, logits, norm, sums = learn(images, labels, teacher_logits, rate_there, t_there, a_there)
             norms.append(norm.clone())  # a recorded step writes into the same place again
             if before is not None:
                 moved = update_ratio(before, weights)
@@ -75,7 +77,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
                          "alpha": a, "temperature": t}
 
             step += 1
-            tally.add(terms, logits, teacher_logits, labels, t_there)
+            tally.add(sums, labels, logits.shape[1])
             if every and step % every == 0:
                 row = {"kind": STEP, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
                        **tally.figures("train"), "seconds": time.perf_counter() - started}
@@ -125,7 +127,7 @@ def evaluate(student: nn.Module, batches: Iterable[Batch], temperature: float = 
         with casting(device, precision), counting:
             logits = logits_of(student(images))
         terms = loss(logits, teacher_logits, labels, temperature, alpha)
-        tally.add(terms, logits, teacher_logits, labels, temperature)
+        tally.add(Tally.of(terms, logits, teacher_logits, labels, temperature), labels, logits.shape[1])
     return {**tally.figures(prefix), **dead}
 
 

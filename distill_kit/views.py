@@ -26,6 +26,7 @@ ALL_VIEWS: tuple[View, ...] = tuple((flip, *_SHIFTS[31 * k % 81]) for k in range
 
 ASKED_AT_ONCE = 640  # images: between two moves of a progress bar
 TEACHER_BLOCK = 64  # images a pass, always: sums of floats depend on the size of the batch they are made in
+GPU_BLOCK = 512     # the same on a GPU, where a pass of 64 takes as long
 
 
 class ViewBank:
@@ -41,24 +42,27 @@ class ViewBank:
         height, width = self.size
         pad = max(max(abs(dy), abs(dx)) for _, dy, dx in views)
         rows, columns = _mirrored(height, pad), _mirrored(width, pad)
+        images = images.to(self.device)  # as they are, to be padded there
         padded = images.permute(0, 2, 3, 1)[:, rows][:, :, columns]                 # (N, H + 2 pad, W + 2 pad, 3)
         if any(flip for flip, _, _ in views):
             padded = torch.stack([padded, padded.flip(2)], dim=1)                   # (N, 2, H + 2 pad, W + 2 pad, 3)
         else:
             padded = padded.unsqueeze(1)
-        pixels = padded.contiguous().to(self.device).flatten()
+        pixels = padded.contiguous().flatten()
         places = pixels.numel() // 3
         self._windows = pixels.as_strided((places - width + 1, 3 * width), (3, 1))  # one that starts at each pixel
         tall, wide = height + 2 * pad, width + 2 * pad
         self._image_step = padded.shape[1] * tall * wide
-        self._view_start = torch.tensor([(flip * tall + pad + dy) * wide + pad + dx for flip, dy, dx in views])
-        self._row_start = torch.arange(height) * wide
+        starts = [(flip * tall + pad + dy) * wide + pad + dx for flip, dy, dx in views]
+        self._view_start = torch.tensor(starts, device=self.device)
+        self._row_start = torch.arange(height, device=self.device) * wide
 
     def take(self, rows: Tensor, views: Tensor) -> Tensor:
         """Floats 0 to 1, [n, 3, H, W] in channels_last: image `rows[k]` in view `views[k]` (int64 [n], on the CPU)."""
+        rows, views = send(rows, self.device), send(views, self.device)
         start = rows * self._image_step + self._view_start[views]                   # (n,)
         windows = (start.unsqueeze(1) + self._row_start).flatten()                  # (n * H,)
-        pixels = self._windows.index_select(0, send(windows, self.device))
+        pixels = self._windows.index_select(0, windows)
         return pixels.view(len(rows), *self.size, 3).permute(0, 3, 1, 2).float().div_(255)
 
 
@@ -113,8 +117,9 @@ class KeptLogits:
         if self.teacher is None:
             raise RuntimeError("the teacher's answers for some images are missing: call complete() first")
         started = time.perf_counter()
-        for r, v in zip(rows.split(TEACHER_BLOCK), views.split(TEACHER_BLOCK)):
-            fill = torch.arange(TEACHER_BLOCK).clamp(max=len(r) - 1)                # a short block repeats its last
+        block = TEACHER_BLOCK if self.bank.device.type == "cpu" else GPU_BLOCK
+        for r, v in zip(rows.split(block), views.split(block)):
+            fill = torch.arange(block).clamp(max=len(r) - 1)                        # a short block repeats its last
             logits = self.teacher(self.bank.take(r[fill], v[fill]))[: len(r)]
             if self._values is None:
                 self._values = logits.new_zeros(*self._known.shape, logits.shape[1])
@@ -181,8 +186,9 @@ class ViewBatches:
 class PlainBatches:
     """All images in their order and as they are, with the teacher's logits: for measuring."""
 
-    def __init__(self, bank: ViewBank, labels: Tensor, logits: KeptLogits | None = None, batch_size: int = 256):
-        self.bank, self.logits, self.batch_size = bank, logits, batch_size
+    def __init__(self, bank: ViewBank, labels: Tensor, logits: KeptLogits | None = None, batch_size: int | None = None):
+        self.bank, self.logits = bank, logits
+        self.batch_size = batch_size or (256 if bank.device.type == "cpu" else 1_024)
         self.labels = labels.to(bank.device)
 
     def __len__(self) -> int:

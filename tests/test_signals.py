@@ -8,7 +8,7 @@ from small import LittleNet
 from torch import nn
 
 from distill_kit.losses import distillation_terms
-from distill_kit.signals import (Tally, counting_dead_units, entropy, gradient_figures, label_mix, matrices,
+from distill_kit.signals import (LOOKED_AT, Tally, counting_dead_units, entropy, gradient_figures, label_mix, matrices,
                                  update_ratio)
 
 
@@ -22,7 +22,7 @@ def test_tally_counts_what_the_teacher_gets_right_and_both_entropies():
     logits, teacher = torch.eye(3), torch.tensor([[9.0, 0, 0], [9.0, 0, 0], [0, 0, 9.0]])
     labels = torch.tensor([0, 1, 2])
     tally = Tally(torch.device("cpu"))
-    tally.add(distillation_terms(logits, teacher, labels, 2.0, 0.5), logits, teacher, labels, 2.0)
+    tally.add(Tally.of(distillation_terms(logits, teacher, labels, 2.0, 0.5), logits, teacher, labels, 2.0), labels, 3)
     figures = tally.figures("train")
     assert figures["train_teacher_accuracy"] == pytest.approx(2 / 3)
     assert figures["train_entropy"] == pytest.approx(entropy(logits, 2).mean().item(), rel=1e-6)
@@ -87,3 +87,11 @@ def test_dead_units_are_channels_that_never_answer():
     with counting_dead_units(nn.Linear(2, 2), found):
         pass
     assert found["dead_units"] is None
+
+
+def test_dead_units_do_not_hang_on_the_size_of_the_batch():
+    student, found, images = nn.Sequential(nn.ReLU()), {}, torch.zeros(LOOKED_AT + 1, 2)
+    images[LOOKED_AT - 1, 0] = images[LOOKED_AT, 1] = 1.0  # the last image that counts, and one too late
+    with counting_dead_units(student, found):
+        student(images)
+    assert found["dead_units"] == 1 / 2

@@ -322,7 +322,7 @@ lab
 
 # %%
 from safetensors.torch import load_file, save_file
-student = taught[0]["student"]
+student = taught[0]["student"].cpu()       # a file, or another program, knows nothing of your GPU
 save_file(student.state_dict(), folder / "student.safetensors")
 
 # %%
