@@ -2,10 +2,13 @@
 
 A small network's kernels are over before the next can be asked for; a CUDA graph asks for all of them at once.
 """
+import threading
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+ALONE = threading.Lock()  # memory cannot be given back while something is being recorded, in whatever thread
 
 
 class Recorded:
@@ -14,6 +17,7 @@ class Recorded:
     Its first call is an ordinary one, in which optimisers make what they keep. The second is recorded as a CUDA graph,
     and from then on the recording is played with the new values. So the function's Python runs twice, and whatever in
     it depends on more than the tensors' values stays as it was. What is given back is overwritten by the next call.
+    A recording has memory of its own on the GPU; leave the `with` to give it back.
     """
 
     def __init__(self, function: Callable):
@@ -23,13 +27,24 @@ class Recorded:
         self._inputs: list[Tensor | None] = []
         self._outputs: tuple = ()
 
+    def __enter__(self) -> "Recorded":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._graph is not None:
+            with ALONE:
+                self._graph.reset()
+                self._graph, self._shapes, self._inputs, self._outputs = None, None, [], ()
+                torch.cuda.empty_cache()
+
     def __call__(self, *inputs: Tensor | None) -> tuple:
         shapes = [None if tensor is None else (tensor.shape, tensor.dtype) for tensor in inputs]
         if shapes != self._shapes:
             self._shapes, self._graph = shapes, None
             return self.function(*inputs)
         if self._graph is None:
-            self._record(inputs)
+            with ALONE:
+                self._record(inputs)
         for kept, new in zip(self._inputs, inputs):
             if kept is not None:
                 kept.copy_(new, non_blocking=True)

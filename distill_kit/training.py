@@ -54,60 +54,61 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
         norm = nn.utils.clip_grad_norm_(parameters, clip_norm)
         scaler.step(optimizer)
         scaler.update()
+        optimizer.zero_grad(set_to_none=True)  # again: a gradient would keep a recording's memory
         terms, logits = LossTerms(*(term.detach() for term in terms)), logits.detach()
         return terms, logits, norm, Tally.of(terms, logits, teacher_logits, labels, t)
-    if recorded and device.type == "cuda" and not scaler.is_enabled():  # a scaler waits for the device
-        learn = Recorded(learn)
     weights, first = matrices(student), {}
     step, started = 0, time.perf_counter()
-    for epoch in range(1, epochs + 1):
-        student.train()
-        tally, norms = Tally(device), []
-        for images, labels, teacher_logits in batches:
-            rate, t, a = learning_rate(step), temperature(step), alpha(step)
-            check_temperature(t), check_alpha(a), check_teacher(teacher_logits, a)
-            rate_there, t_there, a_there = numbers_on(device, rate, t, a)
-            before = None if norms else [weight.detach().clone() for weight in weights]
-            terms, logits, norm, sums = learn(images, labels, teacher_logits, rate_there, t_there, a_there)
-            norms.append(norm.clone())  # a recorded step writes into the same place again
-            if before is not None:
-                moved = update_ratio(before, weights)
-            if not step:
-                first = {**{name: value.clone() for name, value in zip(("hard", "soft", "loss"), terms)},
-                         "alpha": a, "temperature": t}
+    once = recorded and device.type == "cuda" and not scaler.is_enabled()  # a scaler waits for the device
+    with Recorded(learn) if once else nullcontext(learn) as learn:
+        for epoch in range(1, epochs + 1):
+            student.train()
+            tally, norms = Tally(device), []
+            for images, labels, teacher_logits in batches:
+                rate, t, a = learning_rate(step), temperature(step), alpha(step)
+                check_temperature(t), check_alpha(a), check_teacher(teacher_logits, a)
+                rate_there, t_there, a_there = numbers_on(device, rate, t, a)
+                before = None if norms else [weight.detach().clone() for weight in weights]
+                terms, logits, norm, sums = learn(images, labels, teacher_logits, rate_there, t_there, a_there)
+                norms.append(norm.clone())  # a recorded step writes into the same place again
+                if before is not None:
+                    moved = update_ratio(before, weights)
+                if not step:
+                    first = {**{name: value.clone() for name, value in zip(("hard", "soft", "loss"), terms)},
+                             "alpha": a, "temperature": t}
 
-            step += 1
-            tally.add(sums, labels, logits.shape[1])
-            if every and step % every == 0:
-                row = {"kind": STEP, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
-                       **tally.figures("train"), "seconds": time.perf_counter() - started}
-                left = time.perf_counter()
-                yield row
-                started += time.perf_counter() - left
-                student.train()  # the caller may have measured it meanwhile, in eval mode
+                step += 1
+                tally.add(sums, labels, logits.shape[1])
+                if every and step % every == 0:
+                    row = {"kind": STEP, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a,
+                           "temperature": t, **tally.figures("train"), "seconds": time.perf_counter() - started}
+                    left = time.perf_counter()
+                    yield row
+                    started += time.perf_counter() - left
+                    student.train()  # the caller may have measured it meanwhile, in eval mode
 
-        if not norms:
-            raise ValueError(f"batches must yield a batch in every epoch; epoch {epoch} had none")
-        row = {"kind": EPOCH, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
-               **tally.figures("train"), **gradient_figures(norms, clip_norm),
-               "update_ratio": None if moved is None else float(moved), "label_mix": tally.label_mix(),
-               "classes": logits.shape[1]}
-        if epoch == 1:
-            row |= {f"first_{name}": float(value) for name, value in first.items()}
-            row["first_soft"] = None if teacher_logits is None else row["first_soft"]
-        finite = tally.is_finite()
-        if finite and validation is not None:
-            row |= evaluate(student, validation, t, a, precision, loss=loss, dead_units=True)
-            finite = math.isfinite(row["val_loss"])
-        row["seconds"] = time.perf_counter() - started
-        if not finite:
-            row["stopped"] = (f"The loss is no longer a finite number (epoch {epoch}, learning rate {rate:.2g}). "
-                              "Lower the learning rate and train again.")
-        left = time.perf_counter()
-        yield row
-        started += time.perf_counter() - left
-        if not finite:
-            return
+            if not norms:
+                raise ValueError(f"batches must yield a batch in every epoch; epoch {epoch} had none")
+            row = {"kind": EPOCH, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
+                   **tally.figures("train"), **gradient_figures(norms, clip_norm),
+                   "update_ratio": None if moved is None else float(moved), "label_mix": tally.label_mix(),
+                   "classes": logits.shape[1]}
+            if epoch == 1:
+                row |= {f"first_{name}": float(value) for name, value in first.items()}
+                row["first_soft"] = None if teacher_logits is None else row["first_soft"]
+            finite = tally.is_finite()
+            if finite and validation is not None:
+                row |= evaluate(student, validation, t, a, precision, loss=loss, dead_units=True)
+                finite = math.isfinite(row["val_loss"])
+            row["seconds"] = time.perf_counter() - started
+            if not finite:
+                row["stopped"] = (f"The loss is no longer a finite number (epoch {epoch}, learning rate {rate:.2g}). "
+                                  "Lower the learning rate and train again.")
+            left = time.perf_counter()
+            yield row
+            started += time.perf_counter() - left
+            if not finite:
+                return
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -154,8 +155,8 @@ def fill(seed):
 
 
 def test_six_processes_that_fill_a_store_at_once_agree():
-    with multiprocessing.get_context("spawn").Pool(6) as pool:
-        sums = pool.map(fill, [0] * 6, chunksize=1)
+    with ProcessPoolExecutor(6, multiprocessing.get_context("spawn")) as pool:  # one that dies is an error, not a wait
+        sums = list(pool.map(fill, [0] * 6))
     warm = teacher()
     assert len(set(sums)) == 1 and every_view(warm).float().sum().item() == sums[0] and warm.asked == 0
 

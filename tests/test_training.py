@@ -13,9 +13,8 @@ from distill_kit import history as history_module
 from distill_kit import train_student_with_distillation
 from distill_kit.batches import Batch, LoaderBatches, Teacher
 from distill_kit.losses import distillation_terms
-from distill_kit.optimizers import OPTIMIZERS
 from distill_kit.schedules import constant, linear, warmup_cosine
-from distill_kit.training import evaluate, train
+from distill_kit.training import evaluate
 from distill_kit.views import KeptLogits, PlainBatches, ViewBank, ViewBatches
 
 pytestmark = pytest.mark.usefixtures("global_random_state_untouched")
@@ -312,20 +311,3 @@ def test_cuda_gives_the_rows_of_the_cpu():
         rows[device] = list(run_of(student, batches, validation, alpha=constant(0.3), every=2))
     for one, other in zip(rows["cpu"], rows["cuda"]):
         assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-3)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_a_recorded_step_gives_the_rows_of_an_ordinary_one(optimizer):
-    rows = {}
-    for recorded in (False, True):
-        bank = ViewBank(IMAGES.images, device="cuda")
-        batches = ViewBatches(bank, IMAGES.labels, 16, seed=3,
-                              logits=KeptLogits(Teacher(PixelTeacher(), "cuda"), bank, len(IMAGES)))
-        student = LittleNet().cuda()
-        rows[recorded] = list(train(student, batches, None, epochs=3, optimizer=OPTIMIZERS[optimizer](student),
-                                    learning_rate=linear(1e-2, 1e-3, 30), temperature=linear(4.0, 2.0, 30),
-                                    alpha=linear(0.1, 0.9, 30), recorded=recorded))
-    for one, other in zip(rows[False], rows[True]):
-        for column in ("train_loss", "gradient_norm", "update_ratio", "train_soft", "first_loss"):
-            assert one.get(column) == pytest.approx(other.get(column), rel=1e-3), column

@@ -174,7 +174,7 @@ class Student(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(3, 32, 3, 2, 1), nn.BatchNorm2d(32), nn.ReLU(),
             nn.Conv2d(32, 64, 3, 2, 1), nn.BatchNorm2d(64), nn.ReLU(),
-            nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+            nn.MaxPool2d(8), nn.Flatten(), nn.Linear(64, classes))
 
     def forward(self, images):
         return self.layers((images - self.mean) / self.std)
@@ -322,7 +322,7 @@ lab
 
 # %%
 from safetensors.torch import load_file, save_file
-student = taught[0]["student"].cpu()       # a file, or another program, knows nothing of your GPU
+student = taught[0]["student"].cpu()    # a file, or another program, knows nothing of your GPU
 save_file(student.state_dict(), folder / "student.safetensors")
 
 # %%
