@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
+sys.path.append(str(BENCHMARKS))  # behind the libraries, which may have modules of the same names
 import diagnosis  # noqa: E402
 import diagnosis_page  # noqa: E402
 

@@ -1,8 +1,8 @@
 """What the kit takes on an NVIDIA GPU: a run, all images, 75 students, the lab; with each step recorded, and without.
 
-    python benchmarks/cuda.py [--launched]
+    python benchmarks/gpu.py [--launched]
 
-Writes benchmarks/cuda.json. --launched: also with every kernel of a step asked for by itself, which takes minutes.
+Writes benchmarks/gpu.json. --launched: also with every kernel of a step asked for by itself, which takes minutes.
 """
 import argparse
 import itertools
@@ -24,7 +24,7 @@ from distill_kit.many import reports, train_many
 from distill_kit.run import QUICK_EPOCHS, Materials, Run, Settings
 from distill_kit.teachers import load_teacher
 
-PATH = Path(__file__).parent / "cuda.json"
+PATH = Path(__file__).parent / "gpu.json"
 GRID = [{"temperature": temperature, "alpha": alpha, "seed": seed} for temperature, alpha, seed in
         itertools.product((1, 2, 4, 8, 16), (0.05, 0.1, 0.3, 0.5, 0.9), range(3))]
 SEEDS = 5       # of the runs that are timed one by one
