@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
 from torch import nn
 
 from ..batches import Teacher
