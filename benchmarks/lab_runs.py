@@ -1,12 +1,14 @@
 """A hundred runs of the lab, one after another: does memory grow, do threads; how soon is a run given up?
 
-    python benchmarks/lab_runs.py [--runs 100] [--epochs 8]
+    python benchmarks/lab_runs.py [--runs 100] [--epochs 8] [--beside 1]
 
-Writes benchmarks/lab_runs.json, on a GPU lab_runs-cuda.json. Every fifth run is given up in its middle for the next.
+Writes benchmarks/lab_runs.json, on a GPU lab_runs-cuda.json, beside busy programs lab_runs-beside.json. Every fifth run is given up in its middle for the next.
 """
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -29,7 +31,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=QUICK_EPOCHS)
+    parser.add_argument("--beside", type=int, default=0, help="so many busy programs run at the same time")
     options = parser.parse_args()
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.beside)]
+    try:
+        measure(options)
+    finally:
+        for loop in loops:
+            loop.kill()
+
+
+def measure(options) -> None:
     process, dataset, device = psutil.Process(), load_dataset("cifar10"), choose_device()
     megabytes, threads, given_up, on_gpu = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +64,7 @@ def main() -> None:
             if device.type == "cuda":
                 on_gpu.append(torch.cuda.memory_reserved() / 1e6)
             print(number + 1, f"{megabytes[-1]:.0f} MB", threads[-1], flush=True)
-    report = {"runs": options.runs, "epochs of each": options.epochs, "machine": machine(device),
+    report = {"runs": options.runs, "epochs of each": options.epochs, "busy programs beside": options.beside, "machine": machine(device),
               "megabytes after each": [round(value, 1) for value in megabytes],
               "megabytes grown since run 10": round(megabytes[-1] - megabytes[SETTLED - 1], 1),
               "megabytes grown since run 1": round(megabytes[-1] - megabytes[0], 1),
@@ -61,7 +73,7 @@ def main() -> None:
                                                   "most": round(max(given_up), 4), "n": len(given_up)}}
     if on_gpu:
         report["megabytes held on the GPU after each"] = [round(value, 1) for value in on_gpu]
-    name = "lab_runs.json" if device.type == "cpu" else f"lab_runs-{device.type}.json"
+    name = f"lab_runs{'-beside' * bool(options.beside)}{'' if device.type == 'cpu' else f'-{device.type}'}.json"
     (FOLDER / name).write_text(json.dumps(report) + "\n")
     print({name: value for name, value in report.items() if not name.endswith("each")})
 

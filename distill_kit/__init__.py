@@ -4,6 +4,8 @@
 """
 from importlib import import_module
 
+from . import openmp
+
 __version__ = "0.1.0"
 REPOSITORY = "https://github.com/distill-kit/distill_kit"  # the one place that says where the project lives
 
@@ -19,6 +21,7 @@ _HOMES = {
     "Settings": "run",
 }
 __all__ = ["REPOSITORY", "__version__", *_HOMES]
+openmp.prepare()  # before anything loads torch: a container may allow fewer threads than there are cores
 
 
 def __getattr__(name: str):

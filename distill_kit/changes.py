@@ -18,7 +18,7 @@ from .training import CLIP_NORM
 from .views import KeptLogits, ViewBatches
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parts:
     """What `training.train` is given, and what it was made from."""
     student: nn.Module

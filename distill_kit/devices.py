@@ -4,7 +4,7 @@ import ctypes
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -68,25 +68,6 @@ def give_back_memory() -> None:
     """What `keep_freed_memory` kept goes back to the system, in some milliseconds. Call it when training is over."""
     if keep_freed_memory():
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def rest_threads() -> bool:
-    """End the helper threads that OpenMP keeps for the calling thread; they come back with its next large operation.
-
-    Each thread that computes has helpers of its own. Where there are more of them than cores, GNU's OpenMP lets the
-    helpers of all sleep between two operations, and a training of many short ones takes 1.4 times as long. Whether
-    there was an OpenMP that could be asked to.
-    """
-    pause = _pause_openmp()
-    soft = 1  # omp_pause_soft, OpenMP 5.0: what the program has set is kept
-    return pause is not None and pause(soft) == 0
-
-
-@functools.cache
-def _pause_openmp() -> Callable[[int], int] | None:
-    """torch's own copy of libgomp; another OpenMP, or none, is left alone."""
-    library = Path(torch.__file__).parent / "lib" / "libgomp.so.1"
-    return getattr(ctypes.CDLL(str(library)), "omp_pause_resource_all", None) if library.exists() else None
 
 
 @functools.cache

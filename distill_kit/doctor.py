@@ -7,6 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from . import openmp
+
 PACKAGES = ("torch", "torchvision", "torchmetrics", "numpy", "scipy", "pillow", "matplotlib", "tqdm", "safetensors",
             "filelock", "platformdirs", "psutil", "jupyterlab", "ipywidgets", "ipykernel", "pytest", "nbval",
             "jupytext")
@@ -14,9 +16,15 @@ LEAST_MEMORY = 2e9  # bytes; a default run stays under 1.2 GB, the notebook serv
 
 
 def examine(device: str | None = None) -> dict:
-    """Everything `doctor` reports, as plain data."""
+    """Everything `doctor` reports, as plain data.
+
+    cores: those that this process may run on; cpu_quota: of which a container may use so many, None where all;
+    cores_taken: those that other programs keep busy now; threads: torch's, of which a run takes fewer beside them.
+    """
     import psutil
     from .devices import choose_device, choose_precision
+    from .neighbours import Load
+    taken = Load().taken()
     problems = []
     packages = {name: _version(name) for name in PACKAGES}
     problems += [f"The package {name} is missing: pip install -r requirements.txt" for name, version in packages.items()
@@ -32,6 +40,7 @@ def examine(device: str | None = None) -> dict:
     seconds = slider_run_seconds(chosen, precision)
     return {"ok": not problems, "problems": problems, "python": platform.python_version(), "packages": packages,
             "device": str(chosen), "precision": precision, "threads": _threads(),
+            "cores": openmp.cores(), "cpu_quota": openmp.cpu_quota(), "cores_taken": round(taken, 1),
             "memory": {"total": memory.total, "available": memory.available}, "data": data_at_hand(),
             "slider_run_seconds": round(seconds, 1)}
 
@@ -53,10 +62,12 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
     from .batches import Batch
     from .devices import keep_freed_memory
     from .models import STUDENTS, make_model
+    from .neighbours import Load, Room, choose_threads, using_threads
     from .optimizers import OPTIMIZERS
     from .run import QUICK_EPOCHS, Settings
     from .schedules import constant
     from .training import train
+    from .views import ViewBank
     keep_freed_memory()
     settings = Settings()
     generator = torch.Generator().manual_seed(0)
@@ -65,16 +76,18 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
     images = (pixels[:size].float() / 255).contiguous(memory_format=torch.channels_last).to(device)
     batch = Batch(images, torch.zeros(size, dtype=torch.int64, device=device), torch.zeros(size, 10, device=device))
     student = make_model(STUDENTS["default"], pixels).to(device)
+    choice = choose_threads(None, Load(), student, ViewBank(pixels, device=device), precision)
     steps, started = 0, None
-    for row in train(student, [batch] * 10_000, None, epochs=1, optimizer=OPTIMIZERS[settings.optimizer](student),
-                     learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1), every=10,
-                     precision=precision):
-        if started is None:  # the first ten steps warm up
-            started = time.perf_counter()
-            continue
-        steps += 10
-        if time.perf_counter() - started > budget:
-            break
+    with using_threads(choice.threads), Room(choice.taken):
+        for row in train(student, [batch] * 10_000, None, epochs=1, optimizer=OPTIMIZERS[settings.optimizer](student),
+                         learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1), every=10,
+                         precision=precision):
+            if started is None:  # the first ten steps warm up
+                started = time.perf_counter()
+                continue
+            steps += 10
+            if time.perf_counter() - started > budget:
+                break
     per_step = (time.perf_counter() - started) / max(steps, 1)
     validation = 2_000 / size / 3  # forward alone: about a third of a step
     return QUICK_EPOCHS * (settings.images // size + validation) * per_step

@@ -17,6 +17,9 @@ Columns of an epoch's row (losses are means over images, accuracies shares from 
     label_mix, classes               how mixed a batch's labels are (1: as all of them), number of classes
     dead_units                       share of ReLU channels that answer to none of some validation images
     first_loss, first_hard, first_soft, first_alpha, first_temperature        of the run's first batch, in epoch 1 alone
+    threads                          of the CPU; equal seeds give equal students where this is equal too
+    cores_taken                      only where other programs were at work when the run began, so that its threads had
+                                     to be chosen: the cores that they kept busy
     best                             is this the best epoch so far?
     stopped                          only where the run ended early: why
 A figure that does not exist (the soft term without a teacher) is None. A loss that overflowed is not finite in memory

@@ -19,9 +19,10 @@ from .diagnosis.faults import FAULTS, STRENGTHS
 from .history import EPOCH, best_row, save_history
 from .losses import check_alpha, check_temperature
 from .models import STUDENTS, ConvNet, Stem, make_model, whitening_stem
+from .neighbours import Load, Room, announced, choose_threads, using_threads
 from .optimizers import OPTIMIZERS
 from .schedules import SHAPES, from_to, warmup_cosine
-from .teachers import accuracy, answers
+from .teachers import accuracy, answers, share_in_top
 from .training import keep_best, train
 from .views import PLAIN, VIEWS, KeptLogits, PlainBatches, View, ViewBank, ViewBatches
 from .weights import save_model
@@ -52,6 +53,7 @@ class Settings:
     data_seed: int = 0              # which training images
     device: str | None = None
     precision: str = "auto"
+    threads: int | None = None      # of the CPU; None: those that are best as busy as the machine is
     changes: tuple[str, ...] = ()   # names from changes.py: habits to leave out
     fault: str | None = None        # a name from diagnosis/faults.py; what the fault needs is set with it
     fault_strength: str = "clear"   # mild, clear or gross
@@ -74,6 +76,8 @@ class Settings:
         for name in ("images", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more; got {getattr(self, name)}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be 1 or more, or None; got {self.threads}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise ValueError(f"learning_rate must be a finite number above 0; got {self.learning_rate}")
         if not 0 <= self.label_noise <= 1:
@@ -153,7 +157,8 @@ class Run:
     there after every epoch and the student at the end, whichever way the run ends.
     """
 
-    def __init__(self, settings: Settings, materials: Materials, folder: Path | None = None):
+    def __init__(self, settings: Settings, materials: Materials, folder: Path | None = None, load: Load | None = None):
+        """load: begun when the run was asked for, so that nobody waits for a look at what else the machine does."""
         asked = (settings.images, settings.data_seed, settings.leave_out)
         if asked != materials.drawn:
             raise ValueError("settings must ask for the images of the materials: images, data_seed and leave_out are "
@@ -170,11 +175,15 @@ class Run:
             rows=(self.training.labels >= 0).nonzero().squeeze(1) if settings.labels_alone else None)
         self.student = self.fresh_student()
         self.used: Parts | None = None  # what the loop was given, once it has begun
+        self.load = Load() if load is None else load
         self.teacher_seconds = 0.0
 
     def rows(self, every: int | None = None) -> Iterator[dict]:
         """Train; a row an epoch, light rows every `every` steps in between. `seconds` leaves the teacher's time out."""
         before = self.materials.teacher_seconds
+        self.choice = choice = choose_threads(self.settings.threads, self.load, self.student, self.materials.bank,
+                                              self.materials.precision)
+        self.began = time.perf_counter(), time.process_time()
         parts = self.used = self.parts()
         rows = train(parts.student, parts.batches, parts.watched, epochs=self.settings.epochs,
                      optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
@@ -182,19 +191,28 @@ class Run:
                      loss=parts.loss,
                      recorded=self.settings.optimizer != "sgd")  # torch's reads the rate, and waits for the device
         try:
-            for row in keep_best(self.student, rows):
-                self.teacher_seconds = self.materials.teacher_seconds - before
-                row["seconds"] -= self.teacher_seconds
-                if row["kind"] == EPOCH:
-                    self.history.append(row)
-                    self._save_history()
-                yield row
+            with announced(), using_threads(choice.threads), Room(choice.taken):
+                for row in keep_best(self.student, rows):
+                    self.teacher_seconds = self.materials.teacher_seconds - before
+                    row["seconds"] += choice.seconds - self.teacher_seconds
+                    if choice.seconds:  # others were at work: so the threads were chosen
+                        row["cores_taken"] = choice.taken
+                    if row["kind"] == EPOCH:
+                        self.history.append(row)
+                        self._save_history()
+                    yield row
         finally:
             self.materials.save_logits()
             if self.folder is not None and self.history:
                 save_model(self.student, self.folder / "student.safetensors",
                            {"settings": asdict(self.settings), "data": self.training.source,
                             "classes": list(self.training.classes)}, half=False)
+
+    @property
+    def cores_used(self) -> float:
+        """The cores that this process has had since the training began, in the mean."""
+        began, worked = self.began
+        return (time.process_time() - worked) / (time.perf_counter() - began)
 
     def parts(self) -> Parts:
         """What the loop is given: the course's recipe, but for the changes that the settings ask for."""
@@ -259,12 +277,6 @@ def prepared_labels(images: ImageSet, settings: Settings) -> ImageSet:
         if settings.labels_alone and not settings.labelled:
             raise ValueError("labelled must be 1 or more where alpha is 1: without labels and teacher nothing is left")
     return images
-
-
-def share_in_top(logits: torch.Tensor, labels: torch.Tensor, number: int, places: int) -> float:
-    """Of the images of class `number`: the share for which it is among the `places` highest logits [N, C]."""
-    top = logits[labels == number].topk(places, dim=1).indices                       # (n, places)
-    return (top == number).any(dim=1).float().mean().item()
 
 
 def new_run_folder(settings: Settings, parent: Path | str | None = None) -> Path:

@@ -15,6 +15,7 @@ from .devices import casting, choose_device, choose_precision
 from .files import replace_file
 from .history import EPOCH
 from .models import Architecture, ConvNet, forward_flops, make_model, parameter_count
+from .neighbours import Room
 from .optimizers import Muon
 from .schedules import constant, linear, warmup_then
 from .training import train
@@ -236,9 +237,10 @@ def answers(model: nn.Module, images: ImageSet, device: torch.device | str | Non
     device = next(model.parameters(), torch.empty(0)).device if device is None else device
     frozen = Teacher(model, device, precision)
     parts = []
-    for part in images.images.split(ANSWERED_AT_ONCE):
-        rows = torch.arange(len(part))
-        parts.append(KeptLogits(frozen, ViewBank(part, PLAIN, device), len(part)).take(rows, torch.zeros_like(rows)))
+    with Room():
+        for part in images.images.split(ANSWERED_AT_ONCE):
+            rows, bank = torch.arange(len(part)), ViewBank(part, PLAIN, device)
+            parts.append(KeptLogits(frozen, bank, len(part)).take(rows, torch.zeros_like(rows)))
     return torch.cat(parts).cpu()
 
 
@@ -248,6 +250,12 @@ def classification_figures(logits: Tensor, labels: Tensor) -> dict:
     ece = multiclass_calibration_error(logits.softmax(1), labels, num_classes=logits.shape[1], n_bins=15)
     return {"accuracy": accuracy(logits, labels), "ece": ece.item(),
             "cross_entropy": nn.functional.cross_entropy(logits, labels).item()}
+
+
+def share_in_top(logits: Tensor, labels: Tensor, number: int, places: int) -> float:
+    """Of the images of class `number`: the share for which it is among the `places` highest logits [N, C]."""
+    top = logits[labels == number].topk(places, dim=1).indices                       # (n, places)
+    return (top == number).any(dim=1).float().mean().item()
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:

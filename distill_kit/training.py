@@ -13,6 +13,7 @@ from .devices import casting, choose_device, choose_precision, numbers_on
 from .history import EPOCH, STEP
 from .losses import LossTerms, check_alpha, check_logits, check_teacher, check_temperature, distillation_terms
 from .models import logits_of
+from .neighbours import Room
 from .optimizers import adamw
 from .recording import Recorded
 from .schedules import Schedule, as_schedule, warmup_cosine
@@ -92,7 +93,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
             row = {"kind": EPOCH, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
                    **tally.figures("train"), **gradient_figures(norms, clip_norm),
                    "update_ratio": None if moved is None else float(moved), "label_mix": tally.label_mix(),
-                   "classes": logits.shape[1]}
+                   "classes": logits.shape[1], "threads": torch.get_num_threads()}
             if epoch == 1:
                 row |= {f"first_{name}": float(value) for name, value in first.items()}
                 row["first_soft"] = None if teacher_logits is None else row["first_soft"]
@@ -197,11 +198,12 @@ def train_student_with_distillation(
     rows = train(student, batches, validation, epochs=num_epochs, optimizer=adamw(student),
                  learning_rate=warmup_cosine(learning_rate, len(batches), len(batches) * num_epochs),
                  temperature=temperature, alpha=alpha, precision=precision)
-    for row in keep_best(student, rows, patience):
-        if history is not None:
-            history.append(row)
-        if on_row is not None:
-            on_row(row)
-        if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
-            warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
+    with Room():
+        for row in keep_best(student, rows, patience):
+            if history is not None:
+                history.append(row)
+            if on_row is not None:
+                on_row(row)
+            if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
+                warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
     return student.eval()

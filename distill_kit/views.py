@@ -39,6 +39,7 @@ class ViewBank:
     def __init__(self, images: Tensor, views: tuple[View, ...] = VIEWS, device: torch.device | str = "cpu"):
         """images: uint8 [N, 3, H, W]."""
         self.views, self.device, self.size = views, torch.device(device), tuple(images.shape[2:])
+        self.count = len(images)
         height, width = self.size
         pad = max(max(abs(dy), abs(dx)) for _, dy, dx in views)
         rows, columns = _mirrored(height, pad), _mirrored(width, pad)

@@ -68,15 +68,16 @@ def test_distill_takes_every_option(answer, tmp_path):
         "distill", "--data", "auto", "--images", 90, "--epochs", 1, "--temperature", 3, "--final-temperature", 2,
         "--alpha", 0.2, "--final-alpha", 0.3, "--schedule", "cosine", "--learning-rate", 0.004, "--batch-size", 30,
         "--label-noise", 0.1, "--labelled", 50, "--leave-out", "red", "--student", "small", "--seed", 5,
-        "--data-seed", 6, "--device", "cpu", "--precision", "float32", "--optimizer", "adamw",
+        "--data-seed", 6, "--device", "cpu", "--precision", "float32", "--threads", 1,
+        "--optimizer", "adamw",
         "--fault", "dead_units", "--fault-strength", "mild", "--out", tmp_path / "mine", "--json")
     report = value_of(out)
-    assert status == 0 and report["history"].startswith(str(tmp_path / "mine"))
+    assert status == 0 and report["history"].startswith(str(tmp_path / "mine")) and report["threads"] == 1
     assert report["settings"] == {
         "data": "auto", "images": 90, "epochs": 1, "temperature": 3.0, "final_temperature": 2.0, "alpha": 0.2,
         "final_alpha": 0.3, "schedule": "cosine", "learning_rate": 0.004, "batch_size": 30, "label_noise": 0.1,
         "labelled": 50, "leave_out": "red", "student": "small", "seed": 5, "data_seed": 6, "device": "cpu",
-        "precision": "float32", "optimizer": "adamw", "changes": [], "fault": "dead_units", "fault_strength": "mild"}
+        "precision": "float32", "threads": 1, "optimizer": "adamw", "changes": [], "fault": "dead_units", "fault_strength": "mild"}
 
 
 def test_distill_for_people_is_a_table_and_a_picture(answer, tmp_path):

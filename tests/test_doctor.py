@@ -26,6 +26,17 @@ def test_a_machine_that_is_ready_has_no_problems(tmp_path):
     assert list(tmp_path.iterdir()) == []  # looking leaves nothing behind
 
 
+def test_what_keeps_cores_from_this_process_is_told(monkeypatch):
+    from distill_kit import openmp
+    from distill_kit.command_line.commands import threads_in_words
+    report = doctor.examine("cpu")
+    assert report["cores"] >= 1 and report["cores_taken"] >= 0 and report["threads"] == torch.get_num_threads()
+    monkeypatch.setattr(openmp, "cpu_quota", lambda: 1.0)
+    assert doctor.examine("cpu")["cpu_quota"] == 1.0
+    words = threads_in_words({"threads": 1, "cpu_quota": 1.0, "cores": 2, "cores_taken": 1.3})
+    assert words == "1 thread; this container may use 1 of 2 cores; other programs keep 1.3 of 2 cores busy"
+
+
 def test_where_cifar10_is_missing_it_says_how_to_get_it():
     assert "Shapes-10 is used" in doctor.data_at_hand() and "data --download" in doctor.data_at_hand()
 

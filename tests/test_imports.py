@@ -11,9 +11,9 @@ import distill_kit
 PACKAGE = Path(distill_kit.__file__).parent
 HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tqdm", "IPython")
 # A module may import those before it, along the way of the data.
-ORDER = ("data.imageset", "files", "schedules", "data.cache", "data.folder", "data.official", "data.places",
+ORDER = ("openmp", "data.imageset", "files", "schedules", "data.cache", "data.folder", "data.official", "data.places",
          "data.download", "data.human", "shapes", "data", "losses", "devices", "models", "optimizers", "history",
-         "weights", "batches", "logit_store", "signals", "views", "recording", "training", "changes",
+         "weights", "batches", "logit_store", "signals", "views", "neighbours", "recording", "training", "changes",
          "diagnosis.loss_variants", "diagnosis.finding", "diagnosis.causes", "diagnosis.needs", "diagnosis.reading",
          "diagnosis.identities", "diagnosis.harm", "diagnosis.curves", "diagnosis.probed", "diagnosis.reference",
          "diagnosis.diagnose", "diagnosis.probes", "diagnosis.faults", "diagnosis.game", "diagnosis", "teachers",

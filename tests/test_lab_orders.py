@@ -121,3 +121,29 @@ def test_in_the_foreground_an_order_is_followed_before_ask_comes_back_and_an_int
     worker.ask("interrupted")
     worker.ask("whole")
     assert told[2:] == [(2, RUNNING), (2, STOPPED), (3, RUNNING), (3, FINISHED)]
+
+
+def test_who_cannot_hear_what_is_told_ends_neither_the_order_nor_the_worker(caplog):
+    def begin(order):
+        yield from range(3)
+
+    def tell(number, state, event):
+        raise ValueError("deaf")
+    worker = Worker(begin, tell, quiet=0.0)
+    for _ in range(2):
+        worker.ask("a")
+        assert worker.join(5)
+    assert caplog.text.count("ValueError: deaf") == 8  # three events and the end, twice
+
+
+def test_what_ends_the_thread_ends_the_waiting_too(monkeypatch):
+    def begin(order):
+        raise SystemExit
+        yield
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    worker = Worker(begin, lambda *_: None, quiet=0.0)
+    worker.ask("a")
+    assert worker.join(5)
+    for thread in threading.enumerate():
+        if thread.name == "distill_kit lab":
+            thread.join(5)

@@ -1,17 +1,21 @@
 """The lab without a browser: what a learner does, and what the lab then knows and says."""
 import dataclasses
+import random
+import threading
 import time
 
 import pytest
+import torch
 from small import ColourTeacher, coloured_dataset
 
 from distill_kit.history import best_row, load_history
 from distill_kit.lab.experiments import EXPERIMENTS, Control, Experiment
 from distill_kit.lab.orders import FAILED, FINISHED, STOPPED, WAITING
 from distill_kit.lab.picture import draw
-from distill_kit.lab.session import Session
+from distill_kit.lab.session import LabRun, Session
 from distill_kit.lab.stored import Stored
 from distill_kit.lab.words import settings_words, state_sentence, verdict
+from distill_kit.run import Settings
 
 DATASET = coloured_dataset()
 LITTLE = {"images": 100, "epochs": 2, "batch_size": 20, "precision": "float32"}
@@ -212,3 +216,100 @@ def test_of_ten_labs_only_the_one_that_was_moved_last_trains(tmp_path):
     for session in sessions:
         session.join(60)
     assert [session.live.state == FINISHED for session in sessions] == [False] * 9 + [True]
+
+
+def test_train_pin_and_train_again_with_nothing_moved(tmp_path):
+    """Runs of equal values are two runs: they hold tensors, which `==` cannot compare."""
+    session = session_of(tmp_path)
+    drawn = []
+    session.on_change = lambda: drawn.append(draw(session))
+    session.train()
+    session.join(60)
+    first = session.pin()
+    assert session.pinned == [first]
+    session.train()
+    session.join(60)
+    assert session.live.state == FINISHED and session.live is not first and session.pinned == [first]
+    session.pin()
+    assert session.pinned == [first, session.live]
+    session.restore(first)
+    session.join(60)
+    assert session.live.state == FINISHED and drawn[-1].count("<polyline") == 4  # this run, its baseline, both pinned
+
+
+def test_of_all_that_holds_tensors_equal_means_the_same():
+    images, twin = DATASET.pool, DATASET.pool[torch.arange(len(DATASET.pool))]
+    runs = [LabRun(Settings(), {}, probabilities=[torch.zeros(2)]) for _ in range(2)]
+    for one, other in ((images, twin), (DATASET, dataclasses.replace(DATASET)), runs):
+        assert one == one and one != other and one in [other, one] and one not in [other]
+
+
+def test_a_drawing_that_fails_ends_neither_the_run_nor_the_worker(tmp_path, caplog):
+    session = session_of(tmp_path)
+
+    def fail():
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("no ink")
+    session.on_change = fail
+    session.train()
+    session.join(60)
+    assert session.live.state == FINISHED and session.failure is None and "no ink" in caplog.text
+    session.move(alpha=0.5)
+    session.join(60)
+    assert session.live.state == FINISHED
+
+
+def test_a_thousand_moves_at_random_leave_no_dead_thread(tmp_path):
+    chance = random.Random(0)
+    session = session_of(tmp_path, epochs=1, images=40)
+    session.on_change = lambda: draw(session)
+    alphas = EXPERIMENTS["alpha"].controls[0].stops
+    for number in range(1_000):
+        act = chance.choice(("move", "move", "move", "train", "train", "stop", "pin", "restore", "repeat", "seed"))
+        if act == "move":
+            session.move(alpha=chance.choice(alphas))
+        elif act == "restore" and session.runs:
+            session.restore(chance.choice([*session.pinned, *session.runs]))
+        elif act != "restore":
+            {"train": session.train, "stop": session.stop, "pin": session.pin, "repeat": session.repeat,
+             "seed": session.new_seed}[act]()
+        if chance.random() < 0.1:
+            session.join(60)
+    session.train()
+    assert session.worker.join(60) and session.failure is None and session.live.state == FINISHED
+    assert not [thread for thread in threading.enumerate() if thread.name == "distill_kit lab"]
+
+
+def run_beside(**figures):
+    return LabRun(Settings(device="cpu"), {}, **figures)
+
+
+def test_the_lab_says_how_many_threads_a_run_has_and_what_neighbours_cost_it(monkeypatch):
+    from distill_kit.lab import words
+    monkeypatch.setattr(words, "cores", lambda: 4)
+    monkeypatch.setattr(words, "cpu_quota", lambda: None)
+    say = words.on_this_machine
+    assert say(None) == say(run_beside()) == ""
+    assert say(run_beside(threads=4, taken=0.1, used=3.5)) == "It trains in 4 threads."
+    assert say(run_beside(threads=1, taken=2.9, used=1.0)) == (
+        "It trains in 1 thread. Other programs kept 2.9 of 4 cores busy when it began. It has had 1.0 cores, so it takes up "
+        "to 4.0 times as long as on an idle machine.")
+    assert "2 other runs of the kit trained at the same time" in say(run_beside(threads=2, taken=None, used=2.0, others=2))
+    monkeypatch.setattr(words, "cpu_quota", lambda: 1.0)
+    monkeypatch.setattr(words, "allowed_threads", lambda: 1)
+    assert say(run_beside(threads=1, used=1.0)) == "It trains in 1 thread: this container may use 1 of 4 cores."
+    assert say(LabRun(Settings(device="cuda"), {}, threads=2, used=1.0)) == ""
+
+
+def test_the_time_left_comes_from_the_runs_own_steps_and_what_the_teacher_is_still_asked():
+    from distill_kit.lab.words import done
+    assert done(run_beside(progress=0.25, seconds=2.0)) == "epoch 1 of 14, about 6 s left"
+    assert done(run_beside(progress=0.25, seconds=2.0, teacher_left=10.0)) == "epoch 1 of 14, about 16 s left"
+
+
+def test_a_run_in_the_lab_knows_its_threads_and_who_else_trains(tmp_path, monkeypatch):
+    monkeypatch.setattr("distill_kit.lab.session.others_training", lambda: 3)
+    session = session_of(tmp_path)
+    session.train()
+    session.join(60)
+    assert session.live.threads >= 1 and session.live.others == 3 and session.live.used > 0

@@ -198,6 +198,28 @@ def test_on_colab_a_move_comes_back_when_the_run_is_over(tmp_path, monkeypatch):
     assert threading.active_count() == threads
 
 
+def test_by_its_three_buttons_train_pin_and_train_again(lab):
+    press = {button.description: button.click for button in buttons(lab)}
+    for name in ("Train", "Pin", "Train", "Pin", "Train"):
+        press[name]()
+        assert finished(lab).state == FINISHED
+    assert len(lab.session.runs) == 3 and len(lab.session.pinned) == 2 and lab.undrawn is None
+    press["Train"]()
+    press["Stop"]()
+    lab.session.join(5)
+
+
+def test_a_picture_that_cannot_be_drawn_is_said_and_the_lab_goes_on(lab, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("distill_kit.lab.draw", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            lab.run(alpha=0.5)
+        assert "could not be drawn" in lab.state.value and "ZeroDivisionError" in lab.state.value
+        assert lab.session.live.state == FINISHED
+    lab.run(alpha=0.6)
+    assert "Done. It trains in" in lab.state.value
+
+
 def test_an_unknown_experiment_is_refused():
     with pytest.raises(ValueError, match="experiment must be one of temperature, .*; got 'tempratur'"):
         Lab("tempratur", DATASET, ColourTeacher())

@@ -13,7 +13,7 @@ COUNT = """if True:
     torch.set_num_threads(3)
 """
 ALONE = COUNT + """
-    from distill_kit.devices import rest_threads
+    from distill_kit.openmp import rest_threads
     few = threads()
     torch.ones(4_000_000).exp()
     many, answered = threads(), rest_threads()

@@ -10,7 +10,8 @@ from small import CLASSES, ColourTeacher, PixelTeacher, coloured_dataset, colour
 from distill_kit.data.imageset import split
 from distill_kit.history import load_history
 from distill_kit.models import make_model, whitening_stem
-from distill_kit.run import Materials, Run, Settings, new_run_folder, prepared_labels, share_in_top
+from distill_kit.run import Materials, Run, Settings, new_run_folder, prepared_labels
+from distill_kit.teachers import share_in_top
 from distill_kit.weights import load_model
 
 pytestmark = pytest.mark.usefixtures("global_random_state_untouched")

@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 COLUMNS = {"kind", "epoch", "steps", "seconds", "learning_rate", "alpha", "temperature", "train_loss", "train_hard",
            "train_soft", "train_accuracy", "train_agreement", "val_loss", "val_hard", "val_soft", "val_accuracy",
            "val_agreement", "gradient_norm", "gradient_norm_median", "gradient_norm_max", "clipped", "clip_norm",
-           "best", "update_ratio", "label_mix", "classes", "dead_units",
+           "best", "update_ratio", "label_mix", "classes", "dead_units", "threads",
            *(f"{part}_{name}" for part in ("train", "val") for name in ("teacher_accuracy", "entropy",
                                                                         "teacher_entropy"))}
 FIRST = {f"first_{name}" for name in ("loss", "hard", "soft", "alpha", "temperature")}

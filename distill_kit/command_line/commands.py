@@ -14,13 +14,23 @@ def run_doctor(options) -> int:
     memory = report["memory"]
     answer(options, report, [
         ("Python", report["python"]), ("torch", report["packages"]["torch"]),
-        ("computes on", f"{report['device']}, {report['precision']}, {report['threads']} threads"),
+        ("computes on", f"{report['device']}, {report['precision']}, {threads_in_words(report)}"),
         ("memory", f"{memory['available'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB free"),
         ("images", report["data"]),
         ("a quick run", f"about {report['slider_run_seconds']:.0f} s for a student of 5,000 images and 8 epochs, "
                         "as busy as this machine is now"),
         ("verdict", "ready" if report["ok"] else " ".join(report["problems"]))])
     return 0 if report["ok"] else 1
+
+
+def threads_in_words(report: dict) -> str:
+    """"2 threads", and what keeps this process from some of the cores."""
+    words = [f"{report['threads']} thread{'s' * (report['threads'] != 1)}"]
+    if report["cpu_quota"] is not None:
+        words.append(f"this container may use {report['cpu_quota']:g} of {report['cores']} cores")
+    if report["cores_taken"] >= 0.5:
+        words.append(f"other programs keep {report['cores_taken']} of {report['cores']} cores busy")
+    return "; ".join(words)
 
 
 def run_data(options) -> int:
@@ -69,6 +79,8 @@ def run_distill(options) -> int:
     from ..data import load_dataset
     from ..run import Materials, Run, Settings, new_run_folder
     from ..teachers import load_teacher
+    from ..neighbours import Load
+    load = Load()  # begun now: nobody waits for it when the run begins
     names = {field.name for field in dataclasses.fields(Settings)}
     settings = Settings(**{name: value for name, value in vars(options).items() if name in names})
     started = time.perf_counter()
@@ -78,7 +90,7 @@ def run_distill(options) -> int:
     teacher, _ = load_teacher(dataset, getattr(options, "teacher", None))
     materials = Materials.of(settings, dataset, teacher)
     dataset = materials.dataset  # lets the images go that this run does not need
-    run = Run(settings, materials)  # checks the settings against the images: no folder is left behind if they are bad
+    run = Run(settings, materials, load=load)  # checks the settings against the images: no folder is left behind if they are bad
     run.folder = folder = new_run_folder(settings, getattr(options, "out", None))
     with Bar(settings.epochs * len(run.batches), "training the student") as on_row:
         for row in run.rows(every=5):
@@ -86,7 +98,8 @@ def run_distill(options) -> int:
             on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")
     from ..diagnosis import probe
     findings, withheld = findings_of(run.history, probe(run), dataset.name)
-    report = {**run.report(), "findings": [finding.as_dict() for finding in findings],
+    report = {**run.report(), "threads": run.history[-1]["threads"],
+              "findings": [finding.as_dict() for finding in findings],
               **({"harm_withheld": withheld} if withheld else {}), "load_seconds": load_seconds,
               "history": str(folder / "history.jsonl"), "data": dataset.pool.source,
               "settings": dataclasses.asdict(settings)}
@@ -97,7 +110,8 @@ def run_distill(options) -> int:
         ("test accuracy", f"{report['test_accuracy']:.2%}" if "stopped" not in report else "not looked at"),
         ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(dataset.validation):,} images; "
                                 f"after each epoch it was measured on {len(materials.watched.labels):,}"),
-        ("training", f"{report['seconds']:.1f} s, {report['images_per_second']:,.0f} images a second"),
+        ("training", f"{report['seconds']:.1f} s in {report['threads']} thread{'s' * (report['threads'] != 1)}, "
+                     f"{report['images_per_second']:,.0f} images a second"),
         ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
         *([("picture", report["picture"])] if "picture" in report else []),
         *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]

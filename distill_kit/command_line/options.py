@@ -31,6 +31,7 @@ OPTIONS = {  # of `distill`: the fields of run.Settings in groups, with what --h
         "seed": "weights, batch order, view offsets and noise",
         "device": "cpu, cuda, cuda:N or mps; chosen where left out",
         "precision": "auto, float32, bfloat16 or float16",
+        "threads": "of the CPU; where left out, as many as are best beside what else the machine does",
     },
     "something wrong, to see what it looks like": {
         "fault": "train with a fault; it brings the settings that it needs",

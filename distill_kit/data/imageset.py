@@ -13,7 +13,7 @@ from torch import Tensor
 NO_LABEL = -100  # the value that cross-entropy ignores in PyTorch: an image whose label is not known
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors cannot be compared as numbers are
 class ImageSet:
     """Labelled images on the CPU.
 
@@ -49,7 +49,7 @@ class ImageSet:
                        probabilities=probabilities)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set cut in three: training sets come from `pool`, choices from `validation`, last figures from `test`."""
     name: str

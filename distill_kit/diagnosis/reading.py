@@ -6,7 +6,8 @@ from .needs import NEEDS
 
 USED = tuple(dict.fromkeys([column for columns in NEEDS.values() for column in columns] + [
     "train_hard", "val_hard", "val_soft", "learning_rate", "alpha"]))
-BESIDE = ("kind", "epoch", "steps", "seconds", "best", "stopped")  # not looked at here, and no mistake
+# Not looked at here, and no mistake:
+BESIDE = ("kind", "epoch", "steps", "seconds", "best", "stopped", "threads", "cores_taken")
 ALSO_CALLED = {"loss": "train_loss", "training": "train", "validation": "val", "valid": "val", "dev": "val",
                "acc": "accuracy", "lr": "learning_rate"}
 

@@ -16,20 +16,21 @@ from torch import nn
 
 from ..data import load_dataset
 from ..data.imageset import Dataset
-from ..devices import rest_threads
+from ..openmp import rest_threads
 from ..teachers import load_teacher
 from .controls import FOCUS, HELP, IPYWIDGETS_8, LINES, SLIDER, WIDE, button, folded, hint, row, text_box
 from .experiments import EXPERIMENTS, Control, Experiment
-from .export import runs_zip
+from .export import runs_zip, still
 from .orders import RUNNING
-from .picture import CLASSES, HEIGHT, WIDTH, draw, draw_stored
+from .picture import CLASSES, HEIGHT, WIDTH, draw
 from .session import REPEATS, LabRun, Session
 from .share import command_line, python_lines, read_code
 from .stored import stored_for
-from .words import (LESS, MORE, SAME, alike_sentence, per_cent, settings_words, softness, state_sentence,
-                    stored_sentences, verdict)
+from .words import (LESS, MORE, SAME, alike_sentence, on_this_machine, per_cent, settings_words, softness,
+                    state_sentence, verdict)
 
 FRAME_SECONDS = 0.3  # between two pictures of one run
+UNDRAWN = "This could not be drawn. Training goes on, and every run is on the disk."
 
 
 class Lab:
@@ -57,7 +58,7 @@ class Lab:
         self.session.values.update(values)
         self.session.seed = seed
         self.stored = stored_for(dataset.name, experiment.name)
-        self._drawn, self._shown, self._alike_code = 0.0, None, ""
+        self._drawn, self._shown, self._alike_code, self.undrawn = 0.0, None, "", None  # the last: why a drawing failed
         self._drawing, self._drawer = threading.Lock(), None  # the thread that draws: what it writes is no order
         self._build(experiment)
         for name in lesson.get("hide", ()):
@@ -70,6 +71,8 @@ class Lab:
         """Set controls, train, wait for the end: the lab without a hand on it. Raises what the run failed with."""
         self._set(values)
         self.session.join()
+        if self.undrawn is not None:
+            raise self.undrawn
         return self.session.live
 
     def _build(self, experiment: Experiment) -> None:
@@ -255,6 +258,9 @@ class Lab:
             self._drawer = threading.get_ident()
             try:
                 self._draw()
+            except Exception as error:
+                self.undrawn = error
+                self.state.value = LINES.format(UNDRAWN + folded(error))
             finally:
                 self._drawer = None
                 if threading.current_thread() is threading.main_thread():
@@ -268,7 +274,8 @@ class Lab:
             return
         self._drawn = now
         self.picture.value = draw(session, self.stored, self.beside.value).encode()
-        self.state.value = LINES.format(escape(state_sentence(session)) + folded(session.failure))
+        words = f"{state_sentence(session)} {on_this_machine(session.second or live)}".strip()
+        self.state.value = LINES.format(escape(words) + folded(session.failure))
         self.softness.value = LINES.format(escape(softness(session)))
         self.verdict.value = LINES.format(f"<b>{escape(verdict(session, self.stored))}</b>")
         if state != self._shown:
@@ -280,7 +287,7 @@ class Lab:
         self.code.value, self.seed.value = session.code(), str(session.seed)
         if self._alike_code != session.code():
             self.alike.value = ""
-        self._shown = state
+        self._shown, self.undrawn = state, None
 
     def _line(self, run: LabRun) -> str:
         return (f"{run.number}   {settings_words(run, self.session)}:   {per_cent(run.best)} "
@@ -288,13 +295,6 @@ class Lab:
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """The widget; where none can be shown, the run that is shown now, or what is stored of the presets."""
-        experiment, trained = self.session.experiment, self.session.live is not None
-        words = [verdict(self.session, self.stored) or experiment.question] if trained else [experiment.question,
-                                                                      *stored_sentences(experiment, self.stored)]
-        picture = b64encode((draw(self.session, self.stored) if trained else
-                             draw_stored(experiment, self.stored)).encode()).decode()
-        said = "".join(f"<p>{escape(sentence)}</p>" for sentence in words)
         return {"application/vnd.jupyter.widget-view+json": {"version_major": 2, "version_minor": 0,
                                                              "model_id": self.box.model_id},
-                "text/html": f"<img alt='{escape(experiment.title)}' src='data:image/svg+xml;base64,{picture}'/>{said}",
-                "text/plain": "\n".join(words)}
+                **still(self.session, self.stored)}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..data.imageset import ImageSet, class_number
-from ..run import Run, share_in_top
-from ..teachers import answers
+from ..run import Run
+from ..teachers import answers, share_in_top
 
 
 @dataclass(frozen=True)

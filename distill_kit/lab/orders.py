@@ -3,13 +3,15 @@
 `Orders` is the rule alone, a state without threads or clocks; `Worker` is the thread that follows it. Whoever moves a
 slider only leaves an order and goes on.
 """
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from ..devices import rest_threads
+from ..openmp import rest_threads
 
+LOG = logging.getLogger(__name__)
 QUIET_SECONDS = 0.25  # without a further order: then the slider has come to rest
 
 WAITING, RUNNING, FINISHED, STOPPED, FAILED = "waiting", "running", "finished", "stopped", "failed"
@@ -93,8 +95,14 @@ class Worker:
             return self._changed.wait_for(lambda: self._thread is None, timeout)
 
     def _work(self) -> None:
-        while (order := self._next()) is not None:
-            self._follow(*order)
+        try:
+            while (order := self._next()) is not None:
+                self._follow(*order)
+        except BaseException:  # not one that ends an order: whoever waits in `join` must not wait for ever
+            with self._changed:
+                self._thread = None
+                self._changed.notify_all()
+            raise
 
     def _next(self) -> tuple[int, object] | None:
         """The next order, once it is due; None, and the end of the thread, where there is none."""
@@ -114,12 +122,19 @@ class Worker:
                 for event in events:
                     if not self.is_wanted(number):
                         events.close()
-                        self._tell(number, STOPPED, None)
+                        self._say(number, STOPPED, None)
                         return
-                    self._tell(number, RUNNING, event)
-            self._tell(number, FINISHED if self.is_wanted(number) else STOPPED, None)
+                    self._say(number, RUNNING, event)
+            self._say(number, FINISHED if self.is_wanted(number) else STOPPED, None)
         except KeyboardInterrupt:  # comes to the foreground alone
             self.stop()
-            self._tell(number, STOPPED, None)
+            self._say(number, STOPPED, None)
         except Exception as error:  # whatever it is, the learner is told, and the next order is followed
-            self._tell(number, FAILED, error)
+            self._say(number, FAILED, error)
+
+    def _say(self, number: int, state: str, event: object) -> None:
+        """Tell. A listener that fails, a drawing say, ends neither the order nor the worker."""
+        try:
+            self._tell(number, state, event)
+        except Exception:
+            LOG.exception("what the lab's worker tells could not be heard")

@@ -14,6 +14,7 @@ from ..data.imageset import Dataset
 from ..devices import give_back_memory
 from ..diagnosis import Finding, Reference, diagnose, probe, reference_for
 from ..history import EPOCH
+from ..neighbours import Load, others_training
 from ..run import Materials, Run, Settings, new_run_folder
 from ..teachers import accuracy, answers
 from ..weights import load_model
@@ -29,7 +30,7 @@ KEPT_MATERIALS = 2  # sets of training images in memory: 12 MB each for 5,000 im
 REPEATS = 3        # runs of "repeat with three seeds"
 
 
-@dataclass
+@dataclass(eq=False)  # a run is itself and no other, even one of the same values; and tensors cannot be compared so
 class LabRun:
     """One run as the lab shows it: plain figures, and no network."""
     settings: Settings
@@ -39,6 +40,12 @@ class LabRun:
     probabilities: list[Tensor] = field(default_factory=list)  # of the images to choose from, [SHOWN, C], an epoch each
     progress: float = 0.0                                     # steps done of all
     seconds: float = 0.0
+    teacher_left: float = 0.0                                 # seconds that the teacher's answers will still take
+    load: Load = field(default_factory=Load)                  # what else the machine does, since the run was asked for
+    threads: int | None = None
+    taken: float | None = None                                # cores that others kept busy when it began
+    used: float | None = None                                 # cores that this process has had, in the mean
+    others: int = 0                                           # the most processes that trained a student beside it
     folder: Path | None = None
     error: str = ""                                           # one sentence
     by_class: list[float] | None = None                       # when it is over: see measures.py
@@ -232,11 +239,16 @@ class Session:
         """Train; the run itself after every few steps, its figures as they are then."""
         live.state = RUNNING
         try:
-            run = Run(live.settings, self._materials_of(live.settings))
+            run = Run(live.settings, self._materials_of(live.settings), load=live.load)
             run.folder = live.folder = new_run_folder(live.settings, self.folder)
-            steps = live.settings.epochs * len(run.batches)
+            steps, known = live.settings.epochs * len(run.batches), run.materials.logits.known
             for row in run.rows(every=ROWS_EVERY):
                 live.progress, live.seconds = row["steps"] / steps, row["seconds"]
+                live.threads, live.taken, live.used = run.choice.threads, run.choice.taken, run.cores_used
+                if row["steps"] == 1 or row["kind"] == EPOCH:
+                    live.others = max(live.others, others_training())
+                knows = run.materials.logits.known
+                live.teacher_left = run.teacher_seconds * (1 - knows) / (knows - known) if knows > known else 0.0
                 if "stopped" in row:
                     raise FloatingPointError(row["stopped"])
                 if row["kind"] == EPOCH:

@@ -4,6 +4,8 @@ import statistics
 
 from ..diagnosis.faults import FAULTS
 from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
+from ..neighbours import TAKEN
+from ..openmp import allowed_threads, cores, cpu_quota
 from .experiments import Control, Experiment
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING
 from .session import LabRun, Session
@@ -36,9 +38,31 @@ def state_sentence(session: Session) -> str:
 
 
 def done(run: LabRun) -> str:
-    left = run.seconds / run.progress * (1 - run.progress) if run.progress else None
+    """Where a run stands; the time left by its own steps so far, and by what the teacher has still to be asked."""
     words = f"epoch {min(len(run.shares) + 1, run.settings.epochs)} of {run.settings.epochs}"
-    return words if left is None else f"{words}, about {left:.0f} s left"
+    if not run.progress:
+        return words
+    left = run.seconds / run.progress * (1 - run.progress) + run.teacher_left
+    return f"{words}, about {left:.0f} s left"
+
+
+def on_this_machine(run: LabRun | None) -> str:
+    """The threads of a run on a CPU, why they are fewer than the cores, and what other programs cost it."""
+    if run is None or run.threads is None or run.settings.device not in (None, "cpu"):
+        return ""
+    here, quota, sentences = cores(), cpu_quota(), [f"It trains in {counted(run.threads, 'thread')}."]
+    if quota is not None and allowed_threads() < here:
+        sentences = [f"{sentences[0][:-1]}: this container may use {quota:g} of {here} cores."]
+    if run.others or (run.taken or 0.0) > TAKEN:
+        taken = f"Other programs kept {run.taken:.1f} of {here} cores busy when it began. " if run.taken else ""
+        kit = f"{counted(run.others, 'other run')} of the kit trained at the same time. " if run.others else ""
+        sentences.append(f"{taken}{kit}It has had {run.used:.1f} cores, so it takes up to {here / run.used:.1f} times "
+                         "as long as on an idle machine.")
+    return " ".join(sentences)
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def softness(session: Session) -> str:

@@ -224,7 +224,8 @@ print("Zero lies", "outside: luck alone would seldom do this." if outside
 #
 # Now you. Below, only 1,000 of the 5,000 images keep their label, and the teacher speaks about all of them. Before you move anything, say
 # under *My guess* what you think will happen. Then press **Train**, or move a slider: each move trains a student again. What it is held
-# against is trained once. With the keyboard: Tab goes from control to control, the arrow keys move a slider.
+# against is trained once. With the keyboard: Tab goes from control to control, the arrow keys move a slider. How long a move takes depends on
+# your machine. The lab says it from the first steps on; and where other programs want the same cores, it says what they cost.
 #
 # The bars beside the curves show what the teacher says of one image, softened at T. A line of text gives their **entropy**: how spread out the
 # probabilities are, in bits.

@@ -1,0 +1,177 @@
+"""What a run costs beside other programs, and beside other runs: with torch's own way of waiting, and with the kit's.
+
+    python benchmarks/neighbours.py [--rounds 5] [--epochs 8] [--precision bfloat16 float32] [--only kit] [--sessions]
+
+Needs CIFAR-10. Quick runs, their images and the teacher's answers at hand, in processes that are kept: alone, beside one
+and two busy loops, two at once, six at once; before and after in turn. Writes benchmarks/neighbours.json, and the table
+of docs/neighbours.md. --sessions gives each process a session of its own, as JupyterLab does with its kernels: where
+Linux shares its cores among sessions, two threads of one process then count as much as one of another.
+"""
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT))
+SCENES = {"alone": (1, 0), "beside one busy program": (1, 1), "beside two busy programs": (1, 2),
+          "two runs at once": (2, 0), "six runs at once": (6, 0)}
+WAITING = {"before": {"GOMP_SPINCOUNT": "300000"},  # what GNU's OpenMP takes where nobody says anything
+           "kit": {},
+           "passive": {"OMP_WAIT_POLICY": "passive"}, "short spin": {"GOMP_SPINCOUNT": "1000"}}
+ARMS = ("before", "kit")  # in every scene; the others, always in two threads, in those that rule them out
+ALSO = {"alone": ("passive", "short spin")}
+BUSY = "while True: pass"
+
+
+def serve(arm: str) -> None:
+    """In a process of its own: a run for each line of standard input, its figures on standard output."""
+    from distill_kit.data import load_dataset
+    from distill_kit.run import Materials, Run, Settings
+    from distill_kit.teachers import load_teacher
+    dataset, materials = load_dataset("cifar10"), {}
+    teacher, _ = load_teacher(dataset)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        precision, epochs = line.split()
+        settings = Settings(epochs=int(epochs), precision=precision, threads=None if arm == "kit" else 2)
+        if precision not in materials:
+            materials[precision] = Materials.of(settings, dataset, teacher)
+            materials[precision].complete()
+        run = Run(settings, materials[precision])
+        row = list(run.rows())[-1]
+        print(json.dumps({"seconds": row["seconds"], "threads": row["threads"], "cores": run.cores_used}), flush=True)
+
+
+class Runner:
+    def __init__(self, arm: str, sessions: bool):
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+        self.process = subprocess.Popen([sys.executable, __file__, "--serve", arm], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, env={**env, **WAITING[arm]},
+                                        start_new_session=sessions)
+
+    def ask(self, precision: str, epochs: int) -> None:
+        self.process.stdin.write(f"{precision} {epochs}\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> dict:
+        return json.loads(self.process.stdout.readline())
+
+
+@contextlib.contextmanager
+def busy(count: int, sessions: bool):
+    loops = [subprocess.Popen([sys.executable, "-c", BUSY], start_new_session=sessions) for _ in range(count)]
+    time.sleep(0.5 * bool(count))
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def figures(answers: list[dict]) -> dict:
+    seconds = [answer["seconds"] for answer in answers]
+    return {"seconds": round(statistics.median(seconds), 2), "most": round(max(seconds), 2), "n": len(seconds),
+            "threads": statistics.median(answer["threads"] for answer in answers),
+            "cores": round(statistics.median(answer["cores"] for answer in answers), 2)}
+
+
+def table(report: dict) -> str:
+    """Markdown: seconds of a run, and how many times as long that is as alone."""
+    lines = []
+    for precision, arms in report["seconds"].items():
+        lines += [f"| {precision} | before | | now | | threads now |", "|---|---|---|---|---|---|"]
+        for scene in SCENES:
+            cells = []
+            for arm in ARMS:
+                here, alone = arms[arm][scene]["seconds"], arms[arm]["alone"]["seconds"]
+                cells += [f"{here:.1f} s", f"{here / alone:.2f} times" if scene != "alone" else ""]
+            lines.append(f"| {scene} | {' | '.join(cells)} | {arms['kit'][scene]['threads']:g} |")
+        others = [f"{name} {arms[name]['alone']['seconds']:.1f} s" for name in arms if name not in ARMS]
+        lines += ["", f"Alone with other ways of waiting, in {precision}: {', '.join(others)}.", ""]
+    where = report["machine"]
+    head = (f"Seconds of a run of {report['epochs']} epochs on {where['cores']} cores ({where['processor']}, "
+            f"{where['instructions']}), torch {where['torch']}. Medians of {report['rounds']} rounds, before and now in turn; "
+            "where several run at once, of each of them.")
+    return "\n".join([head, "", *lines]).rstrip()
+
+
+def waits(report: dict) -> str:
+    """Markdown: seconds of a quick run on several machines, as they are and beside one busy program."""
+    from distill_kit.run import QUICK_EPOCHS
+    lines = ["| a move of a slider (a quick run) | alone | beside one busy program |", "|---|---|---|"]
+    for precision, arms in report["seconds"].items():
+        alone, beside = (arms["kit"][scene]["seconds"] * QUICK_EPOCHS / report["epochs"]
+                         for scene in ("alone", "beside one busy program"))
+        lines.append(f"| {report['machine']['cores']} cores, in {precision} | {alone:.0f} s | {beside:.0f} s |")
+    gpu = json.loads((ROOT / "benchmarks" / "gpu.json").read_text())["recorded"]["quick run"]
+    lines.append(f"| one GPU (NVIDIA H200) | {statistics.median(gpu[1:]):.1f} s | not measured |")
+    return "\n".join([*lines, "", "Beside other programs the kit makes room and chooses its threads: [docs/neighbours.md](docs/neighbours.md)."])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--precision", nargs="+", default=None)
+    parser.add_argument("--only", choices=list(WAITING), help="of these alone; nothing is written")
+    parser.add_argument("--sessions", action="store_true", help="nothing is written")
+    parser.add_argument("--pages", action="store_true", help="measure nothing: write the tables from neighbours.json")
+    parser.add_argument("--serve", choices=list(WAITING), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        return serve(options.serve)
+    if options.pages:
+        return write_pages(json.loads((ROOT / "benchmarks" / "neighbours.json").read_text()))
+    import torch
+
+    from distill_kit.devices import cpu_has_bfloat16, machine
+    precisions = options.precision or ["bfloat16"] * cpu_has_bfloat16() + ["float32"]
+    arms = [options.only] if options.only else list(WAITING)
+    runners = {arm: [Runner(arm, options.sessions) for _ in range(6 if arm in ARMS else 1)] for arm in arms}
+    for runner in [runner for arm in arms for runner in runners[arm]]:
+        runner.process.stdout.readline()
+        for precision in precisions:
+            runner.ask(precision, 1)
+            runner.answer()
+    answers: dict[tuple, list[dict]] = {}
+    for number in range(options.rounds):
+        for scene, (runs, loops) in SCENES.items():
+            for precision in precisions:
+                for arm in [arm for arm in arms if arm in (*ARMS, *ALSO.get(scene, ())) or options.only]:
+                    with busy(loops, options.sessions):
+                        for runner in runners[arm][:runs]:
+                            runner.ask(precision, options.epochs)
+                        came = [runner.answer() for runner in runners[arm][:runs]]
+                    answers.setdefault((precision, arm, scene), []).extend(came)
+                    print(number + 1, scene, precision, arm, figures(came), flush=True)
+    for runner in [runner for arm in arms for runner in runners[arm]]:
+        runner.process.kill()
+    seconds: dict = {precision: {arm: {} for arm in arms} for precision in precisions}
+    for (precision, arm, scene), came in answers.items():
+        seconds[precision][arm][scene] = figures(came)
+    report = {"machine": machine(torch.device("cpu")), "rounds": options.rounds, "epochs": options.epochs,
+              "seconds": seconds}
+    print(json.dumps(report["seconds"], indent=1))
+    if not options.only and not options.sessions:
+        (ROOT / "benchmarks" / "neighbours.json").write_text(json.dumps(report, indent=1) + "\n")
+        write_pages(report)
+
+
+def write_pages(report: dict) -> None:
+    """The tables of docs/neighbours.md, and the README's of what a move of a slider takes."""
+    for page, name, text in ((ROOT / "docs" / "neighbours.md", "neighbours", table(report)),
+                             (ROOT / "README.md", "waits", waits(report))):
+        before, _, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->")
+        page.write_text(f"{before}<!-- {name} -->\n{text}\n<!-- /{name} -->{rest.partition(f'<!-- /{name} -->')[2]}",
+                        encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

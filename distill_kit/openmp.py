@@ -1,0 +1,95 @@
+"""torch's threads on a CPU: how many a container allows, and how those that wait for each other do so.
+
+Nothing heavy is imported here: `import distill_kit` runs `prepare`, if possible before torch is loaded.
+"""
+import ctypes
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # whoever sets one of these has said how threads are to wait
+THREADS = "OMP_NUM_THREADS"
+
+
+@functools.cache
+def prepare() -> bool:
+    """Keep torch to the threads that a container allows, in this process and in those that it starts. Once a process.
+
+    Returns True where the user has set the number of threads: then it stays as it is.
+    """
+    if sys.platform != "linux" or THREADS in os.environ:
+        return THREADS in os.environ
+    if (threads := allowed_threads()) < cores():
+        os.environ[THREADS] = str(threads)  # read when torch is loaded
+        if (torch := sys.modules.get("torch")) is not None:
+            torch.set_num_threads(min(threads, torch.get_num_threads()))
+    return False
+
+
+def may_change_waiting() -> bool:
+    """Is it the kit's to say how threads wait? Not where the user has, and not with another OpenMP than GNU's."""
+    return not any(name in os.environ for name in WAITING) and _pause_openmp() is not None
+
+
+def cores() -> int:
+    """Logical cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def allowed_threads() -> int:
+    """Threads that a container's quota keeps busy, rounded to the nearest: as many as there are cores without one."""
+    quota = cpu_quota()
+    return cores() if quota is None else max(1, min(cores(), int(quota + 0.5)))
+
+
+def cpu_quota(proc: Path = Path("/proc/self/cgroup"), mounts: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """The cores whose time the control groups of this process may use (cgroup v1 or v2); None where all is allowed."""
+    quotas = []
+    try:
+        lines = proc.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number == "0":
+            quotas += _quotas([mounts, mounts / "unified"], path,
+                              lambda folder: (folder / "cpu.max").read_text().split())
+        elif "cpu" in controllers.split(","):
+            quotas += _quotas([mounts / "cpu", mounts / controllers], path, lambda folder: [
+                (folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period")])
+    return min(quotas, default=None)
+
+
+def _quotas(roots: list[Path], path: str, read: Callable[[Path], list[str]]) -> Iterator[float]:
+    """Of a group and of those that it lies in: each may be the narrowest."""
+    inside = path.strip("/").split("/")
+    for root in roots:
+        for depth in range(len(inside) + 1):
+            try:
+                quota, period = read(root.joinpath(*inside[:depth]))
+                if quota not in ("max", "-1"):
+                    yield int(quota) / int(period)
+            except (OSError, ValueError):  # no such file: a group of another mount, or the root, which has no limit
+                continue
+
+
+def rest_threads() -> bool:
+    """End the helper threads that OpenMP keeps for the calling thread; they come back with its next large operation.
+
+    Each thread that computes has helpers of its own. Where there are more of them than cores, GNU's OpenMP lets the
+    helpers of all sleep between two operations, and a training of many short ones takes 1.3 times as long. Returns
+    True if there was an OpenMP that could be asked to.
+    """
+    pause = _pause_openmp()
+    soft = 1  # omp_pause_soft, OpenMP 5.0: what the program has set is kept
+    return pause is not None and pause(soft) == 0
+
+
+@functools.cache
+def _pause_openmp() -> Callable[[int], int] | None:
+    """torch's own copy of libgomp; another OpenMP, or none, is left alone."""
+    import torch
+    library = Path(torch.__file__).parent / "lib" / "libgomp.so.1"
+    return getattr(ctypes.CDLL(str(library)), "omp_pause_resource_all", None) if library.exists() else None
