@@ -90,7 +90,7 @@ def run_distill(options) -> int:
     teacher, _ = load_teacher(dataset, getattr(options, "teacher", None))
     materials = Materials.of(settings, dataset, teacher)
     dataset = materials.dataset  # lets the images go that this run does not need
-    run = Run(settings, materials, load=load)  # checks the settings against the images: no folder is left behind if they are bad
+    run = Run(settings, materials, load=load)  # checks settings and images: no folder is left behind if they are bad
     run.folder = folder = new_run_folder(settings, getattr(options, "out", None))
     with Bar(settings.epochs * len(run.batches), "training the student") as on_row:
         for row in run.rows(every=5):
