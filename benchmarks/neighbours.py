@@ -26,6 +26,7 @@ WAITING = {"before": {"GOMP_SPINCOUNT": "300000"},  # what GNU's OpenMP takes wh
            "passive": {"OMP_WAIT_POLICY": "passive"}, "short spin": {"GOMP_SPINCOUNT": "1000"}}
 ARMS = ("before", "kit")  # in every scene; the others, always in two threads, in those that rule them out
 ALSO = {"alone": ("passive", "short spin")}
+SLOW = "six runs at once", "before"  # in the first round alone: two minutes each
 BUSY = "while True: pass"
 
 
@@ -98,7 +99,7 @@ def table(report: dict) -> str:
     where = report["machine"]
     head = (f"Seconds of a run of {report['epochs']} epochs on {where['cores']} cores ({where['processor']}, "
             f"{where['instructions']}), torch {where['torch']}. Medians of {report['rounds']} rounds, before and now in turn; "
-            "where several run at once, of each of them.")
+            f"where several run at once, of each of them. {SLOW[0].capitalize()} {SLOW[1]}: one round.")
     return "\n".join([head, "", *lines]).rstrip()
 
 
@@ -145,6 +146,8 @@ def main() -> None:
         for scene, (runs, loops) in SCENES.items():
             for precision in precisions:
                 for arm in [arm for arm in arms if arm in (*ARMS, *ALSO.get(scene, ())) or options.only]:
+                    if number and (scene, arm) == SLOW:
+                        continue
                     with busy(loops, options.sessions):
                         for runner in runners[arm][:runs]:
                             runner.ask(precision, options.epochs)

@@ -53,8 +53,9 @@ def on_this_machine(run: LabRun | None) -> str:
     here, quota, sentences = cores(), cpu_quota(), [f"It trains in {counted(run.threads, 'thread')}."]
     if quota is not None and allowed_threads() < here:
         sentences = [f"{sentences[0][:-1]}: this container may use {quota:g} of {here} cores."]
-    if run.others or (run.taken or 0.0) > TAKEN:
-        taken = f"Other programs kept {run.taken:.1f} of {here} cores busy when it began. " if run.taken else ""
+    busy = (run.taken or 0.0) > TAKEN
+    if run.others or busy:
+        taken = f"Other programs kept {run.taken:.1f} of {here} cores busy when it began. " if busy else ""
         kit = f"{counted(run.others, 'other run')} of the kit trained at the same time. " if run.others else ""
         sentences.append(f"{taken}{kit}It has had {run.used:.1f} cores, so it takes up to {here / run.used:.1f} times "
                          "as long as on an idle machine.")
