@@ -88,7 +88,7 @@ def table(report: dict) -> str:
     lines = []
     for precision, arms in report["seconds"].items():
         lines += [f"| {precision} | before | | now | | threads now |", "|---|---|---|---|---|---|"]
-        for scene in SCENES:
+        for scene in [scene for scene in SCENES if all(scene in arms[arm] for arm in ARMS)]:
             cells = []
             for arm in ARMS:
                 here, alone = arms[arm][scene]["seconds"], arms[arm]["alone"]["seconds"]
@@ -98,8 +98,8 @@ def table(report: dict) -> str:
         lines += ["", f"Alone with other ways of waiting, in {precision}: {', '.join(others)}.", ""]
     where = report["machine"]
     head = (f"Seconds of a run of {report['epochs']} epochs on {where['cores']} cores ({where['processor']}, "
-            f"{where['instructions']}), torch {where['torch']}. Medians of {report['rounds']} rounds, before and now in turn; "
-            f"where several run at once, of each of them. {SLOW[0].capitalize()} {SLOW[1]}: one round.")
+            f"{where['instructions']}), torch {where['torch']}. Medians of {report['rounds']} round{'s' * (report['rounds'] > 1)}, before and now in turn; "
+            f"where several run at once, of each of them. {SLOW[0].capitalize()}, {SLOW[1]}: one round.")
     return "\n".join([head, "", *lines]).rstrip()
 
 

@@ -17,7 +17,7 @@ from .devices import casting
 from .openmp import cores, may_change_waiting, prepare, rest_threads
 from .views import ViewBank
 
-TAKEN = 0.5         # cores: what others must take before fewer threads are tried
+TAKEN = 0.5         # cores: so much may be missing before a number of threads is too many
 LOOK_SECONDS = 0.2  # the shortest look at what others do
 PROBED = 128        # images of a step that is tried
 ROUNDS = 2          # steps with each number of threads, after one that warms up
@@ -47,6 +47,11 @@ def _clocks() -> tuple[float, float, float]:
     return time.monotonic(), busy, time.process_time()
 
 
+def enough_free(taken: float, threads: int) -> bool:
+    """Do others, who take so many cores, leave enough for so many threads?"""
+    return cores() - taken > threads - TAKEN
+
+
 class Room(threading.Thread):
     """A context in which this process makes room for other programs while they want its cores.
 
@@ -60,9 +65,10 @@ class Room(threading.Thread):
         """taken: cores that others are known to keep busy now."""
         super().__init__(name="distill_kit room", daemon=True)
         self._taken, self._over, self._ready = taken or 0.0, threading.Event(), threading.Event()
+        self._threads = torch.get_num_threads()
 
     def __enter__(self) -> "Room":
-        if torch.get_num_threads() > 1 and sys.platform == "linux" and may_change_waiting():
+        if self._threads > 1 and sys.platform == "linux" and may_change_waiting():
             self.start()
             self._ready.wait()
         return self
@@ -81,9 +87,9 @@ class Room(threading.Thread):
             load = Load()
 
     def _make_or_leave(self, taken: float) -> None:
-        if taken > TAKEN:
+        if not enough_free(taken, self._threads):
             torch.ones(200_000).exp_()  # large enough to be shared: this thread's team is made, and sleeps
-        elif taken < TAKEN / 2:
+        elif enough_free(2 * taken, self._threads):  # not to and fro
             rest_threads()
 
 
@@ -104,8 +110,7 @@ def choose_threads(wish: int | None, load: Load, student: nn.Module, bank: ViewB
     if wish or threads == 1 or bank.device.type != "cpu" or sys.platform != "linux" or prepare():
         return Choice(threads, None, 0.0)
     taken, began = load.taken(), time.perf_counter()
-    free = cores() - taken
-    if free > threads - TAKEN:
+    if enough_free(taken, threads):
         return Choice(threads, taken, 0.0)
     student = copy.deepcopy(student).train()
     rows = torch.arange(PROBED) % bank.count
@@ -115,7 +120,7 @@ def choose_threads(wish: int | None, load: Load, student: nn.Module, bank: ViewB
         with casting(bank.device, precision):
             student(images).float().sum().backward()
     with Room(taken):
-        threads = fastest({threads, min(threads, max(1, round(free))), 1}, step)
+        threads = fastest({threads, min(threads, max(1, round(cores() - taken))), 1}, step)
     return Choice(threads, taken, time.perf_counter() - began)
 
 
