@@ -79,9 +79,11 @@ class Room(threading.Thread):
             self.join()
 
     def run(self) -> None:
+        try:
+            self._make_or_leave(self._taken)
+        finally:
+            self._ready.set()  # whatever happens here, the training goes on
         load = Load()
-        self._make_or_leave(self._taken)
-        self._ready.set()
         while not self._over.wait(LOOK_SECONDS):
             self._make_or_leave(load.taken())
             load = Load()

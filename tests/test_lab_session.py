@@ -298,6 +298,7 @@ def test_the_lab_says_how_many_threads_a_run_has_and_what_neighbours_cost_it(mon
     monkeypatch.setattr(words, "cpu_quota", lambda: 1.0)
     monkeypatch.setattr(words, "allowed_threads", lambda: 1)
     assert say(run_beside(threads=1, used=1.0)) == "It trains in 1 thread: this container may use 1 of 4 cores."
+    assert "up to 2.0 times" in say(run_beside(threads=1, used=0.5, others=1))  # of the core that it may use, not of four
     assert say(LabRun(Settings(device="cuda"), {}, threads=2, used=1.0)) == ""
 
 

@@ -77,9 +77,9 @@ def run_teacher(options) -> int:
 def run_distill(options) -> int:
     import time
     from ..data import load_dataset
+    from ..neighbours import Load
     from ..run import Materials, Run, Settings, new_run_folder
     from ..teachers import load_teacher
-    from ..neighbours import Load
     load = Load()  # begun now: nobody waits for it when the run begins
     names = {field.name for field in dataclasses.fields(Settings)}
     settings = Settings(**{name: value for name, value in vars(options).items() if name in names})

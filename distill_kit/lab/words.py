@@ -57,7 +57,8 @@ def on_this_machine(run: LabRun | None) -> str:
     if run.others or busy:
         taken = f"Other programs kept {run.taken:.1f} of {here} cores busy when it began. " if busy else ""
         kit = f"{counted(run.others, 'other run')} of the kit trained at the same time. " if run.others else ""
-        sentences.append(f"{taken}{kit}It has had {run.used:.1f} cores, so it takes up to {here / run.used:.1f} times "
+        whole = here if quota is None else min(here, quota)
+        sentences.append(f"{taken}{kit}It has had {run.used:.1f} cores, so it takes up to {whole / run.used:.1f} times "
                          "as long as on an idle machine.")
     return " ".join(sentences)
 
