@@ -78,7 +78,7 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
     student = make_model(STUDENTS["default"], pixels).to(device)
     choice = choose_threads(None, Load(), student, ViewBank(pixels, device=device), precision)
     steps, started = 0, None
-    with using_threads(choice.threads), Room(choice.taken):
+    with using_threads(choice.threads), Room(device, choice.taken):
         for row in train(student, [batch] * 10_000, None, epochs=1, optimizer=OPTIMIZERS[settings.optimizer](student),
                          learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1), every=10,
                          precision=precision):

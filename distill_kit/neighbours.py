@@ -61,11 +61,14 @@ class Room(threading.Thread):
     cores, a thread that watches them keeps a team of its own, which does nothing. What is computed stays the same.
     """
 
-    def __init__(self, taken: float | None = None):
-        """taken: cores that others are known to keep busy now."""
+    def __init__(self, device: torch.device, taken: float | None = None):
+        """device: where the training computes: on a GPU there is nothing to do.
+
+        taken: cores that others are known to keep busy now.
+        """
         super().__init__(name="distill_kit room", daemon=True)
         self._taken, self._over, self._ready = taken or 0.0, threading.Event(), threading.Event()
-        self._threads = torch.get_num_threads()
+        self._threads = torch.get_num_threads() if device.type == "cpu" else 1
 
     def __enter__(self) -> "Room":
         if self._threads > 1 and sys.platform == "linux" and may_change_waiting():
@@ -121,7 +124,7 @@ def choose_threads(wish: int | None, load: Load, student: nn.Module, bank: ViewB
     def step() -> None:
         with casting(bank.device, precision):
             student(images).float().sum().backward()
-    with Room(taken):
+    with Room(bank.device, taken):
         threads = fastest({threads, min(threads, max(1, round(cores() - taken))), 1}, step)
     return Choice(threads, taken, time.perf_counter() - began)
 

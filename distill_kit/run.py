@@ -191,7 +191,7 @@ class Run:
                      loss=parts.loss,
                      recorded=self.settings.optimizer != "sgd")  # torch's reads the rate, and waits for the device
         try:
-            with announced(), using_threads(choice.threads), Room(choice.taken):
+            with announced(), using_threads(choice.threads), Room(self.materials.device, choice.taken):
                 for row in keep_best(self.student, rows):
                     self.teacher_seconds = self.materials.teacher_seconds - before
                     row["seconds"] += choice.seconds - self.teacher_seconds

@@ -237,7 +237,7 @@ def answers(model: nn.Module, images: ImageSet, device: torch.device | str | Non
     device = next(model.parameters(), torch.empty(0)).device if device is None else device
     frozen = Teacher(model, device, precision)
     parts = []
-    with Room():
+    with Room(frozen.device):
         for part in images.images.split(ANSWERED_AT_ONCE):
             rows, bank = torch.arange(len(part)), ViewBank(part, PLAIN, device)
             parts.append(KeptLogits(frozen, bank, len(part)).take(rows, torch.zeros_like(rows)))

@@ -198,7 +198,7 @@ def train_student_with_distillation(
     rows = train(student, batches, validation, epochs=num_epochs, optimizer=adamw(student),
                  learning_rate=warmup_cosine(learning_rate, len(batches), len(batches) * num_epochs),
                  temperature=temperature, alpha=alpha, precision=precision)
-    with Room():
+    with Room(device):
         for row in keep_best(student, rows, patience):
             if history is not None:
                 history.append(row)

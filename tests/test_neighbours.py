@@ -124,14 +124,14 @@ ROOM = """if True:
                 return True
             time.sleep(0.03)
         return threads()
-    with neighbours.Room():
+    with neighbours.Room(torch.device("cpu")):
         print(settled(before + 1))      # the thread that watches
         others[0] = busy
         print(settled(before + 2))      # and its team
         others[0] = 0.0
         print(settled(before + 1))
     print(settled(before))
-    with neighbours.Room(busy):
+    with neighbours.Room(torch.device("cpu"), busy):
         print(threads() == before + 2)  # at once
     print(settled(before))"""
 
@@ -150,7 +150,9 @@ def test_room_is_made_while_others_want_the_cores_and_no_longer(own, room):
 
 def test_one_thread_waits_for_nobody():
     threads = threading.active_count()
-    with using_threads(1), neighbours.Room(1.0):
+    with using_threads(1), neighbours.Room(torch.device("cpu"), 1.0):
+        assert threading.active_count() == threads
+    with using_threads(2), neighbours.Room(torch.device("cuda"), 1.0):  # nor does a GPU
         assert threading.active_count() == threads
 
 
