@@ -87,13 +87,14 @@ def table(report: dict) -> str:
     """Markdown: seconds of a run, and how many times as long that is as alone."""
     lines = []
     for precision, arms in report["seconds"].items():
-        lines += [f"| {precision} | before | | now | | threads now |", "|---|---|---|---|---|---|"]
+        lines += [f"| {precision} | before | | now | | threads now | cores that it had |", "|---|---|---|---|---|---|---|"]
         for scene in [scene for scene in SCENES if all(scene in arms[arm] for arm in ARMS)]:
             cells = []
             for arm in ARMS:
                 here, alone = arms[arm][scene]["seconds"], arms[arm]["alone"]["seconds"]
                 cells += [f"{here:.1f} s", f"{here / alone:.2f} times" if scene != "alone" else ""]
-            lines.append(f"| {scene} | {' | '.join(cells)} | {arms['kit'][scene]['threads']:g} |")
+            now = arms["kit"][scene]
+            lines.append(f"| {scene} | {' | '.join(cells)} | {now['threads']:g} | {now['cores']:.2f} |")
         others = [f"{name} {arms[name]['alone']['seconds']:.1f} s" for name in arms if name not in ARMS]
         lines += ["", f"Alone with other ways of waiting, in {precision}: {', '.join(others)}.", ""]
     where = report["machine"]
