@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from . import statistics
 from .data.imageset import FAVOURITE, Dataset, favourite
 from .devices import choose_device, choose_precision, machine
 from .history import EPOCH
@@ -72,33 +73,40 @@ class Paired(NamedTuple):
     arm: str
     differences: list[float]
     mean: float
-    low: float          # 95 % interval of the mean (Student, 1908)
+    low: float          # 95 % interval of the mean (Student, 1908); NaN below two pairs, which have none
     high: float
     baseline: str = ""
 
     @property
     def may_be_luck(self) -> bool:
-        return self.low <= 0 <= self.high
+        return not (self.low > 0 or self.high < 0)
 
     def __str__(self) -> str:
-        sure = "zero lies inside: it may be luck" if self.may_be_luck else "zero lies outside"
         against = f", against {self.baseline}" if self.baseline else ""
-        return (f"{self.arm}{against}: {self.mean:+.1f} points, 95 % interval {self.low:+.1f} to {self.high:+.1f} "
-                f"({len(self.differences)} seeds); {sure}")
+        return f"{self.arm}{against}: {statistics.in_words(self.differences)}"
 
 
 def paired(results: Results, baseline: str | None = None, figure: str = "") -> list[Paired]:
-    """Every other arm against the baseline (the first arm where None), with the seeds that both have."""
-    from scipy import stats
+    """Every other arm against the baseline (the first arm where None), with the seeds that both have.
+
+    Raises ValueError where two arms have no seed in common.
+    """
+    figure = figure or results.figure
     baseline = next(iter(results.arms)) if baseline is None else baseline
-    before, found = results.values(baseline, figure), []
-    for arm in results.arms:
-        if arm != baseline:
-            gains = [100 * (b - a) for a, b in zip(before, results.values(arm, figure))]
-            interval = stats.ttest_1samp(gains, 0.0).confidence_interval(0.95)
-            found.append(Paired(arm, gains, sum(gains) / len(gains), float(interval.low), float(interval.high),
-                                baseline))
-    return found
+    before, pairs = _by_seed(results.arms[baseline], figure), []
+    for arm in [arm for arm in results.arms if arm != baseline]:
+        after = _by_seed(results.arms[arm], figure)
+        gains = [100 * (after[seed] - before[seed]) for seed in before if seed in after]
+        if not gains:
+            raise ValueError(f"arms must have a seed in common; {baseline!r} has {', '.join(map(str, before))} and "
+                             f"{arm!r} has {', '.join(map(str, after))}")
+        pairs.append(Paired(arm, gains, sum(gains) / len(gains), *statistics.interval(gains), baseline))
+    return pairs
+
+
+def _by_seed(runs: list[dict], figure: str) -> dict[int, float]:
+    """A figure of each run by the run's seed; by its place where no seed stands."""
+    return {run.get("seed", place): run[figure] for place, run in enumerate(runs)}
 
 
 def stored(name: str) -> Results:

@@ -9,6 +9,8 @@ Columns of an epoch's row (losses are means over images, accuracies shares from 
     learning_rate, alpha, temperature    at the last step of the epoch
     train_loss, train_hard, train_soft, train_accuracy, train_agreement      while training, as the weights moved
     val_loss, val_hard, val_soft, val_accuracy, val_agreement                 on validation images, afterwards
+                                     (train_hard is 0 in a batch without any label, as in the loss, so that the terms
+                                     add up to train_loss; val_hard is the mean over labelled images)
     train_teacher_accuracy, train_entropy, train_teacher_entropy              and the same with val_: how often the
                                      teacher's first class is the label; entropies in nats, both softened as in the loss
     gradient_norm, gradient_norm_median, gradient_norm_max, clipped, clip_norm    norm before clipping, share of steps

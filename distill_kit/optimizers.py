@@ -40,7 +40,9 @@ class Muon(torch.optim.Optimizer):
         for parameter in self._filters["params"]:
             if parameter.grad is None:  # frozen meanwhile
                 continue
-            average = self.state[parameter].setdefault("average", torch.zeros_like(parameter))
+            if "average" not in (state := self.state[parameter]):
+                state["average"] = torch.zeros_like(parameter)
+            average = state["average"]
             average.mul_(momentum).add_(parameter.grad)
             update = parameter.grad.add(average, alpha=momentum)                     # Nesterov's look ahead
             parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
@@ -57,10 +59,11 @@ def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:
     # the small square alone, and x is multiplied once, by their product: 40 % less to compute.
     square, identity = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)    # (rows, rows)
     product = identity
-    for _ in range(steps):
+    for step in range(steps):
         polynomial = 3.4445 * identity - 4.7750 * square + 2.0315 * square @ square
         product = polynomial @ product
-        square = polynomial @ square @ polynomial
+        if step < steps - 1:
+            square = polynomial @ square @ polynomial
     return product @ x
 
 

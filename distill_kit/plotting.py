@@ -153,7 +153,8 @@ def gains(pairs: Mapping[str, Sequence[float]], ax: Axes, interval: tuple[float,
 def differences(pairs: Sequence, ax: Axes) -> Axes:
     """Arms against a baseline (comparisons.Paired): a dot a seed, the mean as a stroke, its 95 % interval as a bar."""
     for place, pair in enumerate(pairs):
-        ax.barh(place, pair.high - pair.low, 0.5, left=pair.low, color=SKY, alpha=0.35, linewidth=0)
+        if len(pair.differences) > 1:  # a single pair has no interval
+            ax.barh(place, pair.high - pair.low, 0.5, left=pair.low, color=SKY, alpha=0.35, linewidth=0)
         ax.plot(pair.differences, [place] * len(pair.differences), "o", color=BLACK, markersize=5, alpha=0.7)
         ax.plot([pair.mean] * 2, [place - 0.3, place + 0.3], color=BLACK, linewidth=2)
     ax.axvline(0, color=BLACK, linewidth=1, linestyle="--")

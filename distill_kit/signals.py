@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from .losses import LossTerms
 
 
+TRAIN = "train"  # prefix of what is summed while training
+
+
 class Tally:
     """Sums over the images seen so far: of each batch first (`of`), which a GPU may do as part of its step; then added
     up. They stay on the device: reading them is what waits for a GPU."""
 
     def __init__(self, device: torch.device):
-        self._sums = torch.zeros(10, device=device, dtype=torch.float64 if device.type != "mps" else torch.float32)
+        self._sums = torch.zeros(11, device=device, dtype=torch.float64 if device.type != "mps" else torch.float32)
         self._labels: list[Tensor] = []
         self._classes = 0
 
@@ -25,7 +28,7 @@ class Tally:
     @torch.no_grad()
     def of(terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
            temperature: float | Tensor = 1.0) -> Tensor:
-        """One batch's sums, [10]. logits, teacher_logits: [N, C]; labels: int64 [N], -100 where not known."""
+        """One batch's sums, [11]. logits, teacher_logits: [N, C]; labels: int64 [N], -100 where not known."""
         logits = logits.float()
         predicted = logits.argmax(dim=1)                                              # (N,)
         labelled, rows = (labels >= 0).sum(), len(labels)
@@ -37,8 +40,9 @@ class Tally:
             agreed, right = (predicted == said).sum(), (said == labels).sum()
             teacher_entropy = entropy(teacher_logits, temperature).sum()
         return torch.stack([
-            terms.total * rows, terms.hard * labelled, terms.soft * rows, (predicted == labels).sum(), agreed, labelled,
-            torch.full_like(labelled, rows), right, entropy(logits, temperature).sum(), teacher_entropy])
+            terms.total * rows, terms.hard * rows, terms.hard * labelled, terms.soft * rows,
+            (predicted == labels).sum(), agreed, labelled, torch.full_like(labelled, rows), right,
+            entropy(logits, temperature).sum(), teacher_entropy])
 
     def add(self, sums: Tensor, labels: Tensor, classes: int) -> None:
         """sums: of a batch with these labels."""
@@ -50,12 +54,17 @@ class Tally:
         return bool(torch.isfinite(self._sums[0]))
 
     def figures(self, prefix: str) -> dict[str, float | None]:
-        """The means under their column names; None for what needs labels or a teacher where there are none."""
-        total, hard, soft, correct, agreed, labelled, rows, right, own, teacher = self._sums.tolist()
+        """The means under their column names; None for what needs labels or a teacher where there are none.
+
+        While training the terms are means over batches, as they enter the total, so that they add up to it: in a batch
+        without any label the hard term is 0. On validation images the hard term is the mean over labelled images.
+        """
+        total, hard, labelled_hard, soft, correct, agreed, labelled, rows, right, own, teacher = self._sums.tolist()
         if not rows:
             raise ValueError(f"no batch to compute {prefix}_loss from: is the loader empty?")
         taught = not math.isnan(agreed)
-        return {f"{prefix}_loss": total / rows, f"{prefix}_hard": hard / labelled if labelled else None,
+        mean_hard = (hard / rows if prefix == TRAIN else labelled_hard / labelled) if labelled else None
+        return {f"{prefix}_loss": total / rows, f"{prefix}_hard": mean_hard,
                 f"{prefix}_soft": soft / rows if taught else None,
                 f"{prefix}_accuracy": correct / labelled if labelled else None,
                 f"{prefix}_agreement": agreed / rows if taught else None,

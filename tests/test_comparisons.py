@@ -1,5 +1,6 @@
 """Comparisons with seeds: trained, stored, and what is said of their differences."""
 import json
+import math
 from importlib.resources import files
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from scipy import stats
 from small import ColourTeacher, coloured_dataset
 
-from distill_kit import comparisons
+from distill_kit import comparisons, plotting
 from distill_kit.comparisons import (COMPARISONS, TEACHER, Comparison, Paired, Results, paired, stored, train,
                                      with_patience)
 from distill_kit.training import keep_best
@@ -30,6 +31,25 @@ def test_pairs_are_made_by_seed_and_their_interval_is_students():
     assert pair.may_be_luck and "may be luck" in str(pair) and "(3 seeds)" in str(pair)
     assert "zero lies outside" in str(Paired("arm", [1.0, 1.1], 1.05, 0.4, 1.7))
     assert paired(results_of(base=[0.6, 0.7], other=[0.7, 0.9]), "other")[0].mean == pytest.approx(-15)
+
+
+def test_a_single_pair_has_no_interval_and_is_not_called_proof():
+    pair, = paired(results_of(base=[0.60], other=[0.65]))
+    assert pair.may_be_luck and math.isnan(pair.low) and math.isnan(pair.high)
+    assert str(pair) == ("other, against base: +5.0 points (1 seed); a single pair of runs has no interval, "
+                         "and proves nothing")
+    figure, (ax,) = plotting.new_figure(1)
+    plotting.differences([pair], ax)
+    assert not ax.patches and len(ax.lines) == 3  # no bar: the dot, the stroke of the mean, the line at zero
+
+
+def test_pairs_are_joined_by_seed_and_not_by_place():
+    results = Results({"base": [{"seed": 0, "acc": 0.6}, {"seed": 1, "acc": 0.5}, {"seed": 2, "acc": 0.4}],
+                       "other": [{"seed": 2, "acc": 0.5}, {"seed": 0, "acc": 0.65}]}, "acc")
+    pair, = paired(results)
+    assert pair.differences == pytest.approx([5, 10])
+    with pytest.raises(ValueError, match="arms must have a seed in common; 'base' has 0 and 'other' has 7"):
+        paired(Results({"base": [{"seed": 0, "acc": 0.6}], "other": [{"seed": 7, "acc": 0.5}]}, "acc"))
 
 
 def test_a_comparison_trains_every_arm_with_every_seed_also_one_with_a_teacher_of_its_own(monkeypatch):

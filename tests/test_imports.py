@@ -17,7 +17,7 @@ ORDER = ("openmp", "data.imageset", "files", "schedules", "data.cache", "data.fo
          "diagnosis.loss_variants", "diagnosis.finding", "diagnosis.causes", "diagnosis.needs", "diagnosis.reading",
          "diagnosis.identities", "diagnosis.harm", "diagnosis.curves", "diagnosis.probed", "diagnosis.reference",
          "diagnosis.diagnose", "diagnosis.probes", "diagnosis.faults", "diagnosis.game", "diagnosis", "teachers",
-         "run", "many", "comparisons", "people", "bench.growth", "bench.loops", "bench", "doctor", "plotting",
+         "run", "many", "statistics", "comparisons", "people", "bench.growth", "bench.loops", "bench", "doctor", "plotting",
          "panels", "gallery", "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.share",
          "lab.softening", "lab.stored", "lab.session", "lab.words", "lab.svg", "lab.picture", "lab.export",
          "lab.controls", "lab", "exercises.record", "exercises.verdict", "exercises.judge", "exercises.predict",

@@ -69,7 +69,7 @@ def test_same_values_same_run_and_a_new_seed_another(tmp_path):
     for act in (session.train, session.train, session.new_seed):
         act()
         session.join(60)
-        shares.append((session.live.shares, [said.tolist() for said in session.live.probabilities]))
+        shares.append((session.live.shares, [said.tolist() for said in session.live.logits]))
     assert shares[0] == shares[1] != shares[2]
 
 
@@ -154,7 +154,7 @@ def test_a_run_restored_has_its_values_and_seed(tmp_path):
     session.join(60)
     assert session.values["alpha"] == 0.5 and session.seed == 0
     assert session.live.shares == session.runs[0].shares
-    assert settings_words(session.live, session) == "alpha 0.5, false labels 0.4, seed 0"
+    assert settings_words(session.live, session) == "alpha 0.5, random labels 0.4, seed 0"
 
 
 def test_the_picture_has_a_line_for_the_run_the_baseline_and_the_last_ones(tmp_path):
@@ -239,7 +239,7 @@ def test_train_pin_and_train_again_with_nothing_moved(tmp_path):
 
 def test_of_all_that_holds_tensors_equal_means_the_same():
     images, twin = DATASET.pool, DATASET.pool[torch.arange(len(DATASET.pool))]
-    runs = [LabRun(Settings(), {}, probabilities=[torch.zeros(2)]) for _ in range(2)]
+    runs = [LabRun(Settings(), {}, logits=[torch.zeros(2)]) for _ in range(2)]
     for one, other in ((images, twin), (DATASET, dataclasses.replace(DATASET)), runs):
         assert one == one and one != other and one in [other, one] and one not in [other]
 

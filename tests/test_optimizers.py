@@ -109,3 +109,17 @@ def test_muon_clears_all_gradients():
     nn.functional.cross_entropy(model(torch.rand(4, 3, 8, 8, generator=torch.Generator())), torch.arange(4)).backward()
     Muon(model).zero_grad()
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_muon_makes_its_averages_once_and_not_at_every_step(monkeypatch):
+    model, made, zeros = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)), [], torch.zeros_like
+    optimizer = Muon(model)
+    monkeypatch.setattr("distill_kit.optimizers.torch.zeros_like", lambda *given, **named: made.append(1) or zeros(*given, **named))
+    for _ in range(3):
+        model(torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))).sum().backward()
+        optimizer._filters["lr"] = 0.01
+        optimizer._adamw.zero_grad()
+        with monkeypatch.context() as patch:
+            patch.setattr(optimizer._adamw, "step", lambda: None)  # AdamW makes its own
+            optimizer.step()
+    assert len(made) == 2

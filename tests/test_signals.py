@@ -95,3 +95,13 @@ def test_dead_units_do_not_hang_on_the_size_of_the_batch():
     with counting_dead_units(student, found):
         student(images)
     assert found["dead_units"] == 1 / 2
+
+
+def test_terms_add_up_to_the_loss_also_where_some_batches_have_no_label():
+    generator, tally = torch.Generator().manual_seed(0), Tally(torch.device("cpu"))
+    for labels in ([0, 2, 1, 1], [-100] * 4, [2, -100, -100, -100], [0, 1, -100]):
+        student, teacher = (torch.randn(len(labels), 3, generator=generator) for _ in range(2))
+        labels = torch.tensor(labels)
+        tally.add(Tally.of(distillation_terms(student, teacher, labels, 2.0, 0.3), student, teacher, labels), labels, 3)
+    figures = tally.figures("train")
+    assert figures["train_loss"] == pytest.approx(0.3 * figures["train_hard"] + 0.7 * figures["train_soft"], rel=1e-6)

@@ -94,8 +94,8 @@ ALPHA = Control("alpha", "alpha", tuple(round(0.05 * k, 2) for k in range(21)),
                 "Weight of the labels; the rest is the teacher's.")
 LABELS = Control("labelled", "Images with a label", (100, 250, 500, 1_000, 2_000, 3_000, 5_000),
                  "How many of the 5,000 images keep their label.")
-NOISE = Control("label_noise", "False labels", tuple(round(0.1 * k, 1) for k in range(10)),
-                "Share of the labels that are drawn at random.")
+NOISE = Control("label_noise", "Random labels", tuple(round(0.1 * k, 1) for k in range(10)),
+                "Share of the labels drawn anew at random. With ten classes a tenth of these are right by chance.")
 RATE = Control("learning_rate", "Learning rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
                "The highest, after one epoch of warm-up.")
 IMAGES = Control("images", "Training images", (500, 1_000, 2_000, 5_000), "How many the student learns from.")

@@ -81,11 +81,11 @@ def name_of(run: LabRun, live: LabRun | None) -> str:
 def one_image(session: Session) -> str:
     """What teacher and student say of one validation image, the teacher at the temperature chosen."""
     temperature, live, images = session.settings(session.values).temperature, session.live, session.images
-    says = session.teacher_says
-    teacher = [0.0] * len(images.classes) if says is None else soft_targets(says[session.image], temperature).tolist()
-    student = None
-    if live is not None and live.probabilities:  # as the loss compares them: both at the same temperature
-        student = soft_targets(live.probabilities[-1][session.image].clamp_min(1e-7).log(), temperature).tolist()
+    teacher, student = [0.0] * len(images.classes), None
+    if (says := session.teacher_says) is not None:
+        teacher = soft_targets(says[session.chosen[session.image]], temperature).tolist()
+    if live is not None and live.logits:  # as the loss compares them: both at the same temperature
+        student = soft_targets(live.logits[-1][session.image], temperature).tolist()
     x = 628
     return (svg.text(x - 38, 28, "One validation image,", weight="600")
             + svg.text(x - 38, 46, f"a {images.classes[images.labels[session.image]]}", weight="600")

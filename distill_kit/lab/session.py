@@ -37,7 +37,8 @@ class LabRun:
     values: dict                                              # of the controls
     state: str = WAITING
     shares: list[float] = field(default_factory=list)         # what the experiment measures, an epoch each
-    probabilities: list[Tensor] = field(default_factory=list)  # of the images to choose from, [SHOWN, C], an epoch each
+    logits: list[Tensor] = field(default_factory=list)        # for the images to choose from, [SHOWN, C], an epoch each
+    seen_logits: Tensor | None = None                         # for Session.seen, [n, C], where it is to be a teacher
     progress: float = 0.0                                     # steps done of all
     seconds: float = 0.0
     teacher_left: float = 0.0                                 # seconds that the teacher's answers will still take
@@ -91,11 +92,11 @@ class Session:
         self.looks = 0                                          # at the test images
         self.worker = Worker(self._carry_out, self._hear, foreground=foreground,
                              **({} if quiet is None else {"quiet": quiet}))
-        seen = dataset.validation[:LOOKED_THROUGH]
-        logits = answers(teacher, seen).float()                                                         # (n, C)
+        self.seen = seen = dataset.validation[:LOOKED_THROUGH]
+        self.seen_logits = answers(teacher, seen).float()                                               # (n, C)
         unseen = self.settings(self.values).leave_out
-        chosen = doubtful(logits, seen.labels, -1 if unseen is None else seen.classes.index(unseen))
-        self.images, self.teacher_logits = seen[torch.tensor(chosen)], logits[chosen]                   # (SHOWN, C)
+        self.chosen = doubtful(self.seen_logits, seen.labels, -1 if unseen is None else seen.classes.index(unseen))
+        self.images = seen[torch.tensor(self.chosen)]                                                   # SHOWN of them
         self.image = 0                                          # the one of them that is shown
 
     # What the learner does
@@ -170,12 +171,10 @@ class Session:
 
     @property
     def teacher_says(self) -> Tensor | None:
-        """The teacher's logits for the images to choose from, [SHOWN, C]; None while it is not trained."""
+        """The teacher's logits for `seen`, [n, C], of which `chosen` are shown; None while it is not trained."""
         if not self.experiment.taught_by_baseline:
-            return self.teacher_logits
-        if (made := self.baseline) is None or made.best is None:
-            return None
-        return made.probabilities[made.best_epoch - 1].clamp_min(1e-7).log()  # logits, but for a constant
+            return self.seen_logits
+        return None if self.baseline is None else self.baseline.seen_logits
 
     def pairs(self, live: LabRun) -> list[tuple[float, float]]:
         """Of every seed with which these values were trained to the end: the run's best share and its baseline's."""
@@ -253,12 +252,14 @@ class Session:
                     raise FloatingPointError(row["stopped"])
                 if row["kind"] == EPOCH:
                     live.shares.append(self.experiment.measure.of(run, row))
-                    live.probabilities.append(logits_for(run, self.images).softmax(1))                 # (SHOWN, C)
+                    live.logits.append(logits_for(run, self.images))                                   # (SHOWN, C)
                     live.findings = diagnose(run.history, None, self.reference, finished=False)
                     if row["best"]:
                         live.best, live.best_epoch = live.shares[-1], len(live.shares)
                 yield live
             live.by_class, live.swallowed = by_class(run), swallowed(run)
+            if self.experiment.taught_by_baseline:
+                live.seen_logits = logits_for(run, self.seen)                                          # (n, C)
             live.findings = diagnose(run.history, probe(run), self.reference)
             live.state = FINISHED
         except GeneratorExit:  # out of date, or stopped: what was learnt so far is on the disk

@@ -1,10 +1,10 @@
 """Results that ship with the kit (benchmarks/lab_stored.py makes them): how seeds differ, and one run for each stop."""
 import functools
 import json
-import math
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+from ..statistics import by_luck
 from .experiments import Control, Experiment
 from .share import code_of
 
@@ -29,13 +29,13 @@ class Stored:
 
     @property
     def luck(self) -> float:
-        """In points: two of these runs that differ in the seed alone differ by less, 19 times of 20."""
-        return 2 * math.hypot(self.spread, self.spread)
+        """In points: so far do two of these runs differ by luck, 19 times of 20, if their settings are equally good."""
+        return 0.0 if self.noise is None else by_luck(self.spread, self.spread, self.noise["n"])
 
     @property
     def luck_beside_baseline(self) -> float:
-        """The same for the difference of a run and its baseline: other seeds would move it by so much."""
-        return 2 * math.hypot(self.spread, self.baseline_spread)
+        """The same for a run and its baseline."""
+        return 0.0 if self.noise is None else by_luck(self.spread, self.baseline_spread, self.noise["n"])
 
     def of(self, experiment: Experiment, values: dict) -> dict | None:
         """The stored run of these values, the others being as the experiment begins."""

@@ -1,18 +1,18 @@
 """What a lab says about its runs: sentences, from plain figures."""
 import math
-import statistics
 
 from ..diagnosis.faults import FAULTS
 from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
 from ..neighbours import TAKEN
 from ..openmp import allowed_threads, cores, cpu_quota
+from ..statistics import in_words
 from .experiments import Control, Experiment
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING
 from .session import LabRun, Session
 from .softening import entropy_bits, soft_targets, teachers_share
 from .stored import Stored, alike
 
-SHORT = {"temperature": "T", "learning_rate": "rate", "label_noise": "false labels", "labelled": "labels",
+SHORT = {"temperature": "T", "learning_rate": "rate", "label_noise": "random labels", "labelled": "labels",
          "final_alpha": "alpha to", "final_temperature": "T to",
          "schedule": "on the way", "fault_strength": "how much"}
 MORE, SAME, LESS = "better", "about the same", "worse"  # than what it is held against: what a learner may expect
@@ -73,10 +73,10 @@ def softness(session: Session) -> str:
     temperature, alpha = settings.temperature, settings.alpha
     if (says := session.teacher_says) is None:
         return "The teacher is yet to be trained: it is the student of the labels alone."
-    targets = soft_targets(says[session.image], temperature)                                        # (C,)
+    targets = soft_targets(says[session.chosen[session.image]], temperature)                        # (C,)
     classes = session.images.classes
     first = ", ".join(f"{classes[k]} {targets[k]:.0%}" for k in targets.argsort(descending=True)[:3])
-    share = teachers_share(says, session.images.labels, temperature, alpha)
+    share = teachers_share(says, session.seen.labels, temperature, alpha)
     says_so = (f"At T = {temperature:g} the teacher says of this image: {first}. Entropy "
                f"{entropy_bits(targets):.1f} of {math.log2(len(classes)):.1f} bits.")
     if settings.fault is not None:  # whose loss may be another
@@ -122,11 +122,12 @@ def verdict(session: Session, stored: Stored) -> str:
     if session.expected is not None:
         sentences.insert(0, f"You expected {session.expected}; it came out {came}.")
     if len(pairs := session.pairs(live)) > 1:
-        sentences.append(interval_sentence(pairs))
+        sentences.append(f"{in_words([100 * (a - b) for a, b in pairs])}.")
     elif stored.noise is not None:
         sure = ("That is no more than luck can do." if came == SAME else "That is more than luck can do.")
-        sentences.append(f"Another seed moves this difference by up to {stored.luck_beside_baseline:.1f} points, 19 "
-                         f"times of 20 (measured with {stored.noise['n']} seeds, at this lab's first values). {sure}")
+        sentences.append(f"If both settings were equally good, one pair of runs would still differ by up to "
+                         f"{stored.luck_beside_baseline:.1f} points, 19 times of 20 (measured with "
+                         f"{stored.noise['n']} seeds, at this lab's first values). {sure}")
     if live.swallowed is not None and baseline.swallowed is not None:
         sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
                          f"{session.experiment.baseline_name}: {baseline.swallowed:.0%}.")
@@ -161,18 +162,6 @@ def trend(shares: list[float]) -> str:
     step = shares[-1] - shares[-2]
     way = "hardly moving" if abs(step) < 0.005 else "rising" if step > 0 else "fell in the last epoch"
     return f"Began at {per_cent(shares[0])}, now {per_cent(shares[-1])}, {way}."
-
-
-def interval_sentence(pairs: list[tuple[float, float]]) -> str:
-    """Of pairs (run, baseline) of the same seed: the mean difference and its 95 % interval (Student, 1908)."""
-    from scipy import stats
-    gains = [100 * (a - b) for a, b in pairs]
-    mean = statistics.mean(gains)
-    if len(set(gains)) == 1:
-        return f"{len(gains)} seeds: {mean:+.1f} points in each."
-    low, high = stats.ttest_1samp(gains, 0.0).confidence_interval(0.95)
-    return (f"{len(gains)} seeds: {mean:+.1f} points in the mean, 95 % interval {low:+.1f} to {high:+.1f}; "
-            + ("zero lies inside: it may be luck." if low <= 0 <= high else "zero lies outside."))
 
 
 def alike_sentence(session: Session, stored: Stored, control: Control) -> str:

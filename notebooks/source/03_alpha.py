@@ -186,7 +186,7 @@ lab = Lab("alpha", dataset, teacher)
 lab
 
 # %% [markdown]
-# Three questions for the lab. With which share of false labels does alpha = 0.5 become clearly worse than 0.1? Without any, can you tell the two
+# Three questions for the lab. With which share of random labels does alpha = 0.5 become clearly worse than 0.1? Without any, can you tell the two
 # apart in one run? What is left of both students when nearly all labels are drawn?
 #
 # ## Is that fair?

@@ -312,7 +312,7 @@ lab = Lab("alpha", own, own_teacher, images=len(own.pool), batch_size=32, label_
 lab
 
 # %% [markdown]
-# Three questions for the lab. With every label true, what is the teacher worth? With how many false labels does a student of the
+# Three questions for the lab. With every label true, what is the teacher worth? With which share of random labels does a student of the
 # labels alone lose ten points? And how often does *New seed* change more than your slider did?
 #
 # ## Take it with you
