@@ -6,6 +6,7 @@ Each takes minutes, so one run of it ships with the kit (assets/comparisons.json
 import datetime
 import functools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -89,24 +90,34 @@ class Paired(NamedTuple):
 def paired(results: Results, baseline: str | None = None, figure: str = "") -> list[Paired]:
     """Every other arm against the baseline (the first arm where None), with the seeds that both have.
 
-    Raises ValueError where two arms have no seed in common.
+    Raises ValueError where two arms have no seed in common, and where a run has no such figure or a seed comes twice.
     """
     figure = figure or results.figure
-    baseline = next(iter(results.arms)) if baseline is None else baseline
-    before, pairs = _by_seed(results.arms[baseline], figure), []
+    baseline = next(iter(results.arms), None) if baseline is None else baseline
+    if baseline not in results.arms:
+        raise ValueError(f"baseline must be an arm ({', '.join(results.arms) or 'there is none'}); got {baseline!r}")
+    before, pairs = _by_seed(results, baseline, figure), []
     for arm in [arm for arm in results.arms if arm != baseline]:
-        after = _by_seed(results.arms[arm], figure)
+        after = _by_seed(results, arm, figure)
         gains = [100 * (after[seed] - before[seed]) for seed in before if seed in after]
         if not gains:
-            raise ValueError(f"arms must have a seed in common; {baseline!r} has {', '.join(map(str, before))} and "
-                             f"{arm!r} has {', '.join(map(str, after))}")
+            seeds = [", ".join(map(str, figures)) or "none" for figures in (before, after)]
+            raise ValueError(f"arms must have a seed in common; {baseline!r} has {seeds[0]} and {arm!r} has {seeds[1]}")
         pairs.append(Paired(arm, gains, sum(gains) / len(gains), *statistics.interval(gains), baseline))
     return pairs
 
 
-def _by_seed(runs: list[dict], figure: str) -> dict[int, float]:
-    """A figure of each run by the run's seed; by its place where no seed stands."""
-    return {run.get("seed", place): run[figure] for place, run in enumerate(runs)}
+def _by_seed(results: Results, arm: str, figure: str) -> dict[int, float]:
+    """A figure of each of an arm's runs by the run's seed; by its place where no seed stands."""
+    figures: dict[int, float] = {}
+    for place, run in enumerate(results.arms[arm]):
+        seed, value = run.get("seed", place), run.get(figure)
+        if value is None or not math.isfinite(value):
+            raise ValueError(f"{figure} must be a number in every run; {arm!r} with seed {seed} has {value}")
+        if seed in figures:
+            raise ValueError(f"an arm must have each seed once; {arm!r} has seed {seed} twice")
+        figures[seed] = value
+    return figures
 
 
 def stored(name: str) -> Results:

@@ -61,14 +61,14 @@ class Room(threading.Thread):
     cores, a thread that watches them keeps a team of its own, which does nothing. What is computed stays the same.
     """
 
-    def __init__(self, device: torch.device, taken: float | None = None):
+    def __init__(self, device: torch.device, taken: float | None = None, threads: int | None = None):
         """device: where the training computes: on a GPU there is nothing to do.
 
-        taken: cores that others are known to keep busy now.
+        taken: cores that others are known to keep busy now; threads: of the training, torch's own number if None.
         """
         super().__init__(name="distill_kit room", daemon=True)
         self._taken, self._over, self._ready = taken or 0.0, threading.Event(), threading.Event()
-        self._threads = torch.get_num_threads() if device.type == "cpu" else 1
+        self._threads = (threads or torch.get_num_threads()) if device.type == "cpu" else 1
 
     def __enter__(self) -> "Room":
         if self._threads > 1 and sys.platform == "linux" and may_change_waiting():
@@ -153,6 +153,12 @@ def using_threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def next_with(threads: int, rows: Iterator[dict]) -> dict | None:
+    """The next row, computed with so many threads; between rows the caller has its own. None at the end."""
+    with using_threads(threads):
+        return next(rows, None)
+
+
 @contextlib.contextmanager
 def announced() -> Iterator[None]:
     """A context in which other processes on this machine that share the cache folder know that this one trains.
@@ -177,18 +183,21 @@ def announced() -> Iterator[None]:
 def others_training() -> int:
     """How many other processes on this machine train a student at this moment; what a killed one left is removed."""
     from filelock import FileLock, Timeout
-    training = set()
-    with contextlib.suppress(OSError, NotImplementedError):
-        for path in _folder().glob(f"{_host()}-*"):
-            process = path.name.removeprefix(_host()).split("-")[1]
-            if process == str(os.getpid()):
-                continue
-            try:
-                with FileLock(path, timeout=0):
-                    pass
-                path.unlink(missing_ok=True)
-            except Timeout:
-                training.add(process)
+    training, paths = set(), []
+    with contextlib.suppress(OSError):
+        paths = [path for path in _folder().glob(f"{_host()}-*") if path.is_file()]
+    for path in paths:
+        process = path.name.removeprefix(_host()).split("-")[1]
+        if process == str(os.getpid()):
+            continue
+        try:
+            with FileLock(path, timeout=0):
+                pass
+            path.unlink(missing_ok=True)
+        except Timeout:
+            training.add(process)
+        except (OSError, NotImplementedError):  # another user's: it cannot be asked, and the next can
+            continue
     return len(training)
 
 

@@ -75,6 +75,11 @@ def _quotas(roots: list[Path], path: str, read: Callable[[Path], list[str]]) -> 
                 continue
 
 
+def counted(number: int, what: str) -> str:
+    """The number and the word: "1 thread", "2 threads"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def rest_threads() -> bool:
     """End the helper threads that OpenMP keeps for the calling thread; they come back with its next large operation.
 

@@ -1,4 +1,5 @@
 """One whole run: from settings to a trained student, its history and its figures."""
+import contextlib
 import functools
 import math
 import os
@@ -19,7 +20,8 @@ from .diagnosis.faults import FAULTS, STRENGTHS
 from .history import EPOCH, best_row, save_history
 from .losses import check_alpha, check_temperature
 from .models import STUDENTS, ConvNet, Stem, make_model, whitening_stem
-from .neighbours import Load, Room, announced, choose_threads, using_threads
+from .neighbours import Load, Room, announced, choose_threads, next_with
+from .openmp import cores
 from .optimizers import OPTIMIZERS
 from .schedules import SHAPES, from_to, warmup_cosine
 from .teachers import accuracy, answers, share_in_top
@@ -76,8 +78,8 @@ class Settings:
         for name in ("images", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more; got {getattr(self, name)}")
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads must be 1 or more, or None; got {self.threads}")
+        if self.threads is not None and not 1 <= self.threads <= cores():
+            raise ValueError(f"threads must be 1 to {cores()}, the cores at hand, or None; got {self.threads}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise ValueError(f"learning_rate must be a finite number above 0; got {self.learning_rate}")
         if not 0 <= self.label_noise <= 1:
@@ -166,11 +168,10 @@ class Run:
         self.settings, self.materials, self.folder = settings, materials, folder
         self.history: list[dict] = []
         self.training = prepared_labels(materials.training, settings)
-        size = settings.batch_size
         self.batches = ViewBatches(
-            materials.bank, self.training.labels, size, settings.seed,
+            materials.bank, self.training.labels, settings.batch_size, settings.seed,
             logits=None if settings.labels_alone else materials.logits,
-            steps=max(1, len(self.training) // size),
+            steps=max(1, len(self.training) // settings.batch_size),
             # Without a teacher an image without a label teaches nothing.
             rows=(self.training.labels >= 0).nonzero().squeeze(1) if settings.labels_alone else None)
         self.student = self.fresh_student()
@@ -188,11 +189,12 @@ class Run:
         rows = train(parts.student, parts.batches, parts.watched, epochs=self.settings.epochs,
                      optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
                      alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=self.materials.precision,
-                     loss=parts.loss,
-                     recorded=self.settings.optimizer != "sgd")  # torch's reads the rate, and waits for the device
+                     recorded=self.settings.optimizer != "sgd",  # torch's reads the rate, and waits for the device
+                     loss=parts.loss)
+        rows = keep_best(self.student, rows)
         try:
-            with announced(), using_threads(choice.threads), Room(self.materials.device, choice.taken):
-                for row in keep_best(self.student, rows):
+            with announced(), Room(self.materials.device, choice.taken, choice.threads), contextlib.closing(rows):
+                while (row := next_with(choice.threads, rows)) is not None:
                     self.teacher_seconds = self.materials.teacher_seconds - before
                     row["seconds"] += choice.seconds - self.teacher_seconds
                     if choice.seconds:  # others were at work: so the threads were chosen
@@ -222,8 +224,7 @@ class Run:
             learning_rate=warmup_cosine(settings.learning_rate, len(self.batches), steps),
             temperature=from_to(settings.temperature, settings.final_temperature, steps, settings.schedule),
             alpha=from_to(settings.alpha, settings.final_alpha, steps, settings.schedule),
-            peak=settings.learning_rate, steps=steps, kept=self.materials.logits,
-            watched=self.materials.watched)
+            peak=settings.learning_rate, steps=steps, kept=self.materials.logits, watched=self.materials.watched)
         for name in settings.changes:
             parts = CHANGES[name](parts)
         if settings.fault is not None:
@@ -295,6 +296,5 @@ def new_run_folder(settings: Settings, parent: Path | str | None = None) -> Path
             if not parent.is_dir():
                 raise OSError(f"cannot write runs to {parent}: it is a file. Choose another folder.") from None
         except OSError as error:
-            raise OSError(f"cannot write runs to {parent}: {error.strerror}. Choose another folder with --out."
-                          ) from error
+            raise OSError(f"cannot write runs to {parent}: {error.strerror}. Choose another folder (--out).") from error
     raise OSError(f"cannot write runs to {parent}: {name} and a hundred more are taken")

@@ -42,7 +42,7 @@ def in_words(gains: Sequence[float]) -> str:
     mean = sum(gains) / len(gains)
     if len(gains) == 1:
         return f"{mean:+.1f} points (1 seed); a single pair of runs has no interval, and proves nothing"
-    if len(set(gains)) == 1:
+    if max(gains) - min(gains) < 1e-9:  # equal but for rounding
         return f"{mean:+.1f} points with each of {len(gains)} seeds"
     low, high = interval(gains)
     sure = "zero lies outside" if low > 0 or high < 0 else "zero lies inside: it may be luck"

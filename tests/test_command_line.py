@@ -1,5 +1,6 @@
 """python -m distill_kit: one JSON value or text, exit statuses, one sentence for what is wrong."""
 import json
+import re
 import subprocess
 import sys
 
@@ -299,3 +300,18 @@ def test_diagnose_says_what_is_wrong_with_a_file(answer, tmp_path, text, sentenc
     status, _, error = answer("diagnose", file)
     assert status == 2 and sentence in error
     assert answer("diagnose", tmp_path / "nowhere")[0] == 2
+
+
+def test_distill_says_what_other_programs_took_and_the_threads_that_were_chosen_beside_them(answer, monkeypatch):
+    from distill_kit import run
+    from distill_kit.neighbours import Choice
+    monkeypatch.setattr(run, "choose_threads", lambda *given: Choice(1, 1.2, 0.1))
+    report = value_of(answer("distill", *QUICK, "--json")[1])
+    assert report["threads"] == 1 and report["cores_taken"] == 1.2 and report["cores_used"] > 0
+    assert re.search(r"other programs +kept 1\.2 of \d+ cores busy when it began; so it trained in 1 thread, and has had "
+                     r"\d+\.\d cores", answer("distill", *QUICK)[1])
+
+
+def test_more_threads_than_cores_are_refused_before_anything_is_loaded(answer):
+    status, _, errors = answer("distill", *QUICK, "--threads", 1000)
+    assert status == 2 and "threads must be 1 to " in errors and "1000" in errors and "Coloured noise" not in errors

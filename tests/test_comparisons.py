@@ -52,6 +52,21 @@ def test_pairs_are_joined_by_seed_and_not_by_place():
         paired(Results({"base": [{"seed": 0, "acc": 0.6}], "other": [{"seed": 7, "acc": 0.5}]}, "acc"))
 
 
+@pytest.mark.parametrize("runs, message", [
+    ([{"seed": 0, "acc": 0.5}, {"seed": 0, "acc": 0.6}], "each seed once; 'other' has seed 0 twice"),
+    ([{"seed": 0, "acc": math.nan}], "acc must be a number in every run; 'other' with seed 0 has nan"),
+    ([{"seed": 0}], "acc must be a number in every run; 'other' with seed 0 has None"),
+    ([], "'base' has 0 and 'other' has none")])
+def test_runs_that_cannot_be_paired_are_refused(runs, message):
+    with pytest.raises(ValueError, match=message):
+        paired(Results({"base": [{"seed": 0, "acc": 0.6}], "other": runs}, "acc"))
+
+
+def test_an_unknown_baseline_is_refused():
+    with pytest.raises(ValueError, match="baseline must be an arm .base.; got 'moon'"):
+        paired(results_of(base=[0.5]), "moon")
+
+
 def test_a_comparison_trains_every_arm_with_every_seed_also_one_with_a_teacher_of_its_own(monkeypatch):
     monkeypatch.setitem(COMPARISONS, "tiny", Comparison(
         {"alone": {"alpha": 1.0}, "taught": {}, "from another": {TEACHER: {**SMALL, "alpha": 1.0}},

@@ -292,13 +292,13 @@ def test_the_lab_says_how_many_threads_a_run_has_and_what_neighbours_cost_it(mon
     assert say(None) == say(run_beside()) == ""
     assert say(run_beside(threads=4, taken=0.1, used=3.5)) == "It trains in 4 threads."
     assert say(run_beside(threads=1, taken=2.9, used=1.0)) == (
-        "It trains in 1 thread. Other programs kept 2.9 of 4 cores busy when it began. It has had 1.0 cores, so it takes up "
-        "to 4.0 times as long as on an idle machine.")
+        "It trains in 1 thread. Other programs kept 2.9 of 4 cores busy when it began. It has had 1.0 cores, so it takes about "
+        "4.0 times as long as on an idle machine.")
     assert "2 other runs of the kit trained at the same time" in say(run_beside(threads=2, taken=None, used=2.0, others=2))
     monkeypatch.setattr(words, "cpu_quota", lambda: 1.0)
     monkeypatch.setattr(words, "allowed_threads", lambda: 1)
     assert say(run_beside(threads=1, used=1.0)) == "It trains in 1 thread: this container may use 1 of 4 cores."
-    assert "up to 2.0 times" in say(run_beside(threads=1, used=0.5, others=1))  # of the core that it may use, not of four
+    assert "about 2.0 times" in say(run_beside(threads=1, used=0.5, others=1))  # of the core that it may use, not of four
     assert say(LabRun(Settings(device="cuda"), {}, threads=2, used=1.0)) == ""
 
 

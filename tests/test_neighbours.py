@@ -163,9 +163,9 @@ def run_of(tmp_path, **changes):
 
 def test_the_number_of_threads_stands_in_the_rows_and_torchs_own_comes_back(tmp_path):
     before = torch.get_num_threads()
-    (row,) = run_of(tmp_path, threads=3).rows()
+    (row,) = run_of(tmp_path, threads=1).rows()
     _, (kept,) = load_history(tmp_path)
-    assert row["threads"] == kept["threads"] == 3 and "cores_taken" not in row and torch.get_num_threads() == before
+    assert row["threads"] == kept["threads"] == 1 and "cores_taken" not in row and torch.get_num_threads() == before
 
 
 @LINUX
@@ -182,7 +182,7 @@ def test_fewer_threads_beside_others_are_told_in_the_row(four_threads, monkeypat
 
 @pytest.mark.parametrize("threads", [0, -1])
 def test_no_threads_are_refused(threads):
-    with pytest.raises(ValueError, match=f"threads must be 1 or more, or None; got {threads}"):
+    with pytest.raises(ValueError, match=f"threads must be 1 to {neighbours.cores()}, the cores at hand, or None; got {threads}"):
         Settings(threads=threads)
 
 
@@ -212,3 +212,37 @@ def test_where_nothing_can_be_written_a_run_trains_all_the_same(monkeypatch, tmp
     monkeypatch.setenv("DISTILL_KIT_CACHE", str(tmp_path / "file" / "cache"))
     with announced():
         assert others_training() == 0
+
+
+def test_two_runs_in_turn_keep_their_own_threads_and_the_caller_keeps_torchs(tmp_path):
+    before, seen = torch.get_num_threads(), {1: set(), 2: set()}
+    if neighbours.cores() < 2:
+        pytest.skip("one core")
+    runs = {threads: run_of(tmp_path / str(threads), threads=threads) for threads in seen}
+    for threads, run in runs.items():
+        run.student.register_forward_hook(lambda *given, threads=threads: seen[threads].add(torch.get_num_threads()))
+    rows = {threads: run.rows(every=1) for threads, run in runs.items()}
+    for _ in range(2):
+        for some in rows.values():
+            next(some)
+            assert torch.get_num_threads() == before
+    for some in rows.values():
+        list(some)
+    assert seen == {1: {1}, 2: {2}} and torch.get_num_threads() == before
+
+
+def test_what_cannot_be_asked_hides_no_other_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(neighbours, "cache_folder", lambda: tmp_path)
+    folder = tmp_path / "training"
+    (folder / f"{neighbours._host()}-0-folder").mkdir(parents=True)
+    for name in ("1-dead", "2-foreign", "3-dead"):
+        (folder / f"{neighbours._host()}-{name}").touch()
+    import filelock
+    class Lock(filelock.FileLock):
+        def _acquire(self):
+            if "foreign" in str(self.lock_file):
+                raise PermissionError(13, "not yours")
+            super()._acquire()
+    monkeypatch.setattr(filelock, "FileLock", Lock)
+    assert others_training() == 0
+    assert sorted(path.name.split("-")[-1] for path in folder.iterdir()) == ["folder", "foreign"]

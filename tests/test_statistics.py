@@ -27,6 +27,7 @@ def test_two_equally_good_settings_differ_by_less_than_luck_in_19_pairs_of_20():
 def test_words_for_one_seed_for_equal_gains_and_for_what_is_clear():
     assert statistics.in_words([2.0]).endswith("a single pair of runs has no interval, and proves nothing")
     assert statistics.in_words([2.0, 2.0]) == "+2.0 points with each of 2 seeds"
+    assert statistics.in_words([0.1 + 0.2, 0.3]) == "+0.3 points with each of 2 seeds"  # rounding makes no certainty
     assert statistics.in_words([-3.0, -4.0, -5.0]).endswith("(3 seeds); zero lies outside")
     assert statistics.in_words([-3.0, 4.0]).endswith("zero lies inside: it may be luck")
 

@@ -78,6 +78,7 @@ def run_distill(options) -> int:
     import time
     from ..data import load_dataset
     from ..neighbours import Load
+    from ..openmp import cores, counted
     from ..run import Materials, Run, Settings, new_run_folder
     from ..teachers import load_teacher
     load = Load()  # begun now: nobody waits for it when the run begins
@@ -98,7 +99,9 @@ def run_distill(options) -> int:
             on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")
     from ..diagnosis import probe
     findings, withheld = findings_of(run.history, probe(run), dataset.name)
+    busy = "cores_taken" in run.history[-1]  # others were at work, so that the threads were chosen
     report = {**run.report(), "threads": run.history[-1]["threads"],
+              **({"cores_taken": run.choice.taken, "cores_used": run.cores_used} if busy else {}),
               "findings": [finding.as_dict() for finding in findings],
               **({"harm_withheld": withheld} if withheld else {}), "load_seconds": load_seconds,
               "history": str(folder / "history.jsonl"), "data": dataset.pool.source,
@@ -110,8 +113,11 @@ def run_distill(options) -> int:
         ("test accuracy", f"{report['test_accuracy']:.2%}" if "stopped" not in report else "not looked at"),
         ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(dataset.validation):,} images; "
                                 f"after each epoch it was measured on {len(materials.watched.labels):,}"),
-        ("training", f"{report['seconds']:.1f} s in {report['threads']} thread{'s' * (report['threads'] != 1)}, "
+        ("training", f"{report['seconds']:.1f} s in {counted(report['threads'], 'thread')}, "
                      f"{report['images_per_second']:,.0f} images a second"),
+        *([("other programs", f"kept {report['cores_taken']:.1f} of {cores()} cores busy when it began; so it trained "
+                              f"in {counted(report['threads'], 'thread')}, and has had {report['cores_used']:.1f} "
+                              "cores")] if busy else []),
         ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
         *([("picture", report["picture"])] if "picture" in report else []),
         *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]

@@ -4,7 +4,7 @@ import math
 from ..diagnosis.faults import FAULTS
 from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
 from ..neighbours import TAKEN
-from ..openmp import allowed_threads, cores, cpu_quota
+from ..openmp import allowed_threads, cores, counted, cpu_quota
 from ..statistics import in_words
 from .experiments import Control, Experiment
 from .orders import FAILED, FINISHED, RUNNING, STOPPED, WAITING
@@ -33,7 +33,9 @@ def state_sentence(session: Session) -> str:
         return f"Now training what it is held against, seed {live.settings.seed}: {done(session.second)}."
     return {WAITING: "Waiting for the slider to come to rest.",
             RUNNING: f"Training: {done(live)}." if live.progress else "Fetching the images and the teacher's answers.",
-            FINISHED: "Done.", STOPPED: "Stopped. What was learnt so far is kept in the list of runs.",
+            FINISHED: "Done.",
+            STOPPED: "Stopped. What was learnt so far is kept in the list of runs." if live.shares else
+                     "Stopped before the first epoch was over: there is nothing to keep.",
             FAILED: f"This run failed: {live.error}"}[live.state]
 
 
@@ -58,13 +60,9 @@ def on_this_machine(run: LabRun | None) -> str:
         taken = f"Other programs kept {run.taken:.1f} of {here} cores busy when it began. " if busy else ""
         kit = f"{counted(run.others, 'other run')} of the kit trained at the same time. " if run.others else ""
         whole = here if quota is None else min(here, quota)
-        sentences.append(f"{taken}{kit}It has had {run.used:.1f} cores, so it takes up to {whole / run.used:.1f} times "
+        sentences.append(f"{taken}{kit}It has had {run.used:.1f} cores, so it takes about {whole / run.used:.1f} times "
                          "as long as on an idle machine.")
     return " ".join(sentences)
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def softness(session: Session) -> str:
