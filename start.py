@@ -2,7 +2,7 @@
 """Set up the kit and open its notebooks. Needs Python 3.10 or newer and nothing else.
 
 python3 start.py              make .venv, install, open JupyterLab at your copy of the first notebook
-python3 start.py setup        the set-up alone
+python3 start.py setup        only the set-up
 python3 start.py test         the set-up, then every test and every notebook (further arguments go to pytest)
 python3 start.py reset NAME   a fresh copy of one notebook; the one that you changed is kept beside it
 
@@ -17,7 +17,6 @@ if sys.version_info < (3, 10):  # this file keeps to the syntax of Python 3.6, s
 
 import errno
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -29,6 +28,7 @@ from pathlib import Path
 
 BEGAN, VERSION = time.monotonic(), "%d.%d" % sys.version_info[:2]
 ROOT = Path(__file__).resolve().parent
+LISTS = [ROOT / "requirements.txt", *sorted((ROOT / "requirements").glob("*.txt"))]  # the first includes the others
 NOTEBOOKS, WORK = sorted((ROOT / "notebooks").glob("*.ipynb")), ROOT / "work"
 COPIES = WORK / ".copies.json"  # notebook -> sha256 of the copy as the learner got it
 VENV, LOG, LOCK = ROOT / ".venv", ROOT / ".venv-setup.log", ROOT / ".venv-setup.lock"
@@ -36,8 +36,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 SITE = VENV / ("Lib" if os.name == "nt" else "lib/python" + VERSION) / "site-packages"
 STAMP, TORCH_FROM = VENV / "set-up.json", VENV / "torch-from.txt"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-PIP_IS_AT = re.compile(r"(?m)^ *(Collecting|Downloading|Installing)(?: collected (packages)| (?:\S*/)?(\w+)"
-                       r".*?(\(.*\))?$)")
+PIP_AT = re.compile(r"(?m)^ *(Collecting|Downloading|Installing)(?: collected (packages)| (?:\S*/)?(\w+).*?(\(.*\))?$)")
 SETTINGS = Path("share/jupyter/lab/settings/overrides.json")  # below an environment's prefix; binder/ writes it too
 OVERRIDES = {  # JupyterLab's defaults, in the words of its settings schemas
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
@@ -55,7 +54,7 @@ def write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name("%s.%d.part" % (path.name, os.getpid()))
     part.write_bytes(content if isinstance(content, bytes) else json.dumps(content, indent=1).encode())
-    os.replace(str(part), str(path))
+    part.replace(path)
 
 
 def read_json(path):
@@ -95,43 +94,42 @@ def child_env():
     return dict(env, VIRTUAL_ENV=str(VENV), PYTHONUNBUFFERED="1", PIP_USER="0")
 
 
-def last_lines(count):
-    return [line for line in LOG.read_text(errors="replace").splitlines() if line.strip()][-count:]
+def log_end(count):
+    return "\n".join([line for line in LOG.read_text(errors="replace").splitlines() if line.strip()][-count:])
 
 
 def free_gigabytes():
-    return shutil.disk_usage(str(ROOT)).free / 1e9
+    return shutil.disk_usage(ROOT).free / 1e9
 
 
 def exit_with_log(sentence):
-    if re.search(r"No space left|Errno 28|not enough space", "\n".join(last_lines(60))) or free_gigabytes() < 0.1:
+    if re.search(r"No space left|Errno 28|not enough space", log_end(60)) or free_gigabytes() < 0.1:
         raise OSError(errno.ENOSPC, "disk full")
-    sys.exit("\n".join("     | " + line for line in last_lines(8)) + "\n" + sentence)
+    sys.exit(re.sub("(?m)^", "     | ", log_end(8)) + "\n" + sentence)
 
 
 def logged(*command):
     """Run a command with its output in the log, and show meanwhile that it lives; return its exit status."""
     with LOG.open("ab") as log:
-        process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=subprocess.STDOUT, cwd=str(ROOT),
-                                   stdin=subprocess.DEVNULL, env=child_env(), close_fds=False)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT,
+                                   env=child_env(), close_fds=False)
     while True:
         try:
             return process.wait(timeout=15)
         except subprocess.TimeoutExpired:
-            at = (PIP_IS_AT.findall("\n".join(last_lines(200))) or [["at work"]])[-1]
-            print("     %d:%02d  %s" % (*divmod(int(time.monotonic() - BEGAN), 60), " ".join(filter(None, at))),
-                  flush=True)
+            at = (PIP_AT.findall(log_end(200)) or [["at work"]])[-1]
+            minutes, seconds = divmod(int(time.monotonic() - BEGAN), 60)
+            print("     %d:%02d  %s" % (minutes, seconds, " ".join(filter(None, at))), flush=True)
 
 
 def install(what, *arguments):
     """pip install; a failure becomes one sentence, below the log's last lines where the reason is not plain."""
-    if logged(PYTHON, "-m", "pip", "install", "--no-input", "--progress-bar", "off", *arguments) == 0:
-        return
-    if re.search(r"Connection|Timeout|resolution|refused|unreachable|getaddrinfo", "\n".join(last_lines(60))):
-        sys.exit("No network: %s could not be fetched. Check your connection (or proxy), then run the same command "
-                 "again; what is installed already is kept. (pip's own words: %s)" % (what, LOG.name))
-    exit_with_log("pip could not install %s for Python %s: the lines above (all of them: %s) say why. Where they find "
-                  "no matching version, another Python helps." % (what, VERSION, LOG.name))
+    if logged(PYTHON, "-m", "pip", "install", "--no-input", "--progress-bar", "off", *arguments) != 0:
+        if re.search(r"Connection|Timeout|resolution|refused|unreachable|getaddrinfo", log_end(60)):
+            sys.exit("No network: %s could not be fetched. Check your connection (or proxy), then run the same command "
+                     "again; what is installed already is kept. (pip's own words: %s)" % (what, LOG.name))
+        exit_with_log("pip could not install %s for Python %s: the lines above (all of them: %s) say why. Where they "
+                      "find no matching version, another Python helps." % (what, VERSION, LOG.name))
 
 
 def make_venv():
@@ -139,12 +137,11 @@ def make_venv():
     if not (SITE.exists() and PYTHON.exists() and logged(PYTHON, "-c", "import pip._internal.cli.main") == 0):
         if VENV.exists():
             print("     .venv is unfinished or of another Python: it is made anew.", flush=True)
-            shutil.rmtree(str(VENV))
-        if logged(sys.executable, "-m", "venv", VENV) != 0:
-            exit_with_log("Python could not make .venv: the lines above say why.")
+        if logged(sys.executable, "-m", "venv", "--clear", VENV) != 0:
+            exit_with_log("Python could not make .venv; see above. (On Debian, Ubuntu: sudo apt install python3-venv)")
     for info in SITE.glob("*.dist-info"):
         if not (info / "INSTALLER").exists():  # pip writes it after a package's files: this one was cut off
-            shutil.rmtree(str(info))
+            shutil.rmtree(info)
 
 
 def torch_source(builds):
@@ -162,17 +159,16 @@ def torch_source(builds):
 def install_torch(source):
     """torch and torchvision, which only work together when they come from the same place."""
     where = "PyTorch's index of CPU builds" if source == "cpu" else "the default index"
-    cuda = source == "default" and sys.platform == "linux"
-    size, need = ("up to 3 GB, 7 GB on disk (2 to 10", 7) if cuda else ("0.2 GB, 2 GB on disk (1 to 3", 2)
-    print("2/3  PyTorch from %s, a download of %s minutes)" % (where, size), flush=True)
-    if free_gigabytes() < need and not list(SITE.glob("torch-*.dist-info")):
+    has_cuda = source == "default" and sys.platform == "linux"
+    size, disk, minutes = ("up to 3", 7, "2 to 10") if has_cuda else ("0.2", 2, "1 to 3")
+    print("2/3  PyTorch from %s: fetches %s GB, takes %d GB (%s minutes)" % (where, size, disk, minutes), flush=True)
+    if free_gigabytes() < disk and not list(SITE.glob("torch-*.dist-info")):
         raise OSError(errno.ENOSPC, "free disk")
     if TORCH_FROM.exists() and TORCH_FROM.read_text() != source:
         logged(PYTHON, "-m", "pip", "uninstall", "-y", "torch", "torchvision")
     write(TORCH_FROM, source.encode())
-    listed = (ROOT / "requirements.txt").read_text().splitlines()
-    install("PyTorch", *(["--index-url", CPU_INDEX] if source == "cpu" else []),
-            *(line for line in listed if re.match(r"(torch|torchvision)\b", line)))
+    lines = re.findall(r"(?m)^torch(?:vision)?\b[^#\n]*", "\n".join(path.read_text() for path in LISTS))
+    install("PyTorch", *(["--index-url", CPU_INDEX] if source == "cpu" else []), *map(str.strip, lines))
     if logged(PYTHON, "-c", "import torch, torchvision") != 0:
         exit_with_log("PyTorch is installed and does not start: the lines above say why.")
 
@@ -180,13 +176,10 @@ def install_torch(source):
 def set_up(builds):
     """Bring .venv to what requirements.txt asks for. The stamp comes last: without it every step is looked at again."""
     builds = builds or read_json(STAMP).get("builds", "auto")
-    stamp = {name: sha256((ROOT / name).read_bytes()) for name in ("requirements.txt", "pyproject.toml", "start.py")}
-    stamp.update(builds=builds, python=VERSION, folder=str(ROOT))  # the folder, because .venv holds its path
+    files = {str(path): sha256(path.read_bytes()) for path in (*LISTS, ROOT / "pyproject.toml", ROOT / "start.py")}
+    stamp = {"files": files, "builds": builds, "python": VERSION}  # whole paths, because .venv holds its own
     if read_json(STAMP) == stamp and PYTHON.exists():
         return
-    if not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
-        sys.exit("This Python cannot make virtual environments: install its venv module (on Debian and Ubuntu: "
-                 "sudo apt install python3-venv), then run the same command again.")
     LOG.write_bytes(b"")
     print("Setting up the kit in %s, once; what is there already is kept.\n"
           "1/3  a virtual environment (10 seconds)" % VENV, flush=True)
@@ -215,9 +208,9 @@ def without_results(notebook):
         for cell in content["cells"]:
             if cell["cell_type"] == "code":
                 cell.update(outputs=[], execution_count=None)
+        return json.dumps(content, indent=1).encode()
     except (ValueError, KeyError, TypeError):  # no notebook: JupyterLab will say so
         return notebook.read_bytes()
-    return json.dumps(content, indent=1).encode()
 
 
 def copy(notebook):
@@ -235,55 +228,39 @@ def is_changed(notebook):
 def update_copies():
     """Copy to work/ what is new in the course, and leave what the learner changed."""
     for notebook in NOTEBOOKS:
-        is_new = read_json(COPIES).get(notebook.name) != sha256(without_results(notebook)) \
-            or not (WORK / notebook.name).exists()
+        is_new = read_json(COPIES).get(notebook.name) != sha256(without_results(notebook))
         if is_new and is_changed(notebook):
             print("The course has a newer %s; your changed copy stays. For the new one: python3 start.py reset %s"
                   % (notebook.name, notebook.stem), flush=True)
-        elif is_new:
+        elif is_new or not (WORK / notebook.name).exists():
             copy(notebook)
 
 
 def reset(name):
     """A fresh copy of the notebook that this name, or its beginning, means; a changed one is moved aside."""
-    found = [notebook for notebook in NOTEBOOKS if name and notebook.name.startswith(Path(name).name)]
-    if len(found) != 1:
+    meant = [notebook for notebook in NOTEBOOKS if name and notebook.name.startswith(Path(name).name)]
+    if len(meant) != 1:
         sys.exit("Which notebook? reset takes one of: %s" % ", ".join(notebook.stem for notebook in NOTEBOOKS))
-    mine = aside = WORK / found[0].name
-    if is_changed(found[0]):
+    mine = aside = WORK / meant[0].name
+    if is_changed(meant[0]):
         while aside.exists():
             aside = WORK / ("%s.%s.ipynb" % (mine.stem, time.strftime("%Y-%m-%d-%H%M%S")))
         mine.rename(aside)
         print("Your changed notebook is now work/%s" % aside.name)
-    copy(found[0])
+    copy(meant[0])
     print("work/%s is a fresh copy." % mine.name)
 
 
-def open_lab(arguments):
+def open_lab(more):
     """Become JupyterLab (on Windows: wait for it), on loopback and with its token."""
     command = [str(PYTHON), "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", "--ServerApp.root_dir=%s" % ROOT,
                "--LabApp.workspaces_dir=%s" % (VENV / "workspaces"),  # not the tabs of other projects
                "--LabApp.default_url=/lab" + "".join("/tree/work/" + notebook.name for notebook in NOTEBOOKS[:1]),
-               *(["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else [])]  # as root it refuses otherwise
+               *(["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []), *more]  # else root is refused
+    os.chdir(ROOT)
     if os.name == "nt":
-        return subprocess.call(command + arguments, env=child_env(), cwd=str(ROOT))
-    os.chdir(str(ROOT))
-    os.execve(command[0], command + arguments, child_env())
-
-
-def run_tests(more):
-    """pytest over every test and every notebook or, where arguments name files, over these alone.
-
-    The solutions run on the images at hand; the learners' notebooks on drawn ones, a student taking one epoch.
-    """
-    pytest = [str(PYTHON), "-m", "pytest", "--nbval-lax"]
-    if any(not a.startswith("-") and (ROOT / a.split("::")[0]).exists() for a in more):
-        return subprocess.call(pytest + more, env=child_env(), cwd=str(ROOT))
-    solutions = map(str, sorted(ROOT.glob("notebooks/solutions/*.ipynb")))
-    drawn = dict(child_env(), DISTILL_KIT_DATA=str(VENV / "no-data"), DISTILL_KIT_EPOCHS="1")
-    status = [subprocess.call(pytest + ["tests", *solutions] + more, env=child_env(), cwd=str(ROOT)),
-              subprocess.call(pytest + [*map(str, NOTEBOOKS)] + more, env=drawn, cwd=str(ROOT))]
-    return next((one for one in status if one not in (0, 5)), min(status))  # 5: -k chose none here
+        return subprocess.call(command, env=child_env())
+    os.execve(command[0], command, child_env())
 
 
 def command(arguments):
@@ -298,7 +275,9 @@ def command(arguments):
         set_up(builds[-1] if builds else None)
         if name == "open":
             update_copies()
-    return {"setup": lambda _: print("Next: python3 start.py"), "test": run_tests, "open": open_lab}[name](rest)
+    if name == "test":
+        return subprocess.call([str(PYTHON), str(ROOT / "tests" / "run.py"), *rest], env=child_env())
+    return open_lab(rest) if name == "open" else print("Next: python3 start.py")
 
 
 def main(arguments):
@@ -313,8 +292,7 @@ def main(arguments):
             return ("Not enough disk: the set-up needs 2 GB, or 7 GB with CUDA, and for a while half of that again; "
                     "%s has %.1f GB. Make room, then try again." % (ROOT, free_gigabytes()))
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return ("No write access to %s: move the kit's folder to where you may write, then run start.py there."
-                    % (error.filename or ROOT))
+            return "No write access to %s: move the kit's folder to where you may write." % (error.filename or ROOT)
         return "start.py stops here: %s" % error
 
 

@@ -1,11 +1,10 @@
 """Is `diagnose` right? Runs with known faults, and healthy ones; thresholds from one half, figures from the other.
 
     python benchmarks/diagnosis.py train dev|unseen [--workers 2]   trains what is missing of a half (resumes)
-    python benchmarks/diagnosis.py reference                        measures what healthy runs come to
     python benchmarks/diagnosis.py score dev|unseen                 prints figures; of the unseen half: diagnosis.json
-    python benchmarks/diagnosis.py gallery                          runs of the first half for the course's game
 
-The truth of a run is written down before: the findings of its fault (diagnosis/faults.py), none for a healthy run.
+The truth of a run is written down before: the findings of its fault (distill_course/diagnosis/faults.py), none for a
+healthy run.
 """
 import argparse
 import gzip
@@ -13,13 +12,20 @@ import json
 import multiprocessing
 import time
 from collections import defaultdict
-from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
+from statistics import median
+
+import torch
+
+from distill_course import habits  # noqa: F401 (registers the changes that some runs name)
+from distill_course.diagnosis import FAULTS, STRENGTHS, Finding, diagnose, faulty, probe, reference_for
+from distill_kit import Materials, Run, Settings, load_dataset, load_teacher
+from distill_kit.history import plain
 
 HERE = Path(__file__).parent
 DATA = ("cifar10", "shapes10")
-# Of the faulty runs: what a fault leaves open. The halves share no setting and no seed.
+# What a fault leaves open. The halves share no setting and no seed.
 BASES = {
     "dev": ({"temperature": 4.0, "alpha": 0.1, "images": 5_000, "epochs": 8},
             {"temperature": 2.0, "alpha": 0.5, "images": 3_000, "epochs": 8, "student": "small"},
@@ -49,59 +55,50 @@ HEALTHY = {  # good, mediocre, and odd but fine
 }
 RUNS = {"dev": {"mild": 2, "clear": 4, "gross": 4, "healthy": 60},
         "unseen": {"mild": 4, "clear": 9, "gross": 9, "healthy": 160}}
-GALLERY = ("t_squared_missing", "softmax_for_log_softmax", "teacher_rows_shuffled", "weak_teacher", "false_labels",
-           "batches_in_class_order", "too_few_images", "too_few_epochs", "learning_rate_too_high",
-           "learning_rate_too_low", "dead_units", "student_in_eval_mode", None, None, None, None)
 FIRST_SEED = {"dev": 0, "unseen": 1_000}
 
 
 def cases(half: str) -> list[dict]:
-    """Every run of a half: number, data, fault, strength, settings. Written down before any of them is trained."""
-    from distill_kit.diagnosis.faults import FAULTS, STRENGTHS
-    found, data, bases = [], cycle(DATA), cycle(BASES[half])
+    """List the runs of a half: number, data, fault, strength, settings. The list was there before any was trained."""
+    listed, data, bases = [], cycle(DATA), cycle(BASES[half])
     for strength in STRENGTHS:
         for name in FAULTS:
             for _ in range(RUNS[half][strength]):
-                found.append({"fault": name, "strength": strength, "data": next(data), "settings": dict(next(bases))})
+                listed.append({"fault": name, "strength": strength, "data": next(data), "settings": dict(next(bases))})
             next(data) if RUNS[half][strength] % 2 == 0 else None
     for number in range(RUNS[half]["healthy"]):
         chosen = HEALTHY[half][number // 2 % len(HEALTHY[half])]
-        found.append({"fault": None, "strength": None, "data": DATA[number % 2], "settings": {"epochs": 8, **chosen}})
+        listed.append({"fault": None, "strength": None, "data": DATA[number % 2], "settings": {"epochs": 8, **chosen}})
     return [{"number": number, **case, "settings": {**case["settings"], "seed": FIRST_SEED[half] + number}}
-            for number, case in enumerate(found)]
+            for number, case in enumerate(listed)]
 
 
 def results(half: str) -> Path:
+    """Return where new runs of a half are written; older ones lie beside it, packed."""
     return HERE / f"diagnosis-{half}.jsonl"
 
 
 def done(half: str) -> dict[int, dict]:
-    """The runs that there are, by their number; in its order."""
+    """Read the runs that there are, by their number and in its order."""
     path, packed = results(half), results(half).with_suffix(".jsonl.gz")
     lines = gzip.open(packed, "rt").read().splitlines() if packed.exists() else []
     lines += path.read_text().splitlines() if path.exists() else []
     return dict(sorted((entry["number"], entry) for entry in map(json.loads, lines)))
 
 
-_shelf: dict = {}
+_shelf: dict = {}  # in a worker process: data sets with their teachers, and the newest materials
 
 
 def _open(threads: int) -> None:
-    import torch
     torch.set_num_threads(threads)
 
 
 def _train(case: dict) -> dict:
-    from distill_kit import Materials, Run, Settings, load_dataset, load_teacher
-    from distill_kit.diagnosis import probe
     if case["data"] not in _shelf:
         dataset = load_dataset(case["data"])
         _shelf[case["data"]] = dataset, load_teacher(dataset)[0], {}
     dataset, teacher, materials = _shelf[case["data"]]
-    chosen = {**case["settings"], "data": case["data"]}
-    if case["fault"]:
-        chosen |= {"fault": case["fault"], "fault_strength": case["strength"]}
-    settings = Settings(**chosen)
+    settings = settings_of(case)
     if settings.images not in materials:
         materials.clear()
         materials[settings.images] = Materials.of(settings, dataset, teacher)
@@ -114,14 +111,20 @@ def _train(case: dict) -> dict:
             "seconds": run.history[-1]["seconds"], "rows": [short(row) for row in run.history]}
 
 
+def settings_of(case: dict) -> Settings:
+    """Return the settings of a run of `cases`, with its fault."""
+    settings = Settings(**{**case["settings"], "data": case["data"]})
+    return faulty(settings, case["fault"], case["strength"]) if case["fault"] else settings
+
+
 def short(figures: dict) -> dict:
-    """Six digits are enough; no NaN in JSON."""
-    from distill_kit.history import plain
+    """Round to six digits, and replace NaN, which JSON does not have."""
     return plain({name: float(f"{value:.6g}") if isinstance(value, float) else value
                   for name, value in figures.items()})
 
 
 def train(half: str, workers: int, limit: int | None) -> None:
+    """Train what is missing of a half, `limit` runs at most."""
     there = done(half)
     missing = [case for case in cases(half) if case["number"] not in there]
     # Cases of the same images side by side share their materials.
@@ -137,110 +140,63 @@ def train(half: str, workers: int, limit: int | None) -> None:
                 print(f"{place + 1} of {len(missing)}, {time.strftime('%H:%M:%S')}", flush=True)
 
 
-def measure_reference(seeds: int = 5) -> None:
-    """What the quick run comes to, five seeds on each data set; with the shipped teacher's accuracy."""
-    from statistics import mean, stdev
-
-    from distill_kit import Materials, Run, Settings, load_dataset, load_teacher
-    entries = {}
-    for name in DATA:
-        dataset = load_dataset(name)
-        settings = Settings(data=name, epochs=8)
-        materials = Materials.of(settings, dataset, load_teacher(dataset)[0])
-        rows = []
-        for seed in range(50, 50 + seeds):
-            run = Run(replace(settings, seed=seed), materials)
-            rows.append(list(run.rows()))
-        best = [max(row["val_accuracy"] for row in history) for history in rows]
-        entries[name] = {"data": dataset.pool.source, "accuracy": round(mean(best), 4), "spread": round(stdev(best), 4),
-                         "runs": seeds, "steps": rows[0][-1]["steps"],
-                         "teacher_accuracy": round(rows[0][-1]["val_teacher_accuracy"], 4)}
-        print(entries[name], flush=True)
-    path = HERE.parent / "distill_kit" / "assets" / "reference.json"
-    path.write_text(json.dumps(entries, indent=1) + "\n")
-
-
-def gallery() -> None:
-    """One clear run of each fault of GALLERY, and healthy ones, on CIFAR-10: the first there are, in a drawn order."""
-    from random import Random
-
-    from distill_kit import Settings
-    shown = ("epochs", "images", "batch_size", "optimizer", "learning_rate")
-    entries = [entry for entry in done("dev").values() if entry["data"] == "cifar10"]
-    chosen = []
-    for fault in GALLERY:
-        entry = next(entry for entry in entries if entry["fault"] == fault and entry["strength"] in (None, "clear"))
-        entries.remove(entry)
-        asked = Settings(**entry["settings"], fault=fault, fault_strength=entry["strength"] or "clear")
-        chosen.append({"truth": fault or "healthy", "strength": entry["strength"], "data": entry["data"],
-                       "settings": {name: getattr(asked, name) for name in shown},
-                       "probes": entry["probes"], "rows": [{
-                           name: float(f"{value:.4g}") if isinstance(value, float) else value
-                           for name, value in row.items()} for row in entry["rows"]]})
-    Random(5).shuffle(chosen)
-    path = HERE.parent / "distill_kit" / "assets" / "gallery.json"
-    path.write_text("[" + ",\n".join(json.dumps(entry, separators=(",", ":")) for entry in chosen) + "]\n")
-    print(f"{len(chosen)} runs, {path.stat().st_size / 1000:.0f} kB")
-
-
 def interval(hits: int, n: int) -> list[float]:
-    """95 % interval of a share (Wilson, 1927)."""
+    """Compute the 95 % interval of a share (Wilson, 1927)."""
     from scipy.stats import binomtest
     low, high = binomtest(hits, n).proportion_ci(method="wilson") if n else (0.0, 1.0)
     return [round(low, 4), round(high, 4)]
 
 
 def share(hits: int, n: int, name: str) -> dict:
+    """Return a share, its interval and its n, under their keys."""
     return {name: round(hits / n, 4) if n else None, f"{name}_interval": interval(hits, n), f"{name}_n": n}
 
 
-def judged(entry: dict, probes: bool) -> list:
-    from distill_kit.diagnosis import diagnose, reference_for
+def judged(entry: dict, probes: bool) -> list[Finding]:
+    """Diagnose a run again; probes: with what its probes answered."""
     return diagnose(entry["rows"], entry["probes"] if probes else None, reference_for(entry["data"]))
 
 
 def accepted(entry: dict) -> tuple[str, ...]:
-    from distill_kit.diagnosis.faults import FAULTS
+    """Return the findings that are right for a run."""
     return FAULTS[entry["fault"]].findings if entry["fault"] else ()
 
 
 def figures(entries: list[dict], probes: bool, severities: tuple[str, ...] = ("severe",)) -> dict:
-    """Precision over what is said of all runs, recall over the faulty ones, by fault."""
-    said = right = 0
+    """Compute precision over the findings of all runs; recall over the faulty ones, and by fault."""
+    count = right = 0
     hits = defaultdict(list)
     for entry in entries:
         names = [finding.name for finding in judged(entry, probes) if finding.severity in severities]
-        said, right = said + len(names), right + sum(name in accepted(entry) for name in names)
+        count, right = count + len(names), right + sum(name in accepted(entry) for name in names)
         if entry["fault"]:
             hits[entry["fault"]].append(any(name in accepted(entry) for name in names))
-    every = [hit for found in hits.values() for hit in found]
-    return {**share(right, said, "precision"), **share(sum(every), len(every), "recall"),
-            "per_fault": {name: {**share(sum(found), len(found), "recall"), "n": len(found)}
-                          for name, found in sorted(hits.items())}}
+    every = [hit for of_fault in hits.values() for hit in of_fault]
+    return {**share(right, count, "precision"), **share(sum(every), len(every), "recall"),
+            "per_fault": {name: {**share(sum(of_fault), len(of_fault), "recall"), "n": len(of_fault)}
+                          for name, of_fault in sorted(hits.items())}}
 
 
 def lost(entry: dict, healthy: dict) -> float:
-    """Points that a run lies below the healthy runs of its data and student (their median)."""
+    """Compute by how many points a run lies below the median of the healthy runs of its data and student."""
     best = max((row.get("val_accuracy") or 0.0) for row in entry["rows"])
     return 100 * (healthy[entry["data"], entry["settings"].get("student", "default")] - best)
 
 
 def score(half: str) -> dict:
-    from statistics import median
-
-    from distill_kit.diagnosis.faults import FAULTS
+    """Compute the figures of a half: those of diagnosis.json."""
     entries = list(done(half).values())
     healthy = [entry for entry in entries if not entry["fault"]]
-    faulty = [entry for entry in entries if entry["fault"]]
-    costly = [entry for entry in faulty if not FAULTS[entry["fault"]].harmless]
+    ill = [entry for entry in entries if entry["fault"]]
+    costly = [entry for entry in ill if not FAULTS[entry["fault"]].harmless]
     strong = [entry for entry in costly if entry["strength"] != "mild"]
     level = {}
     for data in DATA:
         for student in ("default", "small"):
-            found = [max(row.get("val_accuracy") or 0.0 for row in entry["rows"]) for entry in healthy
-                     if entry["data"] == data and entry["settings"].get("student", "default") == student]
-            level[data, student] = median(found) if found else 0.0
-    harmless = [entry for entry in faulty if FAULTS[entry["fault"]].harmless]
+            best = [max(row.get("val_accuracy") or 0.0 for row in entry["rows"]) for entry in healthy
+                    if entry["data"] == data and entry["settings"].get("student", "default") == student]
+            level[data, student] = median(best) if best else 0.0
+    harmless = [entry for entry in ill if FAULTS[entry["fault"]].harmless]
     every = ("severe", "worth a look", "note")
 
     def part(probes: bool) -> dict:
@@ -250,15 +206,14 @@ def score(half: str) -> dict:
                 "mild": figures([entry for entry in costly if entry["strength"] == "mild"], probes),
                 "harmless": figures(harmless, probes, every),
                 "harmful": figures([entry for entry in strong if lost(entry, level) >= 2], probes)}
-    report = {**part(True), "history_only": part(False), "runs": len(entries), "half": half,
-              "seconds": {"probes_median": median(entry["probe_seconds"] for entry in entries),
-                          "probes_most": max(entry["probe_seconds"] for entry in entries)}}
-    return report
+    seconds = [entry["probe_seconds"] for entry in entries]
+    return {**part(True), "history_only": part(False), "runs": len(entries), "half": half,
+            "seconds": {"probes_median": median(seconds), "probes_most": max(seconds)}}
 
 
 def show(report: dict, half: str) -> None:
-    from distill_kit.diagnosis.faults import FAULTS
-    for name, part in (("with probes", report), ("history alone", report["history_only"])):
+    """Print the figures, and every run about which they are wrong or silent."""
+    for name, part in (("with probes", report), ("without probes", report["history_only"])):
         print(f"{name}: precision {part['precision']}, recall {part['recall']}, "
               f"healthy flagged {part['healthy_flagged_severe']} of {part['healthy_runs']}")
         for fault, figure in part["per_fault"].items():
@@ -269,28 +224,23 @@ def show(report: dict, half: str) -> None:
             wrong = [name for name in names if name not in accepted(entry)]
             missed = entry["fault"] and not FAULTS[entry["fault"]].harmless and entry["strength"] != "mild"
             if wrong or missed and not set(names) & set(accepted(entry)):
-                print("probes " if probes else "history", entry["number"], entry["data"], entry["fault"],
+                print("with   " if probes else "without", entry["number"], entry["data"], entry["fault"],
                       entry["strength"], entry["settings"], "->", names)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("train", "score", "reference", "gallery"))
-    parser.add_argument("half", nargs="?", choices=tuple(RUNS))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("train", "score"))
+    parser.add_argument("half", choices=tuple(RUNS))
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--limit", type=int)
+    parser.add_argument("--limit", type=int, help="train no more runs than these")
     options = parser.parse_args()
     if options.what == "train":
-        train(options.half, options.workers, options.limit)
-    elif options.what == "reference":
-        measure_reference()
-    elif options.what == "gallery":
-        gallery()
-    else:
-        report = score(options.half)
-        show(report, options.half)
-        if options.half == "unseen":
-            (HERE / "diagnosis.json").write_text(json.dumps(report, indent=1) + "\n")
+        return train(options.half, options.workers, options.limit)
+    report = score(options.half)
+    show(report, options.half)
+    if options.half == "unseen":
+        (HERE / "diagnosis.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,21 +4,23 @@
 
 Every figure comes from the runs of benchmarks/diagnosis.py, judged anew.
 """
-import json
+import argparse
 from collections import Counter, defaultdict
-from pathlib import Path
+from statistics import median
 
 from diagnosis import HERE, accepted, done, judged, score
+from shared import ROOT, read_json
 
-from distill_kit.comparisons import Results, paired
-from distill_kit.diagnosis import FAULTS, STRENGTHS, reference_for, sure_from
-from distill_kit.diagnosis.causes import CAUSES
-from distill_kit.diagnosis.needs import NEEDS
+from distill_course.comparisons import Results, paired
+from distill_course.diagnosis import FAULTS, STRENGTHS, reference_for, sure_from
+from distill_course.diagnosis.causes import CAUSES
 
-PAGE = HERE.parent / "docs" / "diagnosis.md"
+PAGE, TEMPLATE = ROOT / "docs" / "diagnosis.md", HERE / "diagnosis_page.md"
+EVERY = ("severe", "worth a look", "note")
 
 
 def words(name: str) -> str:
+    """Write a name as people do."""
     return name.replace("_", " ")
 
 
@@ -29,13 +31,15 @@ def per_cent(share: float | None, interval: list[float] | None = None) -> str:
 
 
 def table(head: list[str], rows: list[list]) -> str:
+    """Write a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def overall(report: dict) -> str:
+    """Write precision and recall, with probes and without."""
     rows = []
-    for name, part in (("with probes", report), ("history alone", report["history_only"])):
+    for name, part in (("with probes", report), ("without probes", report["history_only"])):
         rows.append([name, *(per_cent(part[key], part[f"{key}_interval"]) for key in
                              ("precision", "recall", "healthy_flagged_severe")),
                      per_cent(part["harmful"]["recall"], part["harmful"]["recall_interval"]),
@@ -45,20 +49,20 @@ def overall(report: dict) -> str:
 
 
 def lesser(entries: list[dict]) -> int:
-    """Healthy runs of which something is called worth a look."""
+    """Count healthy runs of which something is called worth a look."""
     return sum(any(finding.severity == "worth a look" for finding in judged(entry, True))
                for entry in entries if not entry["fault"])
 
 
 def strengths(entries: list[dict]) -> str:
-    """Of each fault and strength: found with probes and without, of how many."""
+    """Write how many runs of each fault and strength are recognised, with probes and without."""
     counts = defaultdict(lambda: [0, 0, 0])
     for entry in entries:
         if entry["fault"]:
             count = counts[entry["fault"], entry["strength"]]
             count[0] += 1
             for place, probes in ((1, True), (2, False)):
-                severities = ("severe", "worth a look", "note") if FAULTS[entry["fault"]].harmless else ("severe",)
+                severities = EVERY if FAULTS[entry["fault"]].harmless else ("severe",)
                 names = [finding.name for finding in judged(entry, probes) if finding.severity in severities]
                 count[place] += bool(set(names) & set(accepted(entry)))
     rows = []
@@ -66,41 +70,40 @@ def strengths(entries: list[dict]) -> str:
         cells = [f"{counts[name, strength][1]} / {counts[name, strength][2]} of {counts[name, strength][0]}"
                  for strength in STRENGTHS]
         rows.append([words(name) + " (costs next to nothing)" * fault.harmless, *cells])
-    return table(["fault", *(f"{strength}: with probes / history alone" for strength in STRENGTHS)], rows)
+    return table(["fault", *(f"{strength}: with probes / without" for strength in STRENGTHS)], rows)
 
 
 def confusions(entries: list[dict], probes: bool) -> str:
-    """What was said instead, of clear and gross faults; and of healthy runs."""
-    said, silent = Counter(), Counter()
+    """Write what is called something else than it is: clear and gross faults, and healthy runs."""
+    wrong, silent = Counter(), Counter()
     for entry in entries:
         if entry["strength"] == "mild" or entry["fault"] and FAULTS[entry["fault"]].harmless:
             continue
         names = {finding.name for finding in judged(entry, probes) if finding.severity == "severe"}
         for name in names - set(accepted(entry)):
-            said[entry["fault"] or "healthy", name] += 1
+            wrong[entry["fault"] or "healthy", name] += 1
         if entry["fault"] and not names:
             silent[entry["fault"]] += 1
-    rows = [[words(truth), words(name), count] for (truth, name), count in said.most_common()]
+    rows = [[words(truth), words(name), count] for (truth, name), count in wrong.most_common()]
     rows += [[words(truth), "nothing", count] for truth, count in silent.most_common()]
-    return table(["it was", "said was", "runs"], rows) if rows else "None."
+    return table(["it was", "the kit called it", "runs"], rows) if rows else "None."
 
 
 def earliest(entries: list[dict]) -> str:
-    """The median epoch from which on a finding that came out right stays severe, by history alone."""
-    from statistics import median
-    found = defaultdict(list)
+    """Write the median epoch from which on a finding that is right stays severe, without probes."""
+    since = defaultdict(list)
     for entry in entries:
         if entry["fault"] and entry["strength"] != "mild":
             for name, epoch in sure_from(entry["rows"], reference_for(entry["data"])).items():
                 if name in accepted(entry):
-                    found[name].append(epoch)
-    rows = [[words(name), f"{median(epochs):g}", max(epochs), len(epochs)] for name, epochs in sorted(found.items())]
+                    since[name].append(epoch)
+    rows = [[words(name), f"{median(epochs):g}", max(epochs), len(epochs)] for name, epochs in sorted(since.items())]
     return table(["finding", "sure from epoch (median)", "latest", "runs"], rows)
 
 
 def harmless() -> str:
-    """What each harmless fault costs at its gross strength, in points, seeds paired."""
-    measured = json.loads((HERE / "diagnosis_harmless.json").read_text())
+    """Write what each harmless fault costs at its gross strength, in points, seeds paired."""
+    measured = read_json("diagnosis_harmless.json")
     rows = []
     for name, by_data in measured.items():
         cells = []
@@ -113,8 +116,8 @@ def harmless() -> str:
 
 
 def costs() -> dict[str, str]:
-    """What it costs to look (diagnosis_cost.json), as the page says it."""
-    measured = json.loads((HERE / "diagnosis_cost.json").read_text())
+    """Write what it costs to look (diagnosis_cost.json), as the page says it."""
+    measured = read_json("diagnosis_cost.json")
     machine = measured["machine"]
     return {"machine": f"{machine['cores']} cores, {machine['processor']}, {measured['precision']}",
             "extra": f"{100 * (measured['median_ratio'] - 1):.1f}", "pairs": len(measured["seconds_with"]),
@@ -123,26 +126,26 @@ def costs() -> dict[str, str]:
 
 
 def needs() -> str:
-    rows = [[words(name), ", ".join(f"`{column}`" for column in columns), cause.sentence]
-            for name, cause in CAUSES.items() for columns in [NEEDS.get(name, ())]]
+    """Write which columns each finding needs, and its sentence."""
+    rows = [[words(name), ", ".join(f"`{column}`" for column in cause.needs), cause.sentence]
+            for name, cause in CAUSES.items()]
     return table(["finding", "columns (none: it takes a probe)", "what it says"], rows)
 
 
 def text() -> str:
+    """Write the whole page: diagnosis_page.md, filled in."""
     report = score("unseen")
     entries = list(done("unseen").values())
-    return TEXT.format(overall=overall(report), strengths=strengths(entries), confusions=confusions(entries, True),
-                       confusions_alone=confusions(entries, False), earliest=earliest(entries), needs=needs(),
-                       harmless=harmless(), dev=len(done("dev")), unseen=len(entries), healthy=report["healthy_runs"],
-                       lesser=lesser(entries),
-                       **costs())
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        overall=overall(report), strengths=strengths(entries), confusions=confusions(entries, True),
+        confusions_without=confusions(entries, False), earliest=earliest(entries), needs=needs(), harmless=harmless(),
+        dev=len(done("dev")), unseen=len(entries), healthy=report["healthy_runs"], lesser=lesser(entries), **costs())
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     PAGE.write_text(text(), encoding="utf-8")
 
-
-TEXT = (Path(__file__).with_name("diagnosis_page.md")).read_text(encoding="utf-8")
 
 if __name__ == "__main__":
     main()

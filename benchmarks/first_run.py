@@ -12,14 +12,13 @@ import statistics
 from pathlib import Path
 
 import torch
+from shared import ROOT, spread, trained, write_json, write_part
 
 from distill_kit import plotting
 from distill_kit.data import load_dataset
-from distill_kit.run import DEFAULT_EPOCHS, QUICK_EPOCHS, Materials, Run, Settings
+from distill_kit.run import Materials
+from distill_kit.settings import DEFAULT_EPOCHS, QUICK_EPOCHS, Settings
 from distill_kit.teachers import load_teacher
-
-ROOT = Path(__file__).resolve().parents[1]
-START, END = "<!-- first_run -->", "<!-- /first_run -->"
 
 
 def main() -> None:
@@ -36,21 +35,19 @@ def main() -> None:
     for name, epochs in (("quick run", QUICK_EPOCHS), ("default run", DEFAULT_EPOCHS)):
         runs = {alpha: [trained(Settings(alpha=alpha, epochs=epochs, seed=seed), materials)
                         for seed in range(options.seeds)] for alpha in (1.0, 0.1)}
-        alone, taught = ([100 * run.report()["test_accuracy"] for run in runs[alpha]] for alpha in (1.0, 0.1))
-        report[name] = {"epochs": epochs, "labels alone": spread(alone), "with the teacher": spread(taught),
-                        "gain": spread([b - a for a, b in zip(alone, taught)]),
+        untaught, taught = ([100 * run.report()["test_accuracy"] for run in runs[alpha]] for alpha in (1.0, 0.1))
+        report[name] = {"epochs": epochs, "labels alone": spread(untaught), "with the teacher": spread(taught),
+                        "gain": spread([b - a for a, b in zip(untaught, taught)]),
                         "seconds": statistics.median(run.history[-1]["seconds"] for run in runs[0.1])}
         print(name, json.dumps(report[name]))
     draw({"labels alone": runs[1.0][0].history, "with the teacher": runs[0.1][0].history},
          ROOT / "docs" / "first_run.png")
-    (ROOT / "benchmarks" / "first_run.json").write_text(json.dumps(report, indent=1) + "\n")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    before, _, rest = readme.partition(START)
-    (ROOT / "README.md").write_text(before + START + table(report) + END + rest.partition(END)[2], encoding="utf-8")
+    write_json("first_run.json", report)
+    write_part(ROOT / "README.md", "first_run", table(report))
 
 
 def table(report: dict) -> str:
-    """The README's figures, in Markdown."""
+    """Write the README's figures, in Markdown."""
     lines = [f"""
 Measured on {report["data"]}, with the shipped teacher ({report["teacher_test_accuracy"]:.1%} of the test images),
 students of 5,000 images, alpha 0.1 and temperature 4, on {report["threads"]} CPU cores in {report["precision"]}.
@@ -64,22 +61,11 @@ Per cent of the test images, mean and standard deviation over {report["seeds"]} 
         cells = [f"{row[key]['mean']:.1f} ± {row[key]['sd']:.1f}"
                  for key in ("labels alone", "with the teacher", "gain")]
         lines.append(f"| {name}, {row['epochs']} epochs | {' | '.join(cells)} | {row['seconds']:.0f} |")
-    return "\n".join([*lines, ""])
-
-
-def trained(settings: Settings, materials: Materials) -> Run:
-    run = Run(settings, materials)
-    for _ in run.rows():
-        pass
-    return run
-
-
-def spread(values: list[float]) -> dict:
-    return {"n": len(values), "mean": round(statistics.mean(values), 2), "sd": round(statistics.stdev(values), 2),
-            "least": round(min(values), 2), "values": [round(value, 2) for value in values]}
+    return "\n".join(lines)
 
 
 def draw(runs: dict, path: Path) -> None:
+    """Draw the accuracies of both students, and the loss of the one with a teacher."""
     figure, (left, right) = plotting.new_figure(2, width=10, height=3.6)
     plotting.curves(runs, "val_accuracy", left).set_title("Two students, the same 5,000 images")
     plotting.loss_terms(runs["with the teacher"], right).set_title("What the one with a teacher minimises")

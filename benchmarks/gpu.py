@@ -11,74 +11,72 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 import torch
+from shared import trained, write_json
+from torch import nn
 
-from distill_kit import training
-from distill_kit.data import load_dataset
-from distill_kit.devices import choose_device, choose_precision, machine
-from distill_kit.lab.experiments import EXPERIMENTS
-from distill_kit.lab.session import Session
-from distill_kit.many import reports, train_many
-from distill_kit.run import QUICK_EPOCHS, Materials, Run, Settings
+from distill_course.lab.experiments import EXPERIMENTS
+from distill_course.lab.session import Session
+from distill_course.machine import machine
+from distill_course.many import reports, train_many
+from distill_kit import step
+from distill_kit.data import Dataset, load_dataset
+from distill_kit.devices import choose_device, choose_precision
+from distill_kit.run import Materials
+from distill_kit.settings import QUICK_EPOCHS, Settings
 from distill_kit.teachers import load_teacher
 
-PATH = Path(__file__).parent / "gpu.json"
 GRID = [{"temperature": temperature, "alpha": alpha, "seed": seed} for temperature, alpha, seed in
         itertools.product((1, 2, 4, 8, 16), (0.05, 0.1, 0.3, 0.5, 0.9), range(3))]
-SEEDS = 5       # of the runs that are timed one by one
+SEEDS = 5       # of the runs that are timed singly
 WHAT = {
     "quick run": "of 5,000 images, the first of a process first: seconds of each",
     "45,000 images, 8 epochs": "seconds of each",
-    "75 students": "train_many of 5 temperatures, 5 alphas, 3 seeds, 8 epochs: seconds of all, and of training alone",
-    "lab": "seconds from a new seed to the end of the run alone, a median of 3 for each experiment",
+    "75 students": "train_many of 5 temperatures, 5 alphas, 3 seeds, 8 epochs: seconds of all, and only of training",
+    "lab": "seconds from a new seed to the end of the run itself, a median of 3 for each experiment",
     "test accuracy": "of the runs of the first two lines with seed 0, and the mean of the 75 students",
 }
 
 
 @contextmanager
 def launched() -> Iterator[None]:
-    """No step is recorded: every kernel of it is asked for by itself."""
-    kept, training.Recorded = training.Recorded, nullcontext
+    """Open a context in which no step is recorded: every kernel of it is asked for by itself."""
+    kept, step.Recorded = step.Recorded, nullcontext
     try:
         yield
     finally:
-        training.Recorded = kept
+        step.Recorded = kept
 
 
-def measure(dataset, teacher) -> dict:
-    found, accuracy = {}, {}
+def measure(dataset: Dataset, teacher: nn.Module) -> dict:
+    """Measure every line of WHAT."""
+    figures, accuracy = {}, {}
     for name, images in (("quick run", 5_000), ("45,000 images, 8 epochs", len(dataset.pool))):
         settings = [Settings(images=images, epochs=QUICK_EPOCHS, seed=seed) for seed in range(SEEDS)]
         materials = Materials.of(settings[0], dataset, teacher)
         materials.complete()
-        runs = [trained(Run(one, materials)) for one in settings]
-        found[name] = [round(run.history[-1]["seconds"], 3) for run in runs]
+        runs = [trained(each, materials) for each in settings]
+        figures[name] = [round(run.history[-1]["seconds"], 3) for run in runs]
         accuracy[name] = runs[0].report()["test_accuracy"]
     began = time.perf_counter()
-    made = reports(train_many([Settings(epochs=QUICK_EPOCHS, **one) for one in GRID], dataset, teacher), len(GRID))
-    found["75 students"] = [round(time.perf_counter() - began, 1), round(sum(one["seconds"] for one in made), 1)]
-    accuracy["75 students"] = round(sum(one["test_accuracy"] for one in made) / len(made), 4)
-    found["lab"] = {name: lab_seconds(name, dataset, teacher) for name in EXPERIMENTS}
-    return {**found, "test accuracy": accuracy}
+    made = reports(train_many([Settings(epochs=QUICK_EPOCHS, **each) for each in GRID], dataset, teacher), len(GRID))
+    figures["75 students"] = [round(time.perf_counter() - began, 1), round(sum(each["seconds"] for each in made), 1)]
+    accuracy["75 students"] = round(sum(each["test_accuracy"] for each in made) / len(made), 4)
+    figures["lab"] = {name: lab_seconds(name, dataset, teacher) for name in EXPERIMENTS}
+    return {**figures, "test accuracy": accuracy}
 
 
-def trained(run: Run) -> Run:
-    for _ in run.rows():
-        pass
-    return run
-
-
-def lab_seconds(name: str, dataset, teacher) -> float:
+def lab_seconds(name: str, dataset: Dataset, teacher: nn.Module) -> float:
+    """Time runs of the lab, and return the median of three."""
     with tempfile.TemporaryDirectory() as folder:
         session = Session(EXPERIMENTS[name], dataset, teacher, folder=folder)
-        found = []
-        for number in range(4):  # the first one makes what the others find ready
+        seconds = []
+        for _ in range(4):  # the first makes what the others have ready
             session.new_seed()
             session.join()
-            found.append(session.runs[-1].seconds)
-    return round(sorted(found[1:])[1], 3)
+            seconds.append(session.runs[-1].seconds)
+    return round(sorted(seconds[1:])[1], 3)
 
 
 def main() -> None:
@@ -94,7 +92,7 @@ def main() -> None:
         with launched():
             report["launched"] = measure(dataset, teacher)
     torch.cuda.synchronize()
-    PATH.write_text(json.dumps(report, indent=1) + "\n")
+    write_json("gpu.json", report)
     print(json.dumps(report["recorded"], indent=1))
 
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 import browser  # noqa: E402
 
-CELL = """from distill_kit.lab import Lab
+CELL = """from distill_course.lab import Lab
 lab = Lab({name!r})
 lab"""
 TIMED = """import time
@@ -28,26 +28,29 @@ def timed(draw=lab.session.on_change):
 lab.session.on_change = timed"""
 WATCH = """() => {
     const area = document.querySelector('.jp-OutputArea');
-    const said = () => (area.innerText.match(/Nothing is trained|Waiting for|Fetching|Training: epoch|Now training|Stopped\\.|Done\\./)
-        || [''])[0];
-    let last = said();
-    window.said = [];
-    new MutationObserver(() => { const now = said(); if (now !== last) { last = now; window.said.push([now, performance.now()]); }})
-        .observe(area, {subtree: true, childList: true, characterData: true}); }"""
+    const words = /Nothing is trained|Waiting for|Fetching|Training: epoch|Now training|Stopped(?:\\.| before)|Done\\./;
+    const state = () => (area.innerText.match(words) || [''])[0];
+    let last = state();
+    window.states = [];
+    new MutationObserver(() => {
+        const now = state();
+        if (now !== last) { last = now; window.states.push([now, performance.now()]); }
+    }).observe(area, {subtree: true, childList: true, characterData: true}); }"""
 
 
 def when(lab, words: str, since: float, seconds: float = 60) -> float:
-    """Seconds from `since`, of the page's clock, to the first time that the state began with these words."""
+    """Wait until the state begins with these words; return the seconds from `since`, of the page's clock, to then."""
     for _ in range(int(seconds / 0.02)):
-        found = [at for said, at in lab.page.evaluate("window.said") if said.startswith(words) and at > since]
-        if found:
-            return (found[0] - since) / 1000
+        times = [at for state, at in lab.page.evaluate("window.states") if state.startswith(words) and at > since]
+        if times:
+            return (times[0] - since) / 1000
         lab.page.wait_for_timeout(20)
     raise AssertionError(f"{words!r} did not come; there is: {lab.text()}")
 
 
 def measure(lab, times: int) -> dict:
-    found: dict[str, list[float]] = {}
+    """Move the slider, stop, and take the times."""
+    seconds: dict[str, list[float]] = {}
     lab.watch_frames()
     lab.page.evaluate(WATCH)
     lab.slider()
@@ -59,13 +62,13 @@ def measure(lab, times: int) -> dict:
         lab.slider()
         began = lab.now()
         lab.page.keyboard.press(key)
-        found.setdefault("first training frame", []).append(when(lab, "Training", began))
+        seconds.setdefault("first training frame", []).append(when(lab, "Training", began))
         whole = when(lab, "Done.", began)
         frames = [at for at in lab.frames() if at > began]
-        found.setdefault("bars after a step", []).append((frames[0] - began) / 1000)
-        trained = [at for at in frames if at > began + 1000 * found["first training frame"][-1]]
-        found.setdefault("frames a second", []).append(len(trained) / (whole - found["first training frame"][-1]))
-        found.setdefault("a run, from the move to its end", []).append(whole)
+        seconds.setdefault("bars after a step", []).append((frames[0] - began) / 1000)
+        trained = [at for at in frames if at > began + 1000 * seconds["first training frame"][-1]]
+        seconds.setdefault("frames a second", []).append(len(trained) / (whole - seconds["first training frame"][-1]))
+        seconds.setdefault("a run, from the move to its end", []).append(whole)
         lab.slider()
         began = lab.now()
         lab.page.keyboard.press("ArrowRight")
@@ -75,24 +78,24 @@ def measure(lab, times: int) -> dict:
         lab.slider()
         lab.page.keyboard.press("ArrowLeft")  # while a run is under way
         lab.page.wait_for_timeout(250)
-        found.setdefault("bars after a step, while training", []).append(
+        seconds.setdefault("bars after a step, while training", []).append(
             ([at for at in lab.frames() if at > step][0] - step) / 1000)
         when(lab, "Training", step)
         lab.page.wait_for_timeout(300)
         began = lab.now()
         lab.press("Stop")
-        found.setdefault("stop", []).append(when(lab, "Stopped", began))
+        seconds.setdefault("stop", []).append(when(lab, "Stopped", began))
     return {name: {"median": round(statistics.median(values), 3), "most": round(max(values), 3), "n": len(values)}
-            for name, values in found.items()}
+            for name, values in seconds.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--pictures", type=Path, help="photograph all experiments into this folder, and measure nothing")
+    parser.add_argument("--pictures", type=Path, help="photograph all experiments into this folder; measure nothing")
     parser.add_argument("--theme", choices=("light", "dark"), default="light")
     options = parser.parse_args()
-    from distill_kit.lab.experiments import EXPERIMENTS
+    from distill_course.lab.experiments import EXPERIMENTS
     names = list(EXPERIMENTS) if options.pictures else ["alpha"]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "work"
@@ -122,13 +125,14 @@ def main() -> None:
 
 
 def run(lab, cell: int) -> None:
+    """Run a cell of the notebook."""
     lab.page.locator(".jp-Notebook .jp-Cell .cm-content").nth(cell).click()
     lab.page.keyboard.press("Control+Enter")
     lab.page.wait_for_timeout(2_000)
 
 
 def photograph(lab, path: Path) -> None:
-    """After two runs, so that one stands behind the other."""
+    """Photograph the lab after two runs, so that the first stands behind the second."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lab.page.evaluate(WATCH)
     for key in ("ArrowRight", "ArrowLeft"):

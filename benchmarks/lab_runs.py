@@ -2,7 +2,8 @@
 
     python benchmarks/lab_runs.py [--runs 100] [--epochs 8] [--beside 1]
 
-Writes benchmarks/lab_runs.json, on a GPU lab_runs-cuda.json, beside busy programs lab_runs-beside.json. Every fifth run is given up in its middle for the next.
+Writes benchmarks/lab_runs.json, on a GPU lab_runs-cuda.json, beside busy programs lab_runs-beside.json. Every fifth run
+is given up in its middle for the next.
 """
 import argparse
 import json
@@ -17,11 +18,12 @@ from pathlib import Path
 import psutil
 import torch
 
+from distill_course.lab import Lab
+from distill_course.lab.worker import RUNNING, STOPPED
+from distill_course.machine import machine
 from distill_kit.data import load_dataset
-from distill_kit.devices import choose_device, machine
-from distill_kit.lab import Lab
-from distill_kit.lab.orders import RUNNING, STOPPED
-from distill_kit.run import QUICK_EPOCHS
+from distill_kit.devices import choose_device
+from distill_kit.settings import QUICK_EPOCHS
 
 FOLDER = Path(__file__).parent
 SETTLED = 10  # runs after which memory has what it needs: baseline, teacher's answers, buffers
@@ -29,7 +31,8 @@ SETTLED = 10  # runs after which memory has what it needs: baseline, teacher's a
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--data", default="cifar10")
+    parser.add_argument("--runs", type=int, default=100, help="at least 10")
     parser.add_argument("--epochs", type=int, default=QUICK_EPOCHS)
     parser.add_argument("--beside", type=int, default=0, help="so many busy programs run at the same time")
     options = parser.parse_args()
@@ -41,8 +44,9 @@ def main() -> None:
             loop.kill()
 
 
-def measure(options) -> None:
-    process, dataset, device = psutil.Process(), load_dataset("cifar10"), choose_device()
+def measure(options: argparse.Namespace) -> None:
+    """Let the lab train its runs, and write what was taken after each."""
+    process, dataset, device = psutil.Process(), load_dataset(options.data), choose_device()
     megabytes, threads, given_up, on_gpu = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab("plain", dataset, folder=folder, epochs=options.epochs)
@@ -64,7 +68,8 @@ def measure(options) -> None:
             if device.type == "cuda":
                 on_gpu.append(torch.cuda.memory_reserved() / 1e6)
             print(number + 1, f"{megabytes[-1]:.0f} MB", threads[-1], flush=True)
-    report = {"runs": options.runs, "epochs of each": options.epochs, "busy programs beside": options.beside, "machine": machine(device),
+    report = {"runs": options.runs, "epochs of each": options.epochs, "busy programs beside": options.beside,
+              "machine": machine(device),
               "megabytes after each": [round(value, 1) for value in megabytes],
               "megabytes grown since run 10": round(megabytes[-1] - megabytes[SETTLED - 1], 1),
               "megabytes grown since run 1": round(megabytes[-1] - megabytes[0], 1),

@@ -1,11 +1,13 @@
 """What a run costs beside other programs, and beside other runs: with torch's own way of waiting, and with the kit's.
 
     python benchmarks/neighbours.py [--rounds 5] [--epochs 8] [--precision bfloat16 float32] [--only kit] [--sessions]
+    python benchmarks/neighbours.py --pages     measures nothing: writes the tables from neighbours.json
 
-Needs CIFAR-10. Quick runs, their images and the teacher's answers at hand, in processes that are kept: alone, beside one
-and two busy loops, two at once, six at once; before and after in turn. Writes benchmarks/neighbours.json, and the table
-of docs/neighbours.md. --sessions gives each process a session of its own, as JupyterLab does with its kernels: where
-Linux shares its cores among sessions, two threads of one process then count as much as one of another.
+Needs CIFAR-10. Quick runs, their images and the teacher's answers at hand, in processes that are kept: alone, beside
+one and two busy loops, two at once, six at once; before and after in turn. Writes benchmarks/neighbours.json, and the
+tables of docs/neighbours.md and README.md. --sessions gives each process a session of its own, as JupyterLab does with
+its kernels: where Linux shares its cores among sessions, two threads of one process then count as much as one of
+another.
 """
 import argparse
 import contextlib
@@ -15,10 +17,15 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT))
+from shared import ROOT, read_json, trained, write_json, write_part
+
+from distill_course.machine import machine
+from distill_kit import Materials, Settings, load_dataset, load_teacher
+from distill_kit.devices import choose_device, cpu_has_bfloat16
+from distill_kit.settings import QUICK_EPOCHS
+
 SCENES = {"alone": (1, 0), "beside one busy program": (1, 1), "beside two busy programs": (1, 2),
           "two runs at once": (2, 0), "six runs at once": (6, 0)}
 WAITING = {"before": {"GOMP_SPINCOUNT": "300000"},  # what GNU's OpenMP takes where nobody says anything
@@ -26,15 +33,12 @@ WAITING = {"before": {"GOMP_SPINCOUNT": "300000"},  # what GNU's OpenMP takes wh
            "passive": {"OMP_WAIT_POLICY": "passive"}, "short spin": {"GOMP_SPINCOUNT": "1000"}}
 ARMS = ("before", "kit")  # in every scene; the others, always in two threads, in those that rule them out
 ALSO = {"alone": ("passive", "short spin")}
-SLOW = "six runs at once", "before"  # in the first round alone: two minutes each
+SLOW = "six runs at once", "before"  # only in the first round: two minutes each
 BUSY = "while True: pass"
 
 
 def serve(arm: str) -> None:
-    """In a process of its own: a run for each line of standard input, its figures on standard output."""
-    from distill_kit.data import load_dataset
-    from distill_kit.run import Materials, Run, Settings
-    from distill_kit.teachers import load_teacher
+    """Train, in a process of its own, a run for each line of standard input; its figures go to standard output."""
     dataset, materials = load_dataset("cifar10"), {}
     teacher, _ = load_teacher(dataset)
     print("ready", flush=True)
@@ -44,12 +48,14 @@ def serve(arm: str) -> None:
         if precision not in materials:
             materials[precision] = Materials.of(settings, dataset, teacher)
             materials[precision].complete()
-        run = Run(settings, materials[precision])
-        row = list(run.rows())[-1]
+        run = trained(settings, materials[precision])
+        row = run.history[-1]
         print(json.dumps({"seconds": row["seconds"], "threads": row["threads"], "cores": run.cores_used}), flush=True)
 
 
 class Runner:
+    """A process that trains when it is asked."""
+
     def __init__(self, arm: str, sessions: bool):
         env = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
         self.process = subprocess.Popen([sys.executable, __file__, "--serve", arm], stdin=subprocess.PIPE,
@@ -65,7 +71,8 @@ class Runner:
 
 
 @contextlib.contextmanager
-def busy(count: int, sessions: bool):
+def busy(count: int, sessions: bool) -> Iterator[None]:
+    """Open a context in which so many other programs are at work."""
     loops = [subprocess.Popen([sys.executable, "-c", BUSY], start_new_session=sessions) for _ in range(count)]
     time.sleep(0.5 * bool(count))
     try:
@@ -77,6 +84,7 @@ def busy(count: int, sessions: bool):
 
 
 def figures(answers: list[dict]) -> dict:
+    """Summarise runs of the same kind."""
     seconds = [answer["seconds"] for answer in answers]
     return {"seconds": round(statistics.median(seconds), 2), "most": round(max(seconds), 2), "n": len(seconds),
             "threads": statistics.median(answer["threads"] for answer in answers),
@@ -84,10 +92,11 @@ def figures(answers: list[dict]) -> dict:
 
 
 def table(report: dict) -> str:
-    """Markdown: seconds of a run, and how many times as long that is as alone."""
+    """Write in Markdown the seconds of a run, and how many times as long that is as alone."""
     lines = []
     for precision, arms in report["seconds"].items():
-        lines += [f"| {precision} | before | | now | | threads now | cores that it had |", "|---|---|---|---|---|---|---|"]
+        lines += [f"| {precision} | before | | now | | threads now | cores that it had |",
+                  "|---|---|---|---|---|---|---|"]
         for scene in [scene for scene in SCENES if all(scene in arms[arm] for arm in ARMS)]:
             cells = []
             for arm in ARMS:
@@ -99,22 +108,23 @@ def table(report: dict) -> str:
         lines += ["", f"Alone with other ways of waiting, in {precision}: {', '.join(others)}.", ""]
     where = report["machine"]
     head = (f"Seconds of a run of {report['epochs']} epochs on {where['cores']} cores ({where['processor']}, "
-            f"{where['instructions']}), torch {where['torch']}. Medians of {report['rounds']} round{'s' * (report['rounds'] > 1)}, before and now in turn; "
-            f"where several run at once, of each of them. {SLOW[0].capitalize()}, {SLOW[1]}: one round.")
+            f"{where['instructions']}), torch {where['torch']}. Medians of {report['rounds']} "
+            f"round{'s' * (report['rounds'] > 1)}, before and now in turn; where several run at once, of each of them. "
+            f"{SLOW[0].capitalize()}, {SLOW[1]}: one round.")
     return "\n".join([head, "", *lines]).rstrip()
 
 
 def waits(report: dict) -> str:
-    """Markdown: seconds of a quick run on several machines, as they are and beside one busy program."""
-    from distill_kit.run import QUICK_EPOCHS
+    """Write in Markdown the seconds of a quick run on several machines, as they are and beside one busy program."""
     lines = ["| a move of a slider (a quick run) | alone | beside one busy program |", "|---|---|---|"]
     for precision, arms in report["seconds"].items():
         alone, beside = (arms["kit"][scene]["seconds"] * QUICK_EPOCHS / report["epochs"]
                          for scene in ("alone", "beside one busy program"))
         lines.append(f"| {report['machine']['cores']} cores, in {precision} | {alone:.0f} s | {beside:.0f} s |")
-    gpu = json.loads((ROOT / "benchmarks" / "gpu.json").read_text())["recorded"]["quick run"]
+    gpu = read_json("gpu.json")["recorded"]["quick run"]
     lines.append(f"| one GPU (NVIDIA H200) | {statistics.median(gpu[1:]):.1f} s | not measured |")
-    return "\n".join([*lines, "", "Beside other programs the kit makes room and chooses its threads: [docs/neighbours.md](docs/neighbours.md)."])
+    return "\n".join([*lines, "", "Beside other programs the kit makes room and chooses its threads: "
+                                  "[docs/neighbours.md](docs/neighbours.md)."])
 
 
 def main() -> None:
@@ -122,7 +132,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--precision", nargs="+", default=None)
-    parser.add_argument("--only", choices=list(WAITING), help="of these alone; nothing is written")
+    parser.add_argument("--only", choices=list(WAITING), help="measure one way of waiting; nothing is written")
     parser.add_argument("--sessions", action="store_true", help="nothing is written")
     parser.add_argument("--pages", action="store_true", help="measure nothing: write the tables from neighbours.json")
     parser.add_argument("--serve", choices=list(WAITING), help=argparse.SUPPRESS)
@@ -130,10 +140,7 @@ def main() -> None:
     if options.serve:
         return serve(options.serve)
     if options.pages:
-        return write_pages(json.loads((ROOT / "benchmarks" / "neighbours.json").read_text()))
-    import torch
-
-    from distill_kit.devices import cpu_has_bfloat16, machine
+        return write_pages(read_json("neighbours.json"))
     precisions = options.precision or ["bfloat16"] * cpu_has_bfloat16() + ["float32"]
     arms = [options.only] if options.only else list(WAITING)
     runners = {arm: [Runner(arm, options.sessions) for _ in range(6 if arm in ARMS else 1)] for arm in arms}
@@ -160,21 +167,18 @@ def main() -> None:
     seconds: dict = {precision: {arm: {} for arm in arms} for precision in precisions}
     for (precision, arm, scene), came in answers.items():
         seconds[precision][arm][scene] = figures(came)
-    report = {"machine": machine(torch.device("cpu")), "rounds": options.rounds, "epochs": options.epochs,
+    report = {"machine": machine(choose_device("cpu")), "rounds": options.rounds, "epochs": options.epochs,
               "seconds": seconds}
     print(json.dumps(report["seconds"], indent=1))
     if not options.only and not options.sessions:
-        (ROOT / "benchmarks" / "neighbours.json").write_text(json.dumps(report, indent=1) + "\n")
+        write_json("neighbours.json", report)
         write_pages(report)
 
 
 def write_pages(report: dict) -> None:
-    """The tables of docs/neighbours.md, and the README's of what a move of a slider takes."""
-    for page, name, text in ((ROOT / "docs" / "neighbours.md", "neighbours", table(report)),
-                             (ROOT / "README.md", "waits", waits(report))):
-        before, _, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->")
-        page.write_text(f"{before}<!-- {name} -->\n{text}\n<!-- /{name} -->{rest.partition(f'<!-- /{name} -->')[2]}",
-                        encoding="utf-8")
+    """Write the tables of docs/neighbours.md, and the README's of what a move of a slider takes."""
+    write_part(ROOT / "docs" / "neighbours.md", "neighbours", table(report))
+    write_part(ROOT / "README.md", "waits", waits(report))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Why the default student and its recipe are what they are: candidates, measured on validation images.
 
     python benchmarks/recipes.py [--seeds 3] [--only "the default run" "last block halves"]
+    python benchmarks/recipes.py --only             trains nothing: writes the table from recipes.json
 
 Writes benchmarks/recipes.json after every pair of runs, goes on from what is there, and makes the table in
 docs/recipe.md.
@@ -9,24 +10,21 @@ Each candidate differs from the default run in what its name says. All are train
 teacher, seed after seed, so that they share the weather of the machine. No test image is looked at.
 """
 import argparse
-import json
 import statistics
 from dataclasses import replace
-from pathlib import Path
 
-from first_run import spread
+from shared import BENCHMARKS, ROOT, read_json, spread, trained, write_json, write_part
 
-from distill_kit.bench import machine
+from distill_course.machine import machine
 from distill_kit.data import load_dataset
+from distill_kit.metrics import accuracy, answers
 from distill_kit.models import STUDENTS
-from distill_kit.run import QUICK_EPOCHS, Materials, Run, Settings
-from distill_kit.teachers import accuracy, answers, load_teacher
+from distill_kit.run import Materials, Run
+from distill_kit.settings import QUICK_EPOCHS, Settings
+from distill_kit.teachers import load_teacher
 from distill_kit.views import ALL_VIEWS, VIEWS
 
-ROOT = Path(__file__).resolve().parents[1]
-PATH = ROOT / "benchmarks" / "recipes.json"
 FIRST_SEED = 10  # other seeds than those whose test figures are published
-START, END = "<!-- recipes -->", "<!-- /recipes -->"
 SHAPES = {
     "last block halves": replace(STUDENTS["default"], last_halves=True),
     "last block of 64": replace(STUDENTS["default"], widths=(32, 64, 64)),
@@ -64,7 +62,7 @@ def main() -> None:
     STUDENTS.update(SHAPES)
     dataset = load_dataset("cifar10")
     teacher, _ = load_teacher(dataset)
-    made = json.loads(PATH.read_text())["candidates"] if PATH.exists() else {}
+    made = read_json("recipes.json")["candidates"] if (BENCHMARKS / "recipes.json").exists() else {}
     materials = {}
     for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
         for name in options.only:
@@ -76,37 +74,32 @@ def main() -> None:
             if views not in materials:
                 materials[views] = Materials(dataset, teacher, views=views)
                 materials[views].complete(progress=True)
-            (alone, _), (taught, seconds) = (trained(Settings(seed=seed, alpha=alpha, **changes), materials[views])
-                                             for alpha in (1.0, 0.1))
-            rows.append({"seed": seed, "labels alone": alone, "with the teacher": taught, "seconds": seconds})
-            print(f"seed {seed}, {name}: {alone:.1f} -> {taught:.1f}, {seconds:.1f} s", flush=True)
-            device = materials[views].device
-            PATH.write_text(json.dumps({"data": dataset.pool.source, "precision": materials[views].precision,
-                                        "machine": machine(device), "candidates": made}, indent=1) + "\n")
+            untaught, taught = (trained(Settings(seed=seed, alpha=alpha, **changes), materials[views])
+                                for alpha in (1.0, 0.1))
+            rows.append({"seed": seed, "labels alone": per_cent(untaught), "with the teacher": per_cent(taught),
+                         "seconds": taught.history[-1]["seconds"]})
+            print(name, rows[-1], flush=True)
+            write_json("recipes.json", {"data": dataset.pool.source, "precision": materials[views].precision,
+                                        "machine": machine(materials[views].device), "candidates": made})
     write_table(made)
 
 
-def trained(settings: Settings, materials: Materials) -> tuple[float, float]:
-    """Per cent of all validation images, and seconds."""
-    run = Run(settings, materials)
-    for _ in run.rows():
-        pass
-    validation = materials.dataset.validation
-    logits = answers(run.student, validation, materials.device, materials.precision).float()
-    return 100 * accuracy(logits, validation.labels), run.history[-1]["seconds"]
+def per_cent(run: Run) -> float:
+    """Measure a student on all validation images."""
+    validation, materials = run.materials.validation, run.materials
+    return 100 * accuracy(answers(run.student, validation, materials.device, materials.precision), validation.labels)
 
 
 def write_table(made: dict[str, list[dict]]) -> None:
-    lines = ["", "| | n | labels alone | with the teacher | gain | least gain | seconds |", "|---" * 7 + "|"]
+    """Write the table of docs/recipe.md."""
+    lines = ["| | n | labels alone | with the teacher | gain | least gain | seconds |", "|---" * 7 + "|"]
     for name, rows in made.items():
         columns = [[row["labels alone"] for row in rows], [row["with the teacher"] for row in rows]]
         columns.append([b - a for a, b in zip(*columns)])
-        cells = [f"{found['mean']:.1f} ± {found['sd']:.1f}" for found in map(spread, columns)]
+        cells = [f"{column['mean']:.1f} ± {column['sd']:.1f}" for column in map(spread, columns)]
         seconds = statistics.median(row["seconds"] for row in rows)
         lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} | {min(columns[2]):.1f} | {seconds:.1f} |")
-    path = ROOT / "docs" / "recipe.md"
-    before, _, rest = path.read_text(encoding="utf-8").partition(START)
-    path.write_text(before + START + "\n".join(lines) + "\n" + END + rest.partition(END)[2], encoding="utf-8")
+    write_part(ROOT / "docs" / "recipe.md", "recipes", "\n".join(lines))
 
 
 if __name__ == "__main__":

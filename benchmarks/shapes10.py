@@ -3,34 +3,33 @@
     python benchmarks/shapes10.py [--teacher teacher.safetensors] [--seeds 5]
     python benchmarks/shapes10.py --picture      the sheet of examples, docs/shapes10.png, and nothing measured
 
-Writes benchmarks/shapes10.json and the table in docs/shapes10.md. Pairs of runs differ in one setting alone; both have
+Writes benchmarks/shapes10.json and the table in docs/shapes10.md. Pairs of runs differ in a single setting; both have
 the same seeds, images, views and number of steps. Test images.
 """
 import argparse
 import json
-import statistics
 from pathlib import Path
 
 import torch
+from shared import ROOT, spread, write_json, write_part
 
+from distill_course.many import reports, train_many
+from distill_course.settings import favourite
 from distill_kit.data import Dataset, ImageSet, load_dataset
-from distill_kit.data.imageset import favourite
-from distill_kit.many import reports, train_many
-from distill_kit.run import QUICK_EPOCHS, Settings
-from distill_kit.shapes import best_accuracy
-from distill_kit.teachers import load_teacher, measure
+from distill_kit.data.shapes10 import best_accuracy
+from distill_kit.metrics import measure
+from distill_kit.settings import QUICK_EPOCHS, Settings
+from distill_kit.teachers import load_teacher
 
-ROOT = Path(__file__).resolve().parents[1]
-START, END = "<!-- effects -->", "<!-- /effects -->"
 QUICK = {"epochs": QUICK_EPOCHS}
-ALONE, TAUGHT = {"alpha": 1.0}, {"alpha": 0.1}
+UNTAUGHT, TAUGHT = {"alpha": 1.0}, {"alpha": 0.1}
 EFFECTS = {  # what the two runs share, then what sets them apart
-    "default run: labels alone, with the teacher": ({}, ALONE, TAUGHT),
-    "quick run: labels alone, with the teacher": (QUICK, ALONE, TAUGHT),
+    "default run: labels alone, with the teacher": ({}, UNTAUGHT, TAUGHT),
+    "quick run: labels alone, with the teacher": (QUICK, UNTAUGHT, TAUGHT),
     "40 % of the labels drawn at random: labels alone, with the teacher":
-        ({**QUICK, "label_noise": 0.4}, ALONE, TAUGHT),
+        ({**QUICK, "label_noise": 0.4}, UNTAUGHT, TAUGHT),
     "1,000 labels among 5,000 images: labels alone, with the teacher":
-        ({**QUICK, "labelled": 1_000}, ALONE, TAUGHT),
+        ({**QUICK, "labelled": 1_000}, UNTAUGHT, TAUGHT),
     "a class never seen, ranked first or second: T = 1, T = 10": (QUICK, {"temperature": 1.0}, {"temperature": 10.0}),
 }
 
@@ -53,14 +52,12 @@ def main() -> None:
               "sets": {}}
     for name, (dataset, weights) in sets.items():
         report["sets"][name] = measured(dataset, weights, options.seeds)
-        (ROOT / "benchmarks" / "shapes10.json").write_text(json.dumps(report, indent=1) + "\n")
-    page = ROOT / "docs" / "shapes10.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(START)
-    page.write_text(before + START + table(report) + END + rest.partition(END)[2], encoding="utf-8")
+        write_json("shapes10.json", report)
+    write_part(ROOT / "docs" / "shapes10.md", "effects", table(report))
 
 
 def measured(dataset: Dataset, weights: str | None, seeds: int) -> dict:
-    """Every effect on one data set: pairs of runs, one pair a seed."""
+    """Measure every effect on a data set, with a pair of runs for each seed."""
     teacher, _ = load_teacher(dataset, weights)
     report = {"data": dataset.pool.source, "teacher_test": measure(teacher, dataset.test)["accuracy"],
               "left_out": favourite(dataset), "effects": {}}
@@ -77,27 +74,22 @@ def measured(dataset: Dataset, weights: str | None, seeds: int) -> dict:
     return report
 
 
-def summary(one: list[float], other: list[float]) -> dict:
-    """Mean and standard deviation of both and of their difference seed by seed; every single figure."""
-    differences = [b - a for a, b in zip(one, other)]
-    return {"n": len(one), "one": spread(one), "other": spread(other), "difference": spread(differences),
+def summary(first: list[float], second: list[float]) -> dict:
+    """Summarise the figures of both arms, and their differences seed by seed."""
+    differences = [b - a for a, b in zip(first, second)]
+    return {"n": len(first), "one": spread(first), "other": spread(second), "difference": spread(differences),
             "least": round(min(differences), 2)}
 
 
-def spread(values: list[float]) -> dict:
-    return {"mean": round(statistics.mean(values), 2), "sd": round(statistics.stdev(values), 2),
-            "values": [round(value, 2) for value in values]}
-
-
 def table(report: dict) -> str:
-    """The page's figures, in Markdown."""
+    """Write the page's figures, in Markdown."""
     sets = report["sets"].values()
     best, own = report["best_possible_test"], report["sets"]["shapes10"]
     left_out = " and ".join(f"the {row['left_out']} of {row['data'].split(',')[0]}" for row in sets)
     lines = [f"""
 The best possible guess is right for {best:.1%} of the test images, the shipped teacher for {own["teacher_test"]:.1%}.
 Below: per cent of the test images, means over {report["seeds"]} seeds, and the difference with its standard deviation,
-in percentage points. The class never seen is {left_out}; its row counts its own test images alone.
+in percentage points. The class never seen is {left_out}; its row counts only its own test images.
 `python benchmarks/shapes10.py` makes this table again (here in {own["precision"]}, one thread a student).
 
 | | {" | ".join(row["data"].split(", seed")[0] for row in sets)} |
@@ -106,11 +98,11 @@ in percentage points. The class never seen is {left_out}; its row counts its own
         cells = [f"{row['one']['mean']:.1f} → {row['other']['mean']:.1f}: {row['difference']['mean']:+.1f} ± "
                  f"{row['difference']['sd']:.1f}" for row in (each["effects"][name] for each in sets)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def draw_sheet(images: ImageSet, path: Path, rows: int = 8) -> None:
-    """A column a class: its images from the clearest to the most doubtful, each with its two likeliest classes."""
+    """Draw a column a class: its images from the clearest to the most doubtful, each with its two likeliest classes."""
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt

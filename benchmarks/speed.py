@@ -1,17 +1,18 @@
-"""The picture and the table of speed in README.md, from what `bench` measured.
+"""The picture and the table of speed in README.md, from what growth.py measured.
 
-    python -m distill_kit bench --full --json > benchmarks/speed.json
+    python benchmarks/growth.py > benchmarks/speed.json
     python benchmarks/speed.py
 
 Writes docs/speed.png and the table in README.md.
 """
-import json
+import argparse
 from pathlib import Path
 
-from distill_kit import plotting
+from shared import ROOT, read_json, write_part
 
-ROOT = Path(__file__).resolve().parents[1]
-START, END = "<!-- speed -->", "<!-- /speed -->"
+from distill_kit import plotting
+from distill_kit.colours import BLUE
+
 LOOPS = {"article_loop_with_validation": "the article's loop, with validation: the teacher answers\n"
                                          "every batch, images are transformed one by one",
          "article_loop": "the article's loop without validation",
@@ -21,17 +22,17 @@ LOOPS = {"article_loop_with_validation": "the article's loop, with validation: t
 
 
 def main() -> None:
-    report = json.loads((ROOT / "benchmarks" / "speed.json").read_text())
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    report = read_json("speed.json")
     draw(report, ROOT / "docs" / "speed.png")
-    path = ROOT / "README.md"
-    before, _, rest = path.read_text(encoding="utf-8").partition(START)
-    path.write_text(before + START + table(report) + END + rest.partition(END)[2], encoding="utf-8")
+    write_part(ROOT / "README.md", "speed", table(report))
 
 
 def draw(report: dict, path: Path) -> None:
+    """Draw the speed of every loop, and how an epoch grows with its images."""
     figure, (left, right) = plotting.new_figure(2, width=11, height=3.8)
     speeds = [report["images_per_second"][name] for name in LOOPS]
-    colours = ["#999999"] * 3 + [plotting.BLUE, plotting.BLUE, "#555555"]
+    colours = ["#999999"] * 3 + [BLUE, BLUE, "#555555"]
     bars = left.barh(range(len(LOOPS)), speeds, color=colours)
     left.bar_label(bars, [f"{speed:,.0f}" for speed in speeds], padding=4)
     left.set(yticks=range(len(LOOPS)), yticklabels=LOOPS.values(), xlim=(0, 1.18 * max(speeds)), xticks=[],
@@ -40,7 +41,7 @@ def draw(report: dict, path: Path) -> None:
     left.grid(False)
     left.spines[["bottom", "top", "right"]].set_visible(False)
     seconds = {int(images): value for images, value in report["growth"]["epoch_seconds_by_images"].items()}
-    right.loglog(list(seconds), list(seconds.values()), "o-", color=plotting.BLUE)
+    right.loglog(list(seconds), list(seconds.values()), "o-", color=BLUE)
     for images, value in seconds.items():
         right.annotate(f"{value:.1f} s" if value >= 1 else f"{value:.2f} s", (images, value), (-4, 6),
                        textcoords="offset points", ha="right")
@@ -52,13 +53,16 @@ def draw(report: dict, path: Path) -> None:
 
 
 def table(report: dict) -> str:
-    """What was measured, in Markdown."""
+    """Write what was measured, in Markdown."""
     machine, growth = report["machine"], report["growth"]
     by_processes = growth["seconds_a_student_by_processes"]
     rows = {
-        "the kit's loop beside its student's bare step (forward, backward, update, and nothing else)": f"{report['ratio_to_bare_step']:.0%}",
-        "an epoch with its validation beside the article's, the teacher's answers kept": f"{report['ratio_to_article_loop']:.1f} times as fast",
-        "a default run beside the article's, nothing kept yet": f"{report['ratio_to_article_loop_cold']:.1f} times as fast",
+        "the kit's loop beside its student's bare step (forward, backward, update, and nothing else)":
+            f"{report['ratio_to_bare_step']:.0%}",
+        "an epoch with its validation beside the article's, the teacher's answers kept":
+            f"{report['ratio_to_article_loop']:.1f} times as fast",
+        "a default run beside the article's, nothing kept yet":
+            f"{report['ratio_to_article_loop_cold']:.1f} times as fast",
         f"default run, {report['seeds']} seeds": f"{report['default_run_seconds']:.1f} s, "
                                                  f"{report['default_run_test_accuracy']:.1%} of the test images",
         "quick run": f"{report['quick_run_seconds']:.1f} s, {report['quick_run_test_accuracy']:.1%}",
@@ -67,7 +71,7 @@ def table(report: dict) -> str:
             f"{min(by_processes.values()):.1f} s each",
         "memory of a fresh process": f"{report['peak_memory_bytes'] / 1e9:.2f} GB",
     }
-    head = (f"\nMeasured on {report['data']}, {machine['cores']} cores ({machine['processor']}, "
+    head = (f"Measured on {report['data']}, {machine['cores']} cores ({machine['processor']}, "
             f"{machine['instructions']}), {report['precision']}, torch {machine['torch'].partition('+')[0]}.\n"
             "`python -m distill_kit bench` measures your machine.\n\n")
     return head + "| | |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows.items())

@@ -1,43 +1,29 @@
 """Batches that already carry the teacher's logits, so that the loop need not know where they come from."""
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .devices import casting, send
+from .devices import send
+from .kept_logits import KeptLogits
 from .losses import check_labels
 from .models import logits_of
+from .teachers import Teacher
+from .views import ViewBank
 
 
 class Batch(NamedTuple):
+    """Images, their labels, and what the teacher says of just these images."""
     images: Tensor                  # float [N, 3, H, W], what the student sees
     labels: Tensor                  # int64 [N], -100 where not known
     teacher_logits: Tensor | None   # float16 [N, C], of the same view of the same images; None without a teacher
 
 
-class Teacher:
-    """A trained network that only answers. The one place where eval mode, no gradient and rounding are seen to.
-
-    Its logits are rounded to float16 before their first use, so that kept and fresh ones are equal.
-    """
-
-    def __init__(self, module: nn.Module, device: torch.device | str = "cpu", precision: str = "float32"):
-        self.device, self.precision = torch.device(device), precision
-        self.module = module.to(self.device)
-
-    @torch.no_grad()
-    def __call__(self, images: Tensor) -> Tensor:
-        """images float [N, 3, H, W] -> float16 [N, C]."""
-        self.module.to(self.device).eval()  # each time: whoever else holds the module may have moved or switched it
-        with casting(self.device, self.precision):
-            return logits_of(self.module(images)).half()
-
-
 class LoaderBatches:
-    """Any DataLoader of (images, labels), any teacher module: the teacher answers for each batch anew.
+    """Batches of any DataLoader of (images, labels), for each of which any teacher module is asked anew.
 
-    student: where there is no teacher, asked once in eval mode for the number of classes, so that labels are checked.
+    student: where there is no teacher, asked once, in eval mode, for the number of classes: labels are held against it.
     Raises ValueError for an empty loader, one without a length, batches that are not pairs, and labels out of range.
     """
 
@@ -80,3 +66,69 @@ class LoaderBatches:
         logits = logits_of(self.student.eval()(images[:1]))                                    # (1, C)
         self.student.train(training)
         return logits.shape[1]
+
+
+class ViewBatches:
+    """Training batches: a new order in each pass, each image in the next of its views; a ragged last batch is dropped.
+
+    Image i shows view (offset_i + passes) mod V, its offset drawn at random. Order and offsets come only from `seed`.
+    steps: batches an epoch, images // batch_size where None; with more of them the images are gone through again.
+    """
+
+    def __init__(self, bank: ViewBank, labels: Tensor, batch_size: int, seed: int,
+                 logits: KeptLogits | None = None, steps: int | None = None, rows: Tensor | None = None):
+        """labels: int64 [N], one per image of the bank. rows: the images to train on, all where None."""
+        self.bank, self.logits = bank, logits
+        self.labels = labels.to(bank.device)
+        self.rows = torch.arange(len(labels)) if rows is None else rows
+        self.batch_size = min(batch_size, len(self.rows))
+        self.steps = len(self.rows) // self.batch_size if steps is None else steps
+        self._generator = torch.Generator().manual_seed(seed)
+        self._offset = torch.randint(len(bank.views), (len(labels),), generator=self._generator)
+        self._passes = 0
+        self._queue = iter(())
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches of one epoch."""
+        for _ in range(self.steps):
+            rows = next(self._queue, None)
+            if rows is None:
+                self._queue = self._new_pass()
+                rows = next(self._queue)
+            views = (self._offset[rows] + self._passes - 1) % len(self.bank.views)
+            yield Batch(self.bank.take(rows, views), self.labels[send(rows, self.bank.device)],
+                        self.ask_teacher(rows, views))
+
+    def draw_order(self) -> Tensor:
+        """Draw the order of the next pass: int64, every row once."""
+        return self.rows[torch.randperm(len(self.rows), generator=self._generator)]
+
+    def ask_teacher(self, rows: Tensor, views: Tensor) -> Tensor | None:
+        """Fetch the teacher's logits for image `rows[k]` in view `views[k]`, float16 [n, C]; None without a teacher."""
+        return None if self.logits is None else self.logits.take(rows, views)
+
+    def _new_pass(self) -> Iterator[Tensor]:
+        self._passes += 1
+        order = self.draw_order()
+        return iter(order[: len(order) // self.batch_size * self.batch_size].split(self.batch_size))
+
+
+class PlainBatches:
+    """Batches of all images in their order and as they are, with the teacher's logits: for measuring."""
+
+    def __init__(self, bank: ViewBank, labels: Tensor, logits: KeptLogits | None = None, batch_size: int | None = None):
+        self.bank, self.logits = bank, logits
+        self.batch_size = batch_size or (256 if bank.device.type == "cpu" else 1_024)
+        self.labels = labels.to(bank.device)
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // self.batch_size)
+
+    def __iter__(self):
+        for rows in torch.arange(len(self.labels)).split(self.batch_size):
+            views = torch.zeros_like(rows)
+            logits = None if self.logits is None else self.logits.take(rows, views)
+            yield Batch(self.bank.take(rows, views), self.labels[send(rows, self.bank.device)], logits)

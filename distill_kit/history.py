@@ -1,50 +1,79 @@
-"""A run as plain data: one dict an epoch, kept as JSON lines.
+"""A run as plain data: one row an epoch, kept as JSON lines.
 
-The first line holds the settings of the run, each further line one epoch's row. Every write replaces the whole file at
-once, so that a killed run leaves the rows of all its finished epochs and never half a line.
-
-Columns of an epoch's row (losses are means over images, accuracies shares from 0 to 1):
-    epoch, steps, seconds            number of the epoch (from 1), steps so far, seconds of training and validation
-                                     so far (without the time in which kept logits are made, or the caller draws)
-    learning_rate, alpha, temperature    at the last step of the epoch
-    train_loss, train_hard, train_soft, train_accuracy, train_agreement      while training, as the weights moved
-    val_loss, val_hard, val_soft, val_accuracy, val_agreement                 on validation images, afterwards
-                                     (train_hard is 0 in a batch without any label, as in the loss, so that the terms
-                                     add up to train_loss; val_hard is the mean over labelled images)
-    train_teacher_accuracy, train_entropy, train_teacher_entropy              and the same with val_: how often the
-                                     teacher's first class is the label; entropies in nats, both softened as in the loss
-    gradient_norm, gradient_norm_median, gradient_norm_max, clipped, clip_norm    norm before clipping, share of steps
-                                     that were clipped, the limit (None where there is none)
-    update_ratio                     how far the epoch's first step moved the weights, as a share of their size
-    label_mix, classes               how mixed a batch's labels are (1: as all of them), number of classes
-    dead_units                       share of ReLU channels that answer to none of some validation images
-    first_loss, first_hard, first_soft, first_alpha, first_temperature        of the run's first batch, in epoch 1 alone
-    threads                          of the CPU; equal seeds give equal students where this is equal too
-    cores_taken                      only where other programs were at work when the run began, so that its threads had
-                                     to be chosen: the cores that they kept busy
-    best                             is this the best epoch so far?
-    stopped                          only where the run ended early: why
-A figure that does not exist (the soft term without a teacher) is None. A loss that overflowed is not finite in memory
-and null in the file.
+The first line of a file holds the settings of the run, each further line the row of an epoch. Every write replaces the
+whole file at once, so that a killed run leaves the rows of all its finished epochs and never half a line.
 """
 import json
 import math
 from pathlib import Path
+from typing import TypedDict
 
 from .files import replace_file
 
-EPOCH, STEP = "epoch", "step"  # kinds of rows: one an epoch; light ones in between (step, train_loss, ...)
+EPOCH, STEP = "epoch", "step"  # kinds of rows: one an epoch; light ones in between
 
 
-def save_history(path: Path | str, settings: dict, rows: list[dict]) -> None:
+class Row(TypedDict, total=False):
+    """Figures of an epoch; a light row has the first group and what begins with train_.
+
+    Losses are means over images, accuracies shares from 0 to 1, entropies in nats and softened as in the loss. A figure
+    that does not exist (the soft term without a teacher) is None. A loss that overflowed is not finite in memory and
+    null in the file.
+    """
+    kind: str                                # EPOCH or STEP
+    epoch: int                               # from 1
+    steps: int                               # so far
+    seconds: float                           # of training and validation so far, without kept logits and the caller
+    learning_rate: float                     # at the last step, as the next two
+    alpha: float
+    temperature: float
+
+    train_loss: float                        # while training, as the weights moved; the terms add up to it
+    train_hard: float | None                 # a batch without any label counts as 0
+    train_soft: float | None
+    train_accuracy: float | None
+    train_agreement: float | None            # with the teacher's first class
+    train_teacher_accuracy: float | None
+    train_entropy: float
+    train_teacher_entropy: float | None
+    val_loss: float                          # on validation images, after the epoch
+    val_hard: float | None                   # the mean over labelled images
+    val_soft: float | None
+    val_accuracy: float | None
+    val_agreement: float | None
+    val_teacher_accuracy: float | None
+    val_entropy: float
+    val_teacher_entropy: float | None
+
+    gradient_norm: float                     # before clipping, the mean over steps
+    gradient_norm_median: float
+    gradient_norm_max: float
+    clipped: float                           # share of steps that were clipped
+    clip_norm: float | None                  # the limit; None where there is none
+    update_ratio: float | None               # how far the epoch's first step moved the weights, relative to their size
+    label_mix: float | None                  # how mixed a batch's labels are; 1 is as mixed as all labels
+    classes: int
+    dead_units: float | None                 # share of ReLU channels that answer to none of some validation images
+    first_loss: float                        # of the run's first batch, only in epoch 1, as the next four
+    first_hard: float
+    first_soft: float | None
+    first_alpha: float
+    first_temperature: float
+    threads: int                             # of the CPU; equal seeds give equal students where this is equal, too
+    cores_taken: float                       # by other programs when the run began; only where it chose its threads
+    best: bool                               # the best epoch so far?
+    stopped: str                             # why the run ended early; only where it did
+
+
+def save_history(path: Path | str, settings: dict, rows: list[Row]) -> None:
     """Write settings and rows as JSON lines, all or nothing."""
     lines = [{"kind": "settings", **settings}, *rows]
     text = "".join(json.dumps(plain(line), allow_nan=False) + "\n" for line in lines)
     replace_file(Path(path), text.encode())
 
 
-def load_history(path: Path | str) -> tuple[dict, list[dict]]:
-    """Settings and rows of a history, or of the one in a run's folder.
+def load_history(path: Path | str) -> tuple[dict, list[Row]]:
+    """Read the settings and rows of a history, or of the history in a run's folder.
 
     Raises FileNotFoundError, or ValueError naming the line that is no JSON object.
     """
@@ -66,19 +95,19 @@ def load_history(path: Path | str) -> tuple[dict, list[dict]]:
     return {name: value for name, value in settings.items() if name != "kind"}, lines
 
 
-def epoch_rows(rows: list[dict]) -> list[dict]:
-    """The epoch rows alone, without the light ones."""
+def epoch_rows(rows: list[Row]) -> list[Row]:
+    """Leave out the light rows."""
     return [row for row in rows if row.get("kind", EPOCH) == EPOCH]
 
 
-def best_row(rows: list[dict]) -> dict:
-    """The row whose weights the student ends with: the last one marked best, or the last where none is."""
+def best_row(rows: list[Row]) -> Row:
+    """Find the row whose weights the student ends with: the last that is marked best, or the last of all."""
     rows = epoch_rows(rows)
     return ([row for row in rows if row.get("best")] or rows)[-1]
 
 
 def plain(value):
-    """JSON has no NaN and no infinity: they become null."""
+    """Replace what JSON does not have, NaN and infinity, by None."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

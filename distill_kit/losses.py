@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .data.imageset import NO_LABEL
+NO_LABEL = -100  # the label of an image whose class is not known: PyTorch's cross-entropy ignores it
 
 
 class LossTerms(NamedTuple):
-    """Scalars: the two terms and what is minimised."""
+    """The two terms of the loss and their sum: scalars."""
     hard: Tensor   # cross-entropy with the labels
     soft: Tensor   # T^2 * KL(teacher_T || student_T); NaN without a teacher
     total: Tensor  # alpha * hard + (1 - alpha) * soft
@@ -24,10 +24,13 @@ class LossTerms(NamedTuple):
 
 def distillation_terms(student_logits: Tensor, teacher_logits: Tensor | None, true_labels: Tensor,
                        temperature: float = 4.0, alpha: float = 0.7) -> LossTerms:
-    """The named terms of `distillation_loss`, without its checks: what the training loop calls.
+    """Compute the named terms of `distillation_loss`, without its checks: what the training loop calls.
 
-    student_logits, teacher_logits: [N, C]; true_labels: int64 [N], -100 where a label is not known. Without a teacher
-    (None) the total is alpha times the hard term. No gradient reaches the teacher.
+        >>> distillation_terms(student_logits, teacher_logits, labels, temperature=2.0, alpha=0.5).soft
+        tensor(0.3561)
+
+    student_logits, teacher_logits: [N, C]; true_labels: int64 [N], -100 where a label is not known. Without a
+    teacher (None) the total is alpha times the hard term. No gradient reaches the teacher.
     """
     student_logits = _at_least_float32(student_logits)                                         # (N, C)
     labelled = (true_labels != NO_LABEL).sum().clamp(min=1)  # a batch without labels gives 0, not 0 / 0
@@ -46,13 +49,19 @@ def distillation_terms(student_logits: Tensor, teacher_logits: Tensor | None, tr
 
 def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, true_labels: Tensor,
                       temperature: float = 4.0, alpha: float = 0.7) -> Tensor:
-    """alpha * cross-entropy + (1 - alpha) * T^2 * KL(teacher_T || student_T): a scalar, the mean over the batch.
+    """Compute alpha * cross-entropy + (1 - alpha) * T^2 * KL(teacher_T || student_T), the mean over a batch: a scalar.
 
-    student_logits, teacher_logits: float [N, C], before any softmax. true_labels: int64 [N], a class number or -100 for
-    "not known": the hard term is the mean over the labelled rows (0 if there are none), the soft term over all rows.
-    temperature: above 0; 1 leaves the teacher's probabilities as they are, a higher one makes them softer.
-    alpha: 0 to 1, the weight of the hard term: 1 ignores the teacher, 0 ignores the labels.
-    Half precision is computed in float32; float64 stays float64.
+        >>> student_logits = torch.tensor([[2.0, 0.0], [0.0, 0.0]])   # (N, C)
+        >>> teacher_logits = torch.tensor([[4.0, 0.0], [0.0, 2.0]])   # (N, C)
+        >>> labels = torch.tensor([0, 1])                             # (N,)
+        >>> distillation_loss(student_logits, teacher_logits, labels, temperature=2.0, alpha=0.5)
+        tensor(0.3831)
+
+    student_logits, teacher_logits: float [N, C], before any softmax. true_labels: int64 [N], a class number or -100
+    for "not known": the hard term is the mean over the labelled rows (0 if there are none), the soft term over all
+    rows. temperature: above 0; 1 leaves the teacher's probabilities as they are, a higher one makes them softer.
+    alpha: 0 to 1, the weight of the hard term: 1 ignores the teacher, 0 ignores the labels. Half precision is
+    computed in float32; float64 stays float64.
 
     Raises ValueError, naming the argument and its value.
     """
@@ -65,22 +74,25 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, true_label
 
 
 def check_temperature(temperature: float) -> None:
+    """Raise ValueError unless the temperature is a finite number above 0."""
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature must be a finite number above 0; got {temperature}")
 
 
 def check_alpha(alpha: float) -> None:
+    """Raise ValueError unless alpha is between 0 and 1."""
     if not 0 <= alpha <= 1:  # also refuses NaN
-        raise ValueError(f"alpha must be between 0 (teacher alone) and 1 (labels alone); got {alpha}")
+        raise ValueError(f"alpha must be between 0 (only the teacher) and 1 (only the labels); got {alpha}")
 
 
 def check_teacher(teacher_logits: Tensor | None, alpha: float) -> None:
+    """Raise ValueError where there is no teacher and alpha gives it a weight."""
     if teacher_logits is None and alpha != 1:
         raise ValueError(f"teacher_logits must be given where alpha is not 1; got None and alpha {alpha}")
 
 
 def check_logits(student_logits: Tensor, teacher_logits: Tensor | None) -> None:
-    """[N, C] with at least one row, and the same shape on both sides."""
+    """Raise ValueError unless logits are [N, C] with at least one row, and of the same shape on both sides."""
     if student_logits.ndim != 2 or 0 in student_logits.shape:
         raise ValueError(f"student_logits must be [N, C] with N and C above 0; got {list(student_logits.shape)}")
     if teacher_logits is not None and teacher_logits.shape != student_logits.shape:
@@ -89,7 +101,10 @@ def check_logits(student_logits: Tensor, teacher_logits: Tensor | None) -> None:
 
 
 def check_labels(true_labels: Tensor, rows: int, classes: int) -> None:
-    """int64 [N], each -100 or a class number. Reads the values, so it waits for a GPU: too slow for every batch."""
+    """Raise ValueError unless labels are int64 [N], each -100 or a class number.
+
+    Reads the values, so a GPU is waited for: too slow for every batch.
+    """
     if true_labels.shape != (rows,) or true_labels.dtype != torch.int64:
         raise ValueError(f"true_labels must be int64 [{rows}], one class number per row of student_logits; "
                          f"got {true_labels.dtype} {list(true_labels.shape)}")

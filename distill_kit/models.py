@@ -1,4 +1,4 @@
-"""One small family of convolutional networks, for teachers and students alike.
+"""A small family of convolutional networks, for teachers and students alike.
 
 A fixed whitening stem, then blocks of 3x3 convolutions, then one linear layer. The shape follows Keller Jordan's
 airbench (2024); the stem was introduced by Page (2019). Images go in as floats from 0 to 1, [N, 3, H, W]; logits come
@@ -18,7 +18,7 @@ NORMS = {"batch": nn.BatchNorm2d, "layer": lambda channels: nn.GroupNorm(1, chan
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that a network of the family is, apart from its weights."""
+    """What a network of the family is, apart from its weights."""
     widths: tuple[int, ...] = (32, 64, 128)  # channels of each block; a block halves height and width
     depth: int = 1                           # convolutions a block
     stem_stride: int = 2
@@ -29,7 +29,7 @@ class Architecture:
     norm: str = "batch"                      # "layer" asks no other image of the batch
 
     def __post_init__(self):
-        object.__setattr__(self, "widths", tuple(self.widths))  # JSON knows lists alone
+        object.__setattr__(self, "widths", tuple(self.widths))  # JSON only knows lists
         if self.head not in ("flat", "max"):
             raise ValueError(f"head must be 'flat' or 'max'; got {self.head!r}")
         if self.norm not in NORMS:
@@ -56,7 +56,7 @@ STUDENTS = {
 
 
 class Block(nn.Module):
-    """3x3 convolution, 2x2 max pool where it halves, normalise, ReLU; then further convolutions at that size.
+    """A 3x3 convolution, a 2x2 max pool where the block halves, a norm, ReLU; then further convolutions of that size.
 
     From a depth of 3 on, what the first convolution made is added again before the last ReLU (He et al., 2016).
     """
@@ -70,6 +70,7 @@ class Block(nn.Module):
         self.norms = nn.ModuleList(NORMS[norm](outputs) for _ in range(depth))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map [N, inputs, h, w] to [N, outputs, h, w], or half that height and width."""
         x = self.convolutions[0](x)                                                            # (N, width, h, w)
         if self.halves:  # before norm and ReLU: the same result in the mean, a quarter of the work
             x = F.max_pool2d(x, 2)                                                             # (N, width, h/2, w/2)
@@ -82,7 +83,7 @@ class Block(nn.Module):
 
 
 class ConvNet(nn.Module):
-    """A network of the family, its stem not yet fitted; `make_model` gives one that is ready to be trained."""
+    """A network of the family whose stem is not fitted yet; `make_model` gives one that is ready to be trained."""
 
     def __init__(self, architecture: Architecture = Architecture()):
         super().__init__()
@@ -98,6 +99,7 @@ class ConvNet(nn.Module):
         self.head = nn.Linear(channels[-1] * places, architecture.num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Map images [N, 3, H, W], floats from 0 to 1, to logits [N, C]."""
         x = F.conv2d(images, self.stem_weight, self.stem_bias, stride=self.architecture.stem_stride)  # (N, 24, h, w)
         x = self.blocks(F.relu(x))                                                                    # (N, width, s, s)
         if self.architecture.head == "max":
@@ -117,10 +119,11 @@ STEM_IMAGES = 2_000  # enough for a covariance of 12 numbers, and quick
 
 @torch.no_grad()
 def whitening_stem(images: Tensor, epsilon: float = 5e-4) -> Stem:
-    """A stem from which 2x2 patches of uint8 `images` [N, 3, H, W] come out uncorrelated and equally strong.
+    """Fit a stem to images uint8 [N, 3, H, W]: their 2x2 patches come out uncorrelated and equally strong.
 
-    The eigenvectors of the patches' covariance, each over the root of its eigenvalue plus epsilon, and their
-    negatives (ReLU would lose half of each direction). The mean is folded into the bias. The first STEM_IMAGES count.
+    It holds the eigenvectors of the patches' covariance, each over the root of its eigenvalue plus epsilon, and
+    their negatives (ReLU would lose half of each direction). The mean is folded into the bias. Only the first
+    STEM_IMAGES images count.
     """
     patches = F.unfold(images[:STEM_IMAGES].double() / 255, STEM_PATCH, stride=STEM_PATCH)  # (N, 12, L)
     patches = patches.transpose(1, 2).flatten(0, 1)                                         # (N * L, 12)
@@ -134,7 +137,11 @@ def whitening_stem(images: Tensor, epsilon: float = 5e-4) -> Stem:
 
 
 def make_model(architecture: Architecture, images: Tensor, seed: int = 0, stem: Stem | None = None) -> ConvNet:
-    """A fresh network: weights drawn from `seed`, stem fitted to uint8 `images` [N, 3, H, W].
+    """Make a fresh network: weights drawn from `seed`, its stem fitted to images uint8 [N, 3, H, W].
+
+        >>> student = make_model(STUDENTS["default"], images, seed=0)
+        >>> student(images[:256].float() / 255).shape
+        torch.Size([256, 10])
 
     stem: what `whitening_stem` made of these images, where many networks are to have it; made here if None.
     torch's global random state is the same before and after. Raises ValueError for images of another size.
@@ -151,7 +158,7 @@ def make_model(architecture: Architecture, images: Tensor, seed: int = 0, stem: 
 
 
 def logits_of(output) -> Tensor:
-    """The logits [N, C] of whatever a module returned: a tensor, or an object with `.logits` (as in Transformers)."""
+    """Get the logits [N, C] from what a module returned: a tensor, or an object with `.logits` (as in Transformers)."""
     logits = getattr(output, "logits", output)
     if not isinstance(logits, Tensor):
         raise ValueError("a model must return a tensor of logits or an object with .logits; "
@@ -160,22 +167,10 @@ def logits_of(output) -> Tensor:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Numbers that training may change."""
+    """Count the numbers that training may change."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def forward_flops(model: nn.Module, image_size: int = 32) -> int:
-    """Floating-point operations for one image forward, a multiply-add counted as two."""
-    from torch.utils.flop_counter import FlopCounterMode
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, image_size, image_size, device=device))
-    model.train(was_training)
-    return counter.get_total_flops()
-
-
 def describe(architecture: Architecture) -> dict:
-    """The architecture as plain data, for JSON."""
+    """Turn an architecture into plain data, for JSON."""
     return asdict(architecture)

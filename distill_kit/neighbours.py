@@ -1,8 +1,7 @@
-"""Other programs on the same cores: how much they take, how to train beside them, which of them are runs too."""
+"""Other programs on the same cores: how much they take, and how to train beside them."""
 import contextlib
 import copy
 import os
-import socket
 import sys
 import threading
 import time
@@ -12,7 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from .data.cache import cache_folder
 from .devices import casting
 from .openmp import cores, may_change_waiting, prepare, rest_threads
 from .views import ViewBank
@@ -24,20 +22,20 @@ ROUNDS = 2          # steps with each number of threads, after one that warms up
 
 
 class Load:
-    """What other programs do to the cores of this process, from the moment that this is made."""
+    """What other programs do to the cores of this process, from the moment that it is made."""
 
     def __init__(self):
         self._before = _clocks()
 
     def taken(self) -> float:
-        """Cores that others have kept busy since then, in the mean; waits until LOOK_SECONDS are over."""
+        """Return the cores that others have kept busy since then, in the mean; waits until LOOK_SECONDS are over."""
         time.sleep(max(0.0, self._before[0] + LOOK_SECONDS - time.monotonic()))
         wall, busy, own = (after - before for before, after in zip(self._before, _clocks()))
         return max(0.0, busy - own) / wall
 
 
 def _clocks() -> tuple[float, float, float]:
-    """Seconds of the wall clock, of the cores' work, of this process's work."""
+    """Read seconds of the wall clock, of the cores' work, of this process's work."""
     import psutil
     times = psutil.cpu_times(percpu=True)
     if hasattr(os, "sched_getaffinity"):  # in a container that has 2 cores of 64, the other 62 do not count
@@ -48,23 +46,25 @@ def _clocks() -> tuple[float, float, float]:
 
 
 def enough_free(taken: float, threads: int) -> bool:
-    """Do others, who take so many cores, leave enough for so many threads?"""
+    """Do others, who keep `taken` cores busy, leave enough for so many threads?"""
     return cores() - taken > threads - TAKEN
 
 
 class Room(threading.Thread):
     """A context in which this process makes room for other programs while they want its cores.
 
-    An operation on several threads ends when the last one is through. GNU's OpenMP lets those that wait spin for
-    milliseconds. Alone that is fastest; but beside others they spin on a core that the one they wait for could have.
-    Where an OpenMP knows of more threads than there are cores, it lets them sleep at once instead. So while others take
-    cores, a thread that watches them keeps a team of its own, which does nothing. What is computed stays the same.
+    An operation on several threads ends when its last thread is through. GNU's OpenMP lets the others spin for
+    milliseconds while they wait. On an idle machine that is fastest; beside other programs they spin on a core that
+    the last thread could have. Where OpenMP knows of more threads than there are cores, it lets them sleep at once
+    instead. So while other programs take cores, a thread that watches them keeps a team of its own, which does
+    nothing. What is computed stays the same.
     """
 
     def __init__(self, device: torch.device, taken: float | None = None, threads: int | None = None):
-        """device: where the training computes: on a GPU there is nothing to do.
+        """Set up the watch; it begins with the `with`.
 
-        taken: cores that others are known to keep busy now; threads: of the training, torch's own number if None.
+        device: where the training computes; on a GPU there is nothing to do. taken: cores that other programs are known
+        to keep busy now. threads: of the training, torch's own number if None.
         """
         super().__init__(name="distill_kit room", daemon=True)
         self._taken, self._over, self._ready = taken or 0.0, threading.Event(), threading.Event()
@@ -82,6 +82,7 @@ class Room(threading.Thread):
             self.join()
 
     def run(self) -> None:
+        """Watch, in a thread of its own, until the training is over."""
         try:
             self._make_or_leave(self._taken)
         finally:
@@ -99,17 +100,18 @@ class Room(threading.Thread):
 
 
 class Choice(NamedTuple):
+    """The threads of a run, and why."""
     threads: int
     taken: float | None  # cores that other programs kept busy; None where nobody looked
     seconds: float       # spent on trying
 
 
 def choose_threads(wish: int | None, load: Load, student: nn.Module, bank: ViewBank, precision: str) -> Choice:
-    """The threads for a run that begins now: the wish or, on a CPU, those that are best beside what others do there.
+    """Choose the threads of a run that begins now: the wish or, on a CPU, as many as are best beside other programs.
 
-    All of torch's threads where enough cores are free. Else the number with which steps of a copy of the student, on
-    PROBED images of the bank, take least time: all, as many as cores are free, or one. On other systems than Linux, and
-    where the user has set OMP_NUM_THREADS, nobody looks: torch's number stays.
+    Where enough cores are free, that is all of torch's threads. Else it is the number with which steps of a copy of
+    the student, on PROBED images of the bank, take least time: all, as many as cores are free, or one. On other
+    systems than Linux, and where the user has set OMP_NUM_THREADS, nobody looks, and torch's number stays.
     """
     threads = wish or torch.get_num_threads()
     if wish or threads == 1 or bank.device.type != "cpu" or sys.platform != "linux" or prepare():
@@ -130,7 +132,7 @@ def choose_threads(wish: int | None, load: Load, student: nn.Module, bank: ViewB
 
 
 def fastest(numbers: set[int], step: Callable[[], object]) -> int:
-    """The number of threads with which ROUNDS steps take least time, tried in turn; torch's own number is kept."""
+    """Find the number of threads with which ROUNDS steps take least time, tried in turn; torch's own number is kept."""
     seconds: dict[int, list[float]] = {number: [] for number in sorted(numbers)}
     with using_threads(torch.get_num_threads()):
         for _ in range(1 + ROUNDS):
@@ -144,7 +146,7 @@ def fastest(numbers: set[int], step: Callable[[], object]) -> int:
 
 @contextlib.contextmanager
 def using_threads(number: int) -> Iterator[None]:
-    """A context in which torch computes with so many threads."""
+    """Open a context in which torch computes with so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -154,56 +156,6 @@ def using_threads(number: int) -> Iterator[None]:
 
 
 def next_with(threads: int, rows: Iterator[dict]) -> dict | None:
-    """The next row, computed with so many threads; between rows the caller has its own. None at the end."""
+    """Compute the next row with so many threads; between rows the caller has its own. Returns None at the end."""
     with using_threads(threads):
         return next(rows, None)
-
-
-@contextlib.contextmanager
-def announced() -> Iterator[None]:
-    """A context in which other processes on this machine that share the cache folder know that this one trains.
-
-    A locked file stands for it; the system frees the lock when a process dies. Without write access nothing is told.
-    """
-    from filelock import FileLock
-    lock = None
-    with contextlib.suppress(OSError, NotImplementedError):
-        _folder().mkdir(parents=True, exist_ok=True)
-        lock = FileLock(_folder() / f"{_host()}-{os.getpid()}-{time.monotonic_ns()}", timeout=1)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        if lock is not None:
-            lock.release()
-            with contextlib.suppress(OSError):
-                os.unlink(lock.lock_file)
-
-
-def others_training() -> int:
-    """How many other processes on this machine train a student at this moment; what a killed one left is removed."""
-    from filelock import FileLock, Timeout
-    training, paths = set(), []
-    with contextlib.suppress(OSError):
-        paths = [path for path in _folder().glob(f"{_host()}-*") if path.is_file()]
-    for path in paths:
-        process = path.name.removeprefix(_host()).split("-")[1]
-        if process == str(os.getpid()):
-            continue
-        try:
-            with FileLock(path, timeout=0):
-                pass
-            path.unlink(missing_ok=True)
-        except Timeout:
-            training.add(process)
-        except (OSError, NotImplementedError):  # another user's: it cannot be asked, and the next can
-            continue
-    return len(training)
-
-
-def _folder():
-    return cache_folder() / "training"
-
-
-def _host() -> str:
-    return socket.gethostname()

@@ -1,4 +1,4 @@
-"""torch's threads on a CPU: how many a container allows, and how those that wait for each other do so.
+"""Threads of torch on a CPU: how many a container allows, and how they wait for each other.
 
 Nothing heavy is imported here: `import distill_kit` runs `prepare`, if possible before torch is loaded.
 """
@@ -15,7 +15,7 @@ THREADS = "OMP_NUM_THREADS"
 
 @functools.cache
 def prepare() -> bool:
-    """Keep torch to the threads that a container allows, in this process and in those that it starts. Once a process.
+    """Keep torch to the threads that a container allows, in this process and in those that it starts. Works once.
 
     Returns True where the user has set the number of threads: then it stays as it is.
     """
@@ -29,23 +29,23 @@ def prepare() -> bool:
 
 
 def may_change_waiting() -> bool:
-    """Is it the kit's to say how threads wait? Not where the user has, and not with another OpenMP than GNU's."""
+    """May the kit change how threads wait? Not where the user has set it, nor with another OpenMP than GNU's."""
     return not any(name in os.environ for name in WAITING) and _pause_openmp() is not None
 
 
 def cores() -> int:
-    """Logical cores that this process may run on."""
+    """Count the logical cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def allowed_threads() -> int:
-    """Threads that a container's quota keeps busy, rounded to the nearest: as many as there are cores without one."""
+    """Count the threads that a container's quota keeps busy, rounded to the nearest; without a quota the cores."""
     quota = cpu_quota()
     return cores() if quota is None else max(1, min(cores(), int(quota + 0.5)))
 
 
 def cpu_quota(proc: Path = Path("/proc/self/cgroup"), mounts: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """The cores whose time the control groups of this process may use (cgroup v1 or v2); None where all is allowed."""
+    """Read how many cores' time the control groups of this process may use (cgroup v1 or v2); None without a limit."""
     quotas = []
     try:
         lines = proc.read_text().splitlines()
@@ -63,7 +63,7 @@ def cpu_quota(proc: Path = Path("/proc/self/cgroup"), mounts: Path = Path("/sys/
 
 
 def _quotas(roots: list[Path], path: str, read: Callable[[Path], list[str]]) -> Iterator[float]:
-    """Of a group and of those that it lies in: each may be the narrowest."""
+    """Read the quotas of a group and of those that it lies in: any of them may be the narrowest."""
     inside = path.strip("/").split("/")
     for root in roots:
         for depth in range(len(inside) + 1):
@@ -76,16 +76,17 @@ def _quotas(roots: list[Path], path: str, read: Callable[[Path], list[str]]) -> 
 
 
 def counted(number: int, what: str) -> str:
-    """The number and the word: "1 thread", "2 threads"."""
+    """Write a number with its word: "1 thread", "2 threads"."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def rest_threads() -> bool:
-    """End the helper threads that OpenMP keeps for the calling thread; they come back with its next large operation.
+    """End the helper threads that OpenMP keeps for the calling thread; its next large operation starts new ones.
 
     Each thread that computes has helpers of its own. Where there are more of them than cores, GNU's OpenMP lets the
-    helpers of all sleep between two operations, and a training of many short ones takes 1.3 times as long. Returns
-    True if there was an OpenMP that could be asked to.
+    helpers of all sleep between two operations, and a training of many short operations takes 1.3 times as long.
+
+    Returns True if an OpenMP runtime was found and paused.
     """
     pause = _pause_openmp()
     soft = 1  # omp_pause_soft, OpenMP 5.0: what the program has set is kept
@@ -94,7 +95,7 @@ def rest_threads() -> bool:
 
 @functools.cache
 def _pause_openmp() -> Callable[[int], int] | None:
-    """torch's own copy of libgomp; another OpenMP, or none, is left alone."""
+    """Find the function that pauses torch's own copy of libgomp; None for another OpenMP, or none."""
     import torch
     library = Path(torch.__file__).parent / "lib" / "libgomp.so.1"
     return getattr(ctypes.CDLL(str(library)), "omp_pause_resource_all", None) if library.exists() else None

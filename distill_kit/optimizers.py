@@ -1,4 +1,7 @@
-"""The optimisers: AdamW, as the article has it, and Muon, which comes as far in half the time; SGD for comparison."""
+"""Optimisers: AdamW, as the article has it, and Muon, which comes as far in half the time; SGD for comparison.
+
+A parameter group may hold `lr_ratio`: step.py sets its learning rate to that multiple of the schedule's.
+"""
 import torch
 from torch import Tensor, nn
 
@@ -6,12 +9,12 @@ WEIGHT_DECAY = 0.01
 
 
 def adamw(model: nn.Module, weight_decay: float = WEIGHT_DECAY) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019); decay on matrices and filters alone, not on biases and norms."""
+    """Make AdamW (Loshchilov and Hutter, 2019); only matrices and filters decay, not biases and norms."""
     return _adamw([parameter for parameter in model.parameters() if parameter.requires_grad], weight_decay)
 
 
 def sgd(model: nn.Module, weight_decay: float = 5e-4) -> torch.optim.Optimizer:
-    """Stochastic gradient descent with Nesterov's momentum of 0.9; it takes a learning rate of about 0.05 here."""
+    """Make stochastic gradient descent with Nesterov's momentum of 0.9; it takes a learning rate of about 0.05 here."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return torch.optim.SGD(parameters, lr=0.0, momentum=0.9, nesterov=True, weight_decay=weight_decay)
 
@@ -19,10 +22,10 @@ def sgd(model: nn.Module, weight_decay: float = 5e-4) -> torch.optim.Optimizer:
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is made orthogonal, for convolutions; AdamW for everything else (Jordan et al., 2024).
 
-    The update of a filter bank, seen as a matrix (outputs, inputs * 9), has its singular values brought near 1, so that
-    all directions are learnt equally fast. The bank itself is kept at the norm sqrt(outputs); BatchNorm behind it makes
-    its scale meaningless anyway. Both halves follow one learning rate: AdamW's, of which Muon takes `ratio` times as
-    much.
+    The update of a filter bank, seen as a matrix (outputs, inputs * 9), has its singular values brought near 1, so
+    that all directions are learnt equally fast. The bank itself is kept at the norm sqrt(outputs); BatchNorm behind
+    it makes its scale meaningless anyway. Both halves follow one learning rate: AdamW's, of which Muon takes
+    `ratio` times as much.
     """
 
     def __init__(self, model: nn.Module, ratio: float = 20.0, momentum: float = 0.6,
@@ -36,6 +39,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):
+        """Update the filters by Muon, all other parameters by AdamW."""
         rate, momentum = self._filters["lr"], self._filters["momentum"]
         for parameter in self._filters["params"]:
             if parameter.grad is None:  # frozen meanwhile
@@ -56,7 +60,7 @@ def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:
         return orthogonal(matrix.T, steps).T
     x = matrix / (matrix.norm() + 1e-7)                                              # (rows, columns), rows <= columns
     # Each step multiplies x by a polynomial of x x^T from the left. All polynomials commute, so the steps are taken on
-    # the small square alone, and x is multiplied once, by their product: 40 % less to compute.
+    # the small square, and x is multiplied once, by their product: 40 % less to compute.
     square, identity = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)    # (rows, rows)
     product = identity
     for step in range(steps):
@@ -77,3 +81,4 @@ def _adamw(parameters: list[nn.Parameter], weight_decay: float) -> torch.optim.O
 
 
 OPTIMIZERS = {"muon": Muon, "adamw": adamw, "sgd": sgd}
+RECORDABLE = ("muon", "adamw")  # torch's SGD reads its learning rate on the CPU, and so waits for the GPU

@@ -1,24 +1,15 @@
-"""Drawing: rows or arrays in, matplotlib axes in and out. No torch here, and no pyplot state.
-
-Colours are Okabe and Ito's (2008), told apart by colour-blind readers; each line also has its own dash, marker, name.
-Runs, the terms of a loss and the figures of one run have colours of their own, so that one never stands for the other.
-"""
-from collections.abc import Mapping, Sequence
+"""Drawing: rows or arrays in, matplotlib axes in and out. No torch here, and no pyplot state."""
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from itertools import cycle
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .history import epoch_rows
-
-BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#222222"
-GREY = "#dddddd"
-TERMS = {"total": (BLACK, "-", "o"), "hard": (GREEN, "--", "s"), "soft": (PINK, "-.", "^")}
-FIGURES = {"validation": (BLUE, "-", "o"), "training": (SKY, "--", "s"), "agreement": (ORANGE, "-.", "^")}
-LINES = ((BLUE, "-", "o"), (RED, "--", "s"), (GREEN, "-.", "^"), (PINK, ":", "D"), (ORANGE, (0, (5, 1)), "v"),
-         (SKY, (0, (3, 1, 1, 1)), "P"), (BLACK, (0, (1, 1)), "X"))
+from .colours import BLACK, FIGURES, GREY, LINES, SKY, TERMS
+from .history import Row, epoch_rows
 
 WORDS = {"accuracy": "accuracy", "val_accuracy": "validation accuracy", "train_accuracy": "training accuracy",
          "val_agreement": "agreement with the teacher", "val_loss": "validation loss", "train_loss": "training loss",
@@ -41,56 +32,58 @@ def new_figure(columns: int = 1, width: float = 8.0, height: float = 3.2) -> tup
     return figure, [tidy(ax) for ax in axes]
 
 
-def curves(runs: Mapping[str, Sequence[dict]], column: str, ax: Axes) -> Axes:
-    """One column of several runs over epochs; `runs` maps a run's name to its rows. Lines are named where they end."""
-    ends = []
-    for (name, rows), (colour, dash, marker) in zip(runs.items(), cycle(LINES)):
-        epochs, values = points(rows, column)
-        ax.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
-        if len(values):
-            ends.append((epochs[-1], values[-1], f"{name} {short(values[-1])}", colour))
-    end_names(ax, ends)
-    epochs_axis(ax)
-    ax.set_ylabel(WORDS.get(column, column.replace("_", " ")))
-    return ax
+class Line(NamedTuple):
+    """A line over epochs; style: colour, dash, marker."""
+    name: str
+    epochs: Sequence[int]
+    values: Sequence[float]
+    style: tuple
 
 
-def loss_terms(rows: Sequence[dict], ax: Axes, part: str = "train") -> Axes:
-    """The total loss of one run and its hard and soft terms; part: "train" or "val"."""
+def named_lines(lines: Iterable[Line], ax: Axes) -> Axes:
+    """Draw lines over epochs, each with its name and last value where it ends; a line without values is left out."""
     ends = []
-    for name, (colour, dash, marker) in TERMS.items():
-        epochs, values = points(rows, f"{part}_{'loss' if name == 'total' else name}")
+    for name, epochs, values, (colour, dash, marker) in lines:
         if len(values):
             ax.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
             ends.append((epochs[-1], values[-1], f"{name} {short(values[-1])}", colour))
     end_names(ax, ends)
     epochs_axis(ax)
-    ax.set_ylabel({"train": "training loss", "val": "validation loss"}[part])
     return ax
 
 
-def run_figure(rows: Sequence[dict], title: str = "") -> Figure:
-    """One run at a glance: its losses with their terms, and its accuracies."""
+def curves(runs: Mapping[str, Sequence[Row]], column: str, ax: Axes) -> Axes:
+    """Draw a column of several runs over epochs; `runs` maps a run's name to its rows.
+
+        >>> figure, (ax,) = new_figure()
+        >>> curves({"T = 1": run.history, "T = 4": other.history}, "val_accuracy", ax)
+    """
+    ax.set_ylabel(WORDS.get(column, column.replace("_", " ")))
+    return named_lines((Line(name, *points(rows, column), style)
+                        for (name, rows), style in zip(runs.items(), cycle(LINES))), ax)
+
+
+def loss_terms(rows: Sequence[Row], ax: Axes, part: str = "train") -> Axes:
+    """Draw the total loss of a run and its hard and soft terms; part: "train" or "val"."""
+    ax.set_ylabel({"train": "training loss", "val": "validation loss"}[part])
+    return named_lines((Line(name, *points(rows, f"{part}_{'loss' if name == 'total' else name}"), style)
+                        for name, style in TERMS.items()), ax)
+
+
+def run_figure(rows: Sequence[Row], title: str = "") -> Figure:
+    """Draw a run at a glance: its losses with their terms, and its accuracies."""
     figure, (left, middle, right) = new_figure(3, width=12)
     loss_terms(rows, left, "train").set_title("What is minimised")
     loss_terms(rows, middle, "val").set_title("The same on validation images")
-    accuracies = {"validation": "val_accuracy", "training": "train_accuracy", "agreement": "val_agreement"}
-    ends = []
-    for name, column in accuracies.items():
-        colour, dash, marker = FIGURES[name]
-        epochs, values = points(rows, column)
-        if len(values):
-            right.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
-            ends.append((epochs[-1], values[-1], f"{name} {short(values[-1])}", colour))
-    end_names(right, ends)
-    epochs_axis(right)
+    columns = {"validation": "val_accuracy", "training": "train_accuracy", "agreement": "val_agreement"}
+    named_lines((Line(name, *points(rows, column), FIGURES[name]) for name, column in columns.items()), right)
     right.set_title("Accuracy, agreement with the teacher")
     figure.suptitle(title)
     return figure
 
 
 def image(pixels: np.ndarray, ax: Axes, title: str = "") -> Axes:
-    """One image, uint8 [3, H, W]."""
+    """Draw an image, uint8 [3, H, W]."""
     ax.imshow(np.moveaxis(np.asarray(pixels), 0, -1), interpolation="nearest")
     ax.set(xticks=[], yticks=[], title=title)
     ax.grid(False)
@@ -99,9 +92,9 @@ def image(pixels: np.ndarray, ax: Axes, title: str = "") -> Axes:
     return ax
 
 
-def soft_targets(probabilities: Mapping[str, np.ndarray], classes: Sequence[str], ax: Axes,
-                 label: int | None = None) -> Axes:
-    """A teacher's probabilities for one image as bars, one group a class; `probabilities` maps a name ("T = 4") to [C].
+def probability_bars(probabilities: Mapping[str, np.ndarray], classes: Sequence[str], ax: Axes,
+                     label: int | None = None) -> Axes:
+    """Draw probabilities for an image as bars, a group a class; `probabilities` maps a name ("T = 4") to values [C].
 
     label: the number of the true class, whose name is set in bold.
     """
@@ -120,38 +113,11 @@ def soft_targets(probabilities: Mapping[str, np.ndarray], classes: Sequence[str]
     return ax
 
 
-def confusion(teacher: np.ndarray, student: np.ndarray, classes: Sequence[str], ax: Axes) -> Axes:
-    """How often the student says one class where the teacher says another; class numbers [N] each, shares of a row."""
-    counts = np.zeros((len(classes), len(classes)))
-    np.add.at(counts, (np.asarray(teacher), np.asarray(student)), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    ax.imshow(shares, cmap="cividis", vmin=0, vmax=1)
-    ax.grid(False)
-    for row, column in np.ndindex(shares.shape):
-        if shares[row, column] >= 0.005:
-            ax.text(column, row, f"{100 * shares[row, column]:.0f}", ha="center", va="center", fontsize=8,
-                    color="white" if shares[row, column] < 0.5 else "black")
-    places = range(len(classes))
-    ax.set(xticks=places, yticks=places, yticklabels=classes, xlabel="the student says", ylabel="the teacher says",
-           title="Per cent of what the teacher calls so")
-    ax.set_xticks(places, classes, rotation=45, ha="right")
-    return ax
-
-
-def gains(pairs: Mapping[str, Sequence[float]], ax: Axes, interval: tuple[float, float] | None = None) -> Axes:
-    """The gain of each of several seeds in points, one dot each, and the interval of their mean, where given."""
-    for place, (name, values) in enumerate(pairs.items()):
-        ax.plot(values, [place] * len(values), "o", color=BLACK, markersize=7, alpha=0.8)
-        ax.plot([np.mean(values)] * 2, [place - 0.25, place + 0.25], color=BLACK, linewidth=2)
-    if interval is not None:
-        ax.axvspan(*interval, color=SKY, alpha=0.25, linewidth=0)
-    ax.axvline(0, color=BLACK, linewidth=1)
-    ax.set(yticks=range(len(pairs)), yticklabels=list(pairs), ylim=(-0.6, len(pairs) - 0.4), xlabel="gain in points")
-    return ax
-
-
 def differences(pairs: Sequence, ax: Axes) -> Axes:
-    """Arms against a baseline (comparisons.Paired): a dot a seed, the mean as a stroke, its 95 % interval as a bar."""
+    """Draw differences from a baseline, an arm a line: a dot a seed, the mean as a stroke, its 95 % interval as a bar.
+
+    pairs: objects with arm (a name), differences (in points), mean, low and high.
+    """
     for place, pair in enumerate(pairs):
         if len(pair.differences) > 1:  # a single pair has no interval
             ax.barh(place, pair.high - pair.low, 0.5, left=pair.low, color=SKY, alpha=0.35, linewidth=0)
@@ -165,7 +131,7 @@ def differences(pairs: Sequence, ax: Axes) -> Axes:
 
 
 def seeds(groups: Mapping[str, Mapping[float, Sequence[float]]], ax: Axes, xlabel: str, ylabel: str) -> Axes:
-    """Shares over a setting, one line a group through the means of its seeds: `groups` maps name to x to values."""
+    """Draw shares over a setting, a line a group through the means of its seeds; `groups` maps name to x to values."""
     ends = []
     for (name, points), (colour, dash, marker) in zip(groups.items(), cycle(LINES)):
         places = sorted(points)
@@ -181,7 +147,7 @@ def seeds(groups: Mapping[str, Mapping[float, Sequence[float]]], ax: Axes, xlabe
 
 
 def heat_map(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, xlabel: str, ylabel: str) -> Axes:
-    """Numbers [rows, columns] as coloured squares that show them."""
+    """Draw numbers [rows, columns] as coloured squares that show them."""
     values = np.asarray(values)
     ax.imshow(values, cmap="cividis", aspect="auto")
     ax.grid(False)
@@ -194,8 +160,8 @@ def heat_map(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, xl
     return ax
 
 
-def points(rows: Sequence[dict], column: str) -> tuple[list, list]:
-    """Epochs and values where there is a value."""
+def points(rows: Sequence[Row], column: str) -> tuple[list, list]:
+    """List epochs and values where a column has a finite value."""
     pairs = [(row["epoch"], row[column]) for row in epoch_rows(list(rows))
              if row.get(column) is not None and np.isfinite(row[column])]
     return [epoch for epoch, _ in pairs], [value for _, value in pairs]
@@ -226,6 +192,7 @@ def _height_in_points(ax: Axes) -> float:
 
 
 def epochs_axis(ax: Axes) -> None:
+    """Count epochs in whole numbers."""
     from matplotlib.ticker import MaxNLocator
     ax.set_xlabel("epoch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -233,6 +200,7 @@ def epochs_axis(ax: Axes) -> None:
 
 
 def tidy(ax: Axes) -> Axes:
+    """Leave out what frames and grids do not need."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     ax.grid(axis="y", color=GREY, linewidth=0.6)
@@ -241,4 +209,5 @@ def tidy(ax: Axes) -> Axes:
 
 
 def short(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}"
+    """Write a value in three digits or so; a tiny one never as 0.000."""
+    return f"{value:.1g}" if 0 < abs(value) < 0.001 else f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}"

@@ -1,6 +1,6 @@
-"""A training step on a GPU, recorded once and replayed: one launch instead of some hundreds.
+"""Functions recorded on a GPU as CUDA graphs and replayed: one launch instead of some hundreds.
 
-A small network's kernels are over before the next can be asked for; a CUDA graph asks for all of them at once.
+A small network's kernels are over before the next can be launched; a graph launches all of them at once.
 """
 import functools
 import threading
@@ -9,16 +9,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-ALONE = threading.Lock()  # memory cannot be given back while something is being recorded, in whatever thread
+ALONE = threading.Lock()  # memory cannot be given back while any thread records
 
 
 class Recorded:
     """A function of tensors (or None) that is called again and again with tensors of the same shapes.
 
-    Its first call is an ordinary one, in which optimisers make what they keep. The second is recorded as a CUDA graph,
-    and from then on the recording is played with the new values. So the function's Python runs twice, and whatever in
-    it depends on more than the tensors' values stays as it was. What is given back is overwritten by the next call.
-    A recording has memory of its own on the GPU; leave the `with` to give it back.
+    The first call is an ordinary one, in which optimisers make what they keep. The second is recorded as a CUDA graph;
+    later calls replay its kernels with new inputs. So the Python body runs only in the first two calls, and outputs are
+    overwritten by the next call. A recording holds memory on the GPU; leave the `with` to give it back.
     """
 
     def __init__(self, function: Callable):
@@ -39,6 +38,7 @@ class Recorded:
                 torch.cuda.empty_cache()
 
     def __call__(self, *inputs: Tensor | None) -> tuple:
+        """Call the function, or replay its recording."""
         shapes = [None if tensor is None else (tensor.shape, tensor.dtype) for tensor in inputs]
         if shapes != self._shapes:
             self._shapes, self._graph = shapes, None
@@ -68,5 +68,5 @@ class Recorded:
 
 @functools.cache
 def _stream(device: int) -> torch.cuda.Stream:
-    """The one on which all is recorded: cuBLAS keeps some 70 MB for each stream that it has seen, for good."""
+    """One capture stream per device: cuBLAS never frees its workspace of 70 MB per stream."""
     return torch.cuda.Stream(device)

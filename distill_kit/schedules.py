@@ -1,16 +1,30 @@
 """Schedules: plain functions from the step (0, 1, 2, ...) to a number, for learning rate, alpha and temperature."""
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 Schedule = Callable[[int], float]
 
 
+class Numbers(NamedTuple):
+    """What the schedules of a run give at one step."""
+    learning_rate: float
+    temperature: float
+    alpha: float
+
+
 def constant(value: float) -> Schedule:
+    """The same value at every step."""
     return lambda step: value
 
 
 def linear(start: float, end: float, steps: int) -> Schedule:
-    """A straight line from `start` at step 0 to `end` at the last of `steps` steps, and `end` ever after."""
+    """A straight line from `start` at step 0 to `end` at the last of `steps` steps; `end` afterwards.
+
+        >>> rate = linear(1.0, 0.0, steps=5)
+        >>> [rate(step) for step in range(6)]
+        [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    """
     return lambda step: start + (end - start) * _progress(step, steps)
 
 
@@ -25,7 +39,7 @@ def warmup_then(after: Schedule, peak: float, warmup_steps: int) -> Schedule:
 
 
 def warmup_cosine(peak: float, warmup_steps: int, steps: int) -> Schedule:
-    """The learning rate of the course: one rise, then a cosine down to 0 over the rest of `steps`.
+    """The learning rate of the kit: one rise to `peak`, then a cosine down to 0 over the rest of `steps`.
 
     0 is reached one step after the last, so that no step is spent standing still.
     """
@@ -33,7 +47,7 @@ def warmup_cosine(peak: float, warmup_steps: int, steps: int) -> Schedule:
 
 
 def as_schedule(value: float | Schedule) -> Schedule:
-    """A number becomes a constant schedule; a schedule stays what it is."""
+    """Turn a number into a constant schedule; a schedule is returned as it is."""
     return value if callable(value) else constant(float(value))
 
 
@@ -41,7 +55,7 @@ SHAPES = {"linear": linear, "cosine": cosine}
 
 
 def from_to(start: float, end: float | None, steps: int, shape: str = "linear") -> Schedule:
-    """From `start` to `end` over `steps`; constant where `end` is None. Raises ValueError for an unknown shape."""
+    """Make a schedule from `start` to `end`; constant where `end` is None. Raises ValueError for an unknown shape."""
     if shape not in SHAPES:
         raise ValueError(f"schedule must be one of {', '.join(SHAPES)}; got {shape!r}")
     return constant(start) if end is None else SHAPES[shape](start, end, steps)

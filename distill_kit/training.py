@@ -1,113 +1,72 @@
-"""The training loop, once: a generator that yields a row of figures an epoch and owns nothing but training."""
+"""The training loop: a generator that yields a row of figures an epoch and owns nothing but training."""
 import math
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from .batches import Batch, LoaderBatches, Teacher
-from .devices import casting, choose_device, choose_precision, numbers_on
-from .history import EPOCH, STEP
-from .losses import LossTerms, check_alpha, check_logits, check_teacher, check_temperature, distillation_terms
+from .batches import Batch, LoaderBatches
+from .devices import casting, choose_device, choose_precision
+from .figures import Clock, EpochFigures, Tally, counting_dead_units
+from .history import EPOCH, Row
+from .losses import check_alpha, check_temperature, distillation_terms
 from .models import logits_of
 from .neighbours import Room
 from .optimizers import adamw
-from .recording import Recorded
-from .schedules import Schedule, as_schedule, warmup_cosine
-from .signals import Tally, counting_dead_units, gradient_figures, matrices, update_ratio
+from .schedules import Numbers, Schedule, as_schedule, warmup_cosine
+from .step import Step
+from .teachers import Teacher
 
 CLIP_NORM = 1.0
-FLOAT16_SCALE = 2.0**10  # lifts small gradients above what float16 rounds to 0; used in float16 alone
+DIVERGED = ("The loss is no longer a finite number (epoch {epoch}, learning rate {learning_rate:.2g}). "
+            "Lower the learning rate and train again.")
 
 
 def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Batch] | None, *, epochs: int,
           optimizer: torch.optim.Optimizer, learning_rate: Schedule, temperature: Schedule, alpha: Schedule,
           clip_norm: float = CLIP_NORM, every: int | None = None, precision: str = "float32",
-          loss: Callable = distillation_terms, recorded: bool = False) -> Iterator[dict]:
-    """Train `student` in place; yield a row an epoch (columns: see history.py) and a light one every `every` steps.
+          loss: Callable = distillation_terms, recorded: bool = False) -> Iterator[Row]:
+    """Train `student` in place; yield a row an epoch (columns: history.py) and a light one every `every` steps.
 
-    batches, validation: iterated once an epoch, of `Batch`, already on the student's device. The schedules are asked at
-    each step (0, 1, 2, ...). Leave the `for` at any row to stop; the caller's time there is not counted. A loss that is
-    not finite ends the run: the last row then says so under "stopped". Without a teacher's logits (cross-entropy alone)
-    alpha must be 1. loss: another one than the kit's, with the arguments and the LossTerms of `distillation_terms`.
-    recorded: on a GPU, play a recording of the step from its second time on, many times as fast. Student and loss must
-    then do the same work each time: no Python in them that depends on values, or on chance of its own.
+        >>> for row in train(student, batches, validation, epochs=8, optimizer=adamw(student), ...):
+        ...     print(row["epoch"], row["val_accuracy"])
+
+    batches, validation: iterated once an epoch; `Batch`es on the student's device.
+    learning_rate, temperature, alpha: functions of the step (0, 1, 2, ...). Without teacher logits alpha must be 1.
+    loss: called as `distillation_terms` is, and returns LossTerms as it does.
+    recorded: replay a recording of the step on a GPU; see step.Step for what that asks of loss and student.
+
+    Leave the `for` at any row to stop; the time that you spend there is not counted. A loss that is not finite ends the
+    run, and the last row says so under "stopped".
     """
-    parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
-    device = parameters[0].device
-    scaler = torch.amp.GradScaler(device.type, init_scale=FLOAT16_SCALE, enabled=precision == "float16")
-
-    def learn(images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, t, a) -> tuple:
-        """One step on a batch: the terms of its loss, its logits [N, C], the gradient's norm before clipping, and
-        what the tally adds up."""
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group.get("lr_ratio", 1.0)
-        with casting(device, precision):
-            logits = logits_of(student(images))                                      # (N, C)
-        check_logits(logits, teacher_logits)
-        terms = loss(logits, teacher_logits, labels, t, a)
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(terms.total).backward()
-        scaler.unscale_(optimizer)
-        norm = nn.utils.clip_grad_norm_(parameters, clip_norm)
-        scaler.step(optimizer)
-        scaler.update()
-        optimizer.zero_grad(set_to_none=True)  # again: a gradient would keep a recording's memory
-        terms, logits = LossTerms(*(term.detach() for term in terms)), logits.detach()
-        return terms, logits, norm, Tally.of(terms, logits, teacher_logits, labels, t)
-    weights, first = matrices(student), {}
-    step, started = 0, time.perf_counter()
-    once = recorded and device.type == "cuda" and not scaler.is_enabled()  # a scaler waits for the device
-    with Recorded(learn) if once else nullcontext(learn) as learn:
+    clock, steps = Clock(), 0
+    with Step(student, optimizer, loss, clip_norm, precision, recorded) as step:
         for epoch in range(1, epochs + 1):
             student.train()
-            tally, norms = Tally(device), []
-            for images, labels, teacher_logits in batches:
-                rate, t, a = learning_rate(step), temperature(step), alpha(step)
-                check_temperature(t), check_alpha(a), check_teacher(teacher_logits, a)
-                rate_there, t_there, a_there = numbers_on(device, rate, t, a)
-                before = None if norms else [weight.detach().clone() for weight in weights]
-                terms, logits, norm, sums = learn(images, labels, teacher_logits, rate_there, t_there, a_there)
-                norms.append(norm.clone())  # a recorded step writes into the same place again
-                if before is not None:
-                    moved = update_ratio(before, weights)
-                if not step:
-                    first = {**{name: value.clone() for name, value in zip(("hard", "soft", "loss"), terms)},
-                             "alpha": a, "temperature": t}
-
-                step += 1
-                tally.add(sums, labels, logits.shape[1])
-                if every and step % every == 0:
-                    row = {"kind": STEP, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a,
-                           "temperature": t, **tally.figures("train"), "seconds": time.perf_counter() - started}
-                    left = time.perf_counter()
-                    yield row
-                    started += time.perf_counter() - left
+            figures = EpochFigures(student, clip_norm)
+            for batch in batches:
+                numbers = Numbers(learning_rate(steps), temperature(steps), alpha(steps))
+                figures.add(batch, numbers, step(batch, numbers))
+                steps += 1
+                if every and steps % every == 0:
+                    row = {**figures.step_row(epoch, steps), "seconds": clock.seconds}
+                    with clock.paused():
+                        yield row
                     student.train()  # the caller may have measured it meanwhile, in eval mode
 
-            if not norms:
-                raise ValueError(f"batches must yield a batch in every epoch; epoch {epoch} had none")
-            row = {"kind": EPOCH, "epoch": epoch, "steps": step, "learning_rate": rate, "alpha": a, "temperature": t,
-                   **tally.figures("train"), **gradient_figures(norms, clip_norm),
-                   "update_ratio": None if moved is None else float(moved), "label_mix": tally.label_mix(),
-                   "classes": logits.shape[1], "threads": torch.get_num_threads()}
-            if epoch == 1:
-                row |= {f"first_{name}": float(value) for name, value in first.items()}
-                row["first_soft"] = None if teacher_logits is None else row["first_soft"]
-            finite = tally.is_finite()
+            row = figures.epoch_row(epoch, steps)
+            finite = figures.tally.is_finite()
             if finite and validation is not None:
-                row |= evaluate(student, validation, t, a, precision, loss=loss, dead_units=True)
+                row |= evaluate(student, validation, numbers.temperature, numbers.alpha, precision, loss=loss,
+                                dead_units=True)
                 finite = math.isfinite(row["val_loss"])
-            row["seconds"] = time.perf_counter() - started
+            row["seconds"] = clock.seconds
             if not finite:
-                row["stopped"] = (f"The loss is no longer a finite number (epoch {epoch}, learning rate {rate:.2g}). "
-                                  "Lower the learning rate and train again.")
-            left = time.perf_counter()
-            yield row
-            started += time.perf_counter() - left
+                row["stopped"] = DIVERGED.format(**row)
+            with clock.paused():
+                yield row
             if not finite:
                 return
 
@@ -115,11 +74,11 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
 @torch.no_grad()
 def evaluate(student: nn.Module, batches: Iterable[Batch], temperature: float = 1.0, alpha: float = 1.0,
              precision: str = "float32", prefix: str = "val", loss: Callable = distillation_terms,
-             dead_units: bool = False) -> dict:
-    """Loss with its terms, accuracy and agreement with the teacher over all batches, in eval mode.
+             dead_units: bool = False) -> Row:
+    """Measure a student on all batches, in eval mode: columns that begin with `prefix` (history.py).
 
-    Means over images, not over batches, so that a short last batch does not weigh more. dead_units: also the share of
-    the student's ReLU channels that answer to no image of the first batch.
+    Means are over images, not over batches, so that a short last batch does not weigh more.
+    dead_units: also the share of the student's ReLU channels that answer to no image of the first batch.
     """
     student.eval()
     device = next(student.parameters()).device
@@ -133,10 +92,10 @@ def evaluate(student: nn.Module, batches: Iterable[Batch], temperature: float = 
     return {**tally.figures(prefix), **dead}
 
 
-def keep_best(student: nn.Module, rows: Iterable[dict], patience: int | None = None) -> Iterator[dict]:
+def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = None) -> Iterator[Row]:
     """Pass rows on, mark the best epochs, and leave the student with its best weights however the run ends.
 
-    Best is the highest validation accuracy, then the lowest validation cross-entropy: never a loss that changes with
+    Best is the highest validation accuracy, then the lowest validation cross-entropy; never a loss, which changes with
     temperature and alpha. patience: stop after so many epochs without a better one.
     """
     best, weights, waited = None, None, 0
@@ -164,20 +123,25 @@ def train_student_with_distillation(
         student: nn.Module, teacher: nn.Module | None, train_loader: Iterable, val_loader: Iterable,
         num_epochs: int = 10, learning_rate: float = 1e-3, temperature: float | Schedule = 4.0,
         alpha: float | Schedule = 0.7, device: str | torch.device | None = None, *, patience: int | None = 3,
-        history: list[dict] | None = None, on_row: Callable[[dict], None] | None = None,
+        history: list[Row] | None = None, on_row: Callable[[Row], None] | None = None,
         precision: str = "float32") -> nn.Module:
-    """Distil `teacher` into `student`: AdamW, one epoch of warm-up, cosine decay, clipping at 1.0, early stopping.
+    """Distil `teacher` into `student` by AdamW, with one epoch of warm-up, cosine decay, clipping and early stopping.
 
-    student, teacher: any modules that turn images into logits [N, C], or into an object with `.logits`. The teacher may
-        be None where alpha is 1.
-    train_loader, val_loader: DataLoaders of (images, labels); an image without a label has -100.
-    temperature, alpha: numbers, or schedules from the step (0, 1, ...) to a number (see schedules.py).
+        >>> history = []
+        >>> student = train_student_with_distillation(student, teacher, train_loader, val_loader, history=history)
+        >>> history[-1]["val_accuracy"]  # a share from 0 to 1
+        0.68
+
+    student, teacher: any modules that turn images [N, 3, H, W] into logits [N, C], or into an object with `.logits`.
+        The teacher may be None where alpha is 1.
+    train_loader, val_loader: DataLoaders of (images, labels int64 [N]); the label of an image without one is -100.
+    temperature, alpha: numbers, or functions of the step (0, 1, ...) that return one (schedules.py).
     patience: stop after so many epochs without a better one; None trains all `num_epochs`.
     history: a list to which the epoch rows are added as they are made, so that an interrupted run keeps them.
     on_row: called with each row, to print or draw.
 
-    Returns the student with its best weights loaded, in eval mode; it has them also after an interrupt. Warns where
-    the loss was no longer finite, and returns the best weights before that. Raises ValueError for bad arguments.
+    Returns the student with its best weights loaded, in eval mode; after an interrupt the student has them, too. Warns
+    where the loss was no longer finite, and returns the best weights before that. Raises ValueError for bad arguments.
     """
     if num_epochs < 1:
         raise ValueError(f"num_epochs must be 1 or more; got {num_epochs}")
@@ -190,7 +154,8 @@ def train_student_with_distillation(
     device = choose_device(device)
     precision = choose_precision(precision, device)
     temperature, alpha = as_schedule(temperature), as_schedule(alpha)
-    check_temperature(temperature(0)), check_alpha(alpha(0))
+    check_temperature(temperature(0))
+    check_alpha(alpha(0))
     frozen = None if teacher is None else Teacher(teacher, device, precision)
     batches = LoaderBatches(train_loader, frozen, device, "train_loader", student)
     validation = LoaderBatches(val_loader, frozen, device, "val_loader", student)

@@ -13,8 +13,8 @@ from .models import Architecture, ConvNet, describe
 def save_model(model: ConvNet, path: Path | str, card: dict, half: bool = True) -> Path:
     """Write a network of the family to `path`, all or nothing.
 
-    card: plain data kept in the header: data, recipe, figures. half: float16, which is half the size; the card's
-    figures should be those of the rounded weights (see `rounded`).
+    card: plain data kept in the header: data, recipe, figures. half: write float16, which is half the size; the
+    card's figures should be those of the rounded weights.
     """
     from safetensors.torch import save
     dtype = torch.float16 if half else torch.float32
@@ -28,7 +28,7 @@ def save_model(model: ConvNet, path: Path | str, card: dict, half: bool = True) 
 
 
 def load_model(path: Path | str) -> tuple[ConvNet, dict]:
-    """The network, in float32 and eval mode, and its card.
+    """Load a network, in float32 and eval mode, and its card. Nothing in the file is executed.
 
     Raises FileNotFoundError, or ValueError if the file is cut, altered, or not of this family.
     """
@@ -39,7 +39,7 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
     except SafetensorError as error:
         raise ValueError(f"{path} is cut or not a safetensors file ({error}). Fetch or train it again.") from None
     if "architecture" not in header:
@@ -54,25 +54,6 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
     except RuntimeError as error:
         raise ValueError(f"{path}: the weights do not fit the architecture in the header. {error}") from None
     return model.eval(), json.loads(header["card"])
-
-
-def load_weights(model: torch.nn.Module, path: Path | str) -> dict:
-    """Load a file's weights into a network that you made; returns the card. Raises ValueError for another network."""
-    loaded, card = load_model(path)
-    if getattr(model, "architecture", None) != loaded.architecture:
-        raise ValueError(f"{path} holds {loaded.architecture}; "
-                         f"the model is {getattr(model, 'architecture', type(model))}")
-    model.load_state_dict(loaded.state_dict())
-    return card
-
-
-def rounded(model: ConvNet) -> ConvNet:
-    """The same network with its numbers rounded to float16 in place: what `save_model` will keep."""
-    with torch.no_grad():
-        for value in model.state_dict().values():
-            if value.is_floating_point():
-                value.copy_(value.half())
-    return model
 
 
 def _fingerprint(header: dict[str, str], tensors: dict[str, Tensor]) -> str:

@@ -1,17 +1,32 @@
-"""Build the notebooks from their sources: one percent script each, in notebooks/source.
+"""Build the notebooks from their sources, one percent script for each lesson in notebooks/source.
 
     python notebooks/build.py                   write every notebook and its solutions; outputs of unchanged cells stay
     python notebooks/build.py --run 01 03       run these as well, and store what comes out
 
-A cell `# %% exercise: NAME` becomes three: the task, the stub (in notebooks/solutions: an answer) and the check.
+An exercise is a row of cells in a source:
+
+    # %% [markdown] exercise: NAME     the task
+    # %% answer                        a model answer; the stub is made from it: `return ...` below the docstring
+    # %% stub                          only where the stub is to be another one
+    # %% [markdown] hints              an ordered list of three: a question, where to look, the line that is missing
+    # %% [markdown] also               optional: what to say to whoever is right
+
+It becomes three cells: the task, the stub (in notebooks/solutions: the answer) and the check. The check itself is
+`NAME_cases` in the module of distill_course/exercises that is named after the lesson. All texts also go into
+distill_course/assets/exercises.json, where the package reads them.
 `{{head}}` in the first cell becomes badges, an estimate of the time it takes, and where the stored outputs come from.
 """
 import argparse
+import ast
 import datetime
+import json
 import os
+import pkgutil
 import re
 import sys
 import time
+from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
 import jupytext
@@ -22,65 +37,169 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from distill_kit import REPOSITORY  # noqa: E402
-from distill_kit.exercises import exercises_of, find  # noqa: E402
-from distill_kit.exercises.judge import judge  # noqa: E402
+from distill_course import exercises as package  # noqa: E402
+from distill_course.exercises import Exercise  # noqa: E402
+from distill_course.exercises.checking import judge  # noqa: E402
+from distill_course.exercises.verdict import RIGHT  # noqa: E402
 
 SOURCES = sorted((HERE / "source").glob("*.py"))
+TEXTS = HERE.parent / "distill_course" / "assets" / "exercises.json"
+EXERCISE, CASES = "exercise: ", "_cases"
+PARTS = {"answer": "code", "stub": "code", "hints": "markdown", "also": "markdown"}  # cells behind an exercise's task
+NAMES = "import math\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn"
 WORDS_A_MINUTE, MINUTES_AN_EXERCISE, MINUTES_A_GUESS = 150, 5, 1
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PROJECT = REPOSITORY.removeprefix("https://github.com/")
+
+
+class SourceError(ValueError):
+    """A source is not as it must be; the message names the file and the exercise."""
+
+    def __init__(self, lesson: str, exercise: str, what: str):
+        super().__init__(f"notebooks/source/{lesson}.py, exercise {exercise}: {what}")
 
 
 def built(source: Path, solution: bool = False) -> NotebookNode:
     """The notebook that a source stands for. Outputs of cells that are as they were are taken from the file there."""
     before = read(path_of(source, solution))
     about = before.metadata.get("distill_kit", {})
-    cells = expanded(jupytext.read(source).cells, source.stem, solution)
+    parts = parts_of(source)
+    cells = expanded(parts, source.stem, solution)
     words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
     guesses = sum(cell.source.count("Prediction(") for cell in cells if cell.cell_type == "code")
-    cells[0].source = cells[0].source.replace("{{head}}", head(source.stem, words, guesses, about))
+    count = sum(isinstance(part, Exercise) for part in parts)
+    cells[0].source = cells[0].source.replace("{{head}}", head(source.stem, count, words, guesses, about))
     outputs = {cell.source: (cell.outputs, cell.execution_count) for cell in before.cells if cell.cell_type == "code"}
     for place, cell in enumerate(cells):
         cell.id = f"{source.stem[:2]}-{place:03}"
         if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = outputs.get(cell.source, ([], None))
+            stored, cell.execution_count = outputs.get(cell.source, ([], None))
+            if not cell.outputs:
+                cell.outputs = stored
+            elif solution:
+                cell.outputs[0].execution_count = cell.execution_count
     return new_notebook(cells=cells, metadata={
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"}, **({"distill_kit": about} if about else {})})
 
 
-def expanded(cells: list[NotebookNode], name: str, solution: bool) -> list[NotebookNode]:
-    """The source's cells, each exercise as its task, its stub or answer, and its check."""
-    found, number = [], 0
-    for cell in cells:
-        title, _, exercise = cell.metadata.get("title", "").partition(": ")
-        tags = {"tags": list(cell.metadata["tags"])} if cell.metadata.get("tags") else {}
-        if title == "exercise":
-            number += 1
-            exercise = find(exercise)
-            code = exercise.reference if solution else exercise.stub
-            found += [new_markdown_cell(f"### Exercise {int(name[:2])}.{number}\n\n{exercise.task.strip()}"),
-                      new_code_cell(code.strip(), metadata={"tags": ["exercise", *(["solution"] if solution else [])]}),
-                      new_code_cell(f'check({exercise.name}, "{exercise.name}")', metadata={"tags": ["check"]})]
-        elif cell.cell_type == "markdown":
-            text = cell.source.replace("](../", "](../../") if solution else cell.source  # one folder further down
-            found.append(new_markdown_cell(text, metadata=tags))
+def parts_of(source: Path) -> list[NotebookNode | Exercise]:
+    """A source's cells, those of an exercise put together."""
+    groups: list[list[NotebookNode]] = []
+    for cell in jupytext.read(source).cells:
+        if title_of(cell) not in PARTS:
+            groups.append([cell])
+        elif groups and title_of(groups[-1][0]).startswith(EXERCISE):
+            groups[-1].append(cell)
         else:
-            found.append(new_code_cell(cell.source, metadata=tags))
-    return found
+            raise SourceError(source.stem, "(none)", f"a cell {title_of(cell)!r} must follow the task of an exercise")
+    return [exercise_of(group, source.stem) if title_of(group[0]).startswith(EXERCISE) else group[0]
+            for group in groups]
 
 
-def head(name: str, words: int, guesses: int, about: dict) -> str:
-    """Badges, the estimate, and where the stored outputs come from."""
-    exercises, run = len(exercises_of(name)), about.get("run_seconds", 0)
-    minutes = words / WORDS_A_MINUTE + MINUTES_AN_EXERCISE * exercises + MINUTES_A_GUESS * guesses + run / 60
+def title_of(cell: NotebookNode) -> str:
+    return cell.metadata.get("title", "")
+
+
+def exercise_of(cells: list[NotebookNode], lesson: str) -> Exercise:
+    """The exercise that a row of cells stands for. Raises SourceError where something of it is missing."""
+    task, *others = cells
+    name, texts = title_of(task).removeprefix(EXERCISE), {}
+    for cell in others:
+        title = title_of(cell)
+        if title in texts or cell.cell_type != PARTS[title]:
+            raise SourceError(lesson, name, f"there must be one {PARTS[title]} cell {title!r}, and no more")
+        texts[title] = cell.source.strip()
+    if "answer" not in texts:
+        raise SourceError(lesson, name, "the answer is missing: a cell `# %% answer` behind the task")
+    hints = [" ".join(hint.split()) for hint in re.split(r"^\d+\. ", texts.get("hints", ""), flags=re.M)[1:]]
+    if len(hints) != 3:
+        raise SourceError(lesson, name, f"`# %% [markdown] hints` must be an ordered list of three; got {len(hints)}")
+    stub = texts.get("stub") or stub_of(texts["answer"], name, lesson)
+    return Exercise(lesson, name, task.source.strip(), stub, texts["answer"], hints,
+                    " ".join(texts.get("also", "").split()))
+
+
+def stub_of(answer: str, name: str, lesson: str) -> str:
+    """The answer with `return ...` for all that comes after the docstring; of a class, in each method but __init__."""
+    body, lines = ast.parse(answer).body, answer.splitlines()
+    if [getattr(node, "name", "") for node in body] != [name]:
+        raise SourceError(lesson, name, f"the answer must be one function or class `{name}`, or a cell `# %% stub` "
+                                        "must say what the learner gets")
+    functions = [body[0]] if isinstance(body[0], ast.FunctionDef) else [
+        node for node in body[0].body if isinstance(node, ast.FunctionDef) and node.name != "__init__"]
+    for function in reversed(functions):
+        first = function.body[0]
+        start = first.end_lineno if ast.get_docstring(function) else first.lineno - 1
+        lines[start:function.end_lineno] = [" " * first.col_offset + "return ..."]
+    return "\n".join(lines)
+
+
+def course() -> list[Exercise]:
+    """All exercises in the order of the course. Raises SourceError where exercises and checks do not match."""
+    every = [part for source in SOURCES for part in parts_of(source) if isinstance(part, Exercise)]
+    modules = [import_module(f"{package.__name__}.{name}") for _, name, _ in pkgutil.iter_modules(package.__path__)]
+    checks = {(module.__name__.rpartition(".")[2], name.removesuffix(CASES)) for module in modules
+              for name, value in vars(module).items() if name.endswith(CASES) and value.__module__ == module.__name__}
+    for exercise in every:
+        module = exercise.lesson.partition("_")[2]
+        if (module, exercise.name) not in checks:
+            raise SourceError(exercise.lesson, exercise.name, f"its check is missing: a generator function "
+                              f"`{exercise.name}{CASES}` in distill_course/exercises/{module}.py")
+        checks.remove((module, exercise.name))
+    for module, name in sorted(checks):
+        raise SourceError(next((source.stem for source in SOURCES if source.stem.endswith(module)), "*"), name,
+                          f"`{name}{CASES}` in distill_course/exercises/{module}.py has no exercise in the lesson")
+    return every
+
+
+def texts_of(every: list[Exercise]) -> str:
+    """What the package reads: the text of distill_course/assets/exercises.json."""
+    return json.dumps([asdict(exercise) for exercise in every], indent=1, ensure_ascii=False) + "\n"
+
+
+def expanded(parts: list[NotebookNode | Exercise], name: str, solution: bool) -> list[NotebookNode]:
+    """The notebook's cells: an exercise is its task, its stub or answer, and its check."""
+    cells, number = [], 0
+    for part in parts:
+        if isinstance(part, Exercise):
+            number += 1
+            code = part.answer if solution else part.stub
+            cells += [new_markdown_cell(f"### Exercise {int(name[:2])}.{number}\n\n{part.task}"),
+                      new_code_cell(code, metadata={"tags": ["exercise", *(["solution"] if solution else [])]}),
+                      new_code_cell(f'check({part.name}, "{part.name}")', metadata={"tags": ["check"]},
+                                    outputs=[verdict_on(code, part)])]
+            continue
+        tags = {"tags": list(part.metadata["tags"])} if part.metadata.get("tags") else {}
+        if part.cell_type == "markdown":
+            text = part.source.replace("](../", "](../../") if solution else part.source  # one folder further down
+            cells.append(new_markdown_cell(text, metadata=tags))
+        else:
+            cells.append(new_code_cell(part.source, metadata=tags))
+    return cells
+
+
+def verdict_on(code: str, exercise: Exercise) -> NotebookNode:
+    """What the check says of the stub or of the answer. Raises SourceError for an answer that is not right."""
+    names: dict = {}
+    exec(f"{NAMES}\n{code}", names)
+    verdict = judge(exercise, names[exercise.name])
+    if code == exercise.answer and verdict.kind != RIGHT:
+        raise SourceError(exercise.lesson, exercise.name, f"the check refuses the model answer: {verdict}")
+    return new_output("execute_result", {"text/plain": str(verdict), "text/html": verdict.html})
+
+
+def head(name: str, count: int, words: int, guesses: int, about: dict) -> str:
+    """Badges, the estimate, and where the stored outputs come from. count: of the exercises."""
+    run = about.get("run_seconds", 0)
+    minutes = words / WORDS_A_MINUTE + MINUTES_AN_EXERCISE * count + MINUTES_A_GUESS * guesses + run / 60
     colab = f"https://colab.research.google.com/github/{PROJECT}/blob/main/notebooks/{name}.ipynb"
     binder = f"https://mybinder.org/v2/gh/{PROJECT}/main?urlpath=lab/tree/notebooks/{name}.ipynb"
     return (f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})\n"
             f"[![Launch on Binder](https://mybinder.org/badge_logo.svg)]({binder})\n\n"
-            f"*About {5 * round(minutes / 5):.0f} minutes: {words:,} words, {counted(exercises, 'exercise')}, "
-            f"{counted(guesses, 'prediction')}, {counted(max(1, round(run / 60)), 'minute')} of computing. An estimate, "
-            f"made from just these.*\n\n"
+            f"*About {5 * round(minutes / 5):.0f} minutes: {words:,} words, {counted(count, 'exercise')}, "
+            f"{counted(guesses, 'prediction')}, {counted(max(1, round(run / 60)), 'minute')} of computing. "
+            f"An estimate, made from just these.*\n\n"
             f"*The outputs stored in this file: {about.get('origin', 'none yet')}. Yours will differ a little.*")
 
 
@@ -109,34 +228,24 @@ def fill(page: Path, name: str, text: str) -> None:
 def run(source: Path) -> None:
     """Execute the solutions and store the outputs in both notebooks: all cells but the exercises are the same."""
     from nbclient import NotebookClient
-    from distill_kit.comparisons import machine_in_words
+    from distill_course.comparisons import machine_in_words
     from distill_kit.data import load_dataset
     done, started = built(source, solution=True), time.perf_counter()
     NotebookClient(done, timeout=1_800, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
     about = {"run_seconds": round(time.perf_counter() - started),
              "origin": f"{load_dataset().pool.source}, {machine_in_words()}, {datetime.date.today().isoformat()}"}
-    outputs = {cell.source: (tidy(cell.outputs), cell.execution_count) for cell in done.cells if cell.cell_type == "code"}
+    code = [cell for cell in done.cells if cell.cell_type == "code"]
+    outputs = {cell.source: (tidy(cell.outputs), cell.execution_count) for cell in code}
     for solution in (True, False):
         notebook = built(source, solution)
         notebook.metadata["distill_kit"] = about
         for cell in notebook.cells:
-            tags = cell.metadata.get("tags", ())
-            if cell.cell_type == "code" and ("check" not in tags or solution):
-                cell.outputs, cell.execution_count = outputs.get(cell.source, ([], None))
-            elif "check" in tags:  # with a number, or nbval takes the cell for one that never ran
-                cell.execution_count = outputs[cell.source][1]
-                cell.outputs = [untouched(find(cell.source.split('"')[1]))]
+            if cell.cell_type == "code":
+                ran, cell.execution_count = outputs.get(cell.source, ([], None))
+                if "check" not in cell.metadata.get("tags", ()):  # a check has its output already
+                    cell.outputs = ran
         write(path_of(source, solution), notebook)
         write(path_of(source, solution), built(source, solution))  # with what is now known about the time
-
-
-def untouched(exercise) -> NotebookNode:
-    """What a check says of the stub."""
-    names: dict = {}
-    exec("import math\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn", names)
-    exec(exercise.stub, names)
-    verdict = judge(exercise, names[exercise.name])
-    return new_output("execute_result", {"text/plain": str(verdict), "text/html": verdict.html})
 
 
 def tidy(outputs: list[NotebookNode]) -> list[NotebookNode]:
@@ -168,13 +277,17 @@ def main() -> None:
     parser.add_argument("--run", action="store_true", help="execute them, and store their outputs")
     options = parser.parse_args()
     os.environ.setdefault("PYTHONPATH", str(HERE.parent))
-    for source in SOURCES:
-        if not options.names or source.stem[:2] in options.names:
-            for solution in (False, True):
-                write(path_of(source, solution), built(source, solution))
-            if options.run:
-                run(source)
-            print(path_of(source, False).name)
+    try:
+        TEXTS.write_text(texts_of(course()), encoding="utf-8")
+        for source in SOURCES:
+            if not options.names or source.stem[:2] in options.names:
+                for solution in (False, True):
+                    write(path_of(source, solution), built(source, solution))
+                if options.run:
+                    run(source)
+                print(path_of(source, False).name)
+    except SourceError as error:
+        sys.exit(str(error))
     fill(HERE.parent / "README.md", "course", course_table().format(folder=""))
     fill(HERE.parent / "docs" / "teaching.md", "estimates", course_table().format(folder="../"))
 

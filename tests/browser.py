@@ -57,11 +57,13 @@ def jupyterlab(folder: Path, python: Path | str = sys.executable, **environment:
     notices = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     notices.parent.mkdir(parents=True, exist_ok=True)
     notices.write_text('{"fetchNews": "false"}')
-    env = {**os.environ, "JUPYTER_PATH": "", "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_DATA_DIR": str(home / "data"),
-           "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "IPYTHONDIR": str(home / "ipython"), **environment}
-    command = [str(python), "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0",
-               "--IdentityProvider.token=test", f"--ServerApp.root_dir={folder}", f"--app-dir={prefix}",
-               f"--LabApp.workspaces_dir={home}/workspaces", f"--LabApp.user_settings_dir={home}/settings"]
+    env = {**os.environ, "JUPYTER_PATH": "", "JUPYTER_CONFIG_DIR": str(home / "config"),
+           "JUPYTER_DATA_DIR": str(home / "data"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+           "IPYTHONDIR": str(home / "ipython"), **environment}
+    command = [str(python), "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
+               "--ServerApp.port_retries=0", "--IdentityProvider.token=test", f"--ServerApp.root_dir={folder}",
+               f"--app-dir={prefix}", f"--LabApp.workspaces_dir={home}/workspaces",
+               f"--LabApp.user_settings_dir={home}/settings"]
     with (home / "log.txt").open("w") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
     try:

@@ -4,8 +4,8 @@ import os
 # read when distill_kit and torch are imported.
 os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2))
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
+import pytest
+import torch
 from start_copy import called, commands, kit  # noqa: F401 (fixtures of the tests of start.py)
 
 

@@ -6,10 +6,11 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from distill_kit import train_student_with_distillation
-from distill_kit.batches import LoaderBatches, Teacher
+from distill_kit.batches import LoaderBatches
 from distill_kit.data.imageset import ImageSet, split
 from distill_kit.optimizers import adamw
 from distill_kit.schedules import constant
+from distill_kit.teachers import Teacher
 from distill_kit.training import train
 
 CLASSES = ("red", "green", "blue", "grey")
@@ -52,7 +53,7 @@ class PixelTeacher(nn.Module):
 class LittleNet(nn.Module):
     """Convolution, BatchNorm, mean, linear; its weights come from `seed` alone."""
 
-    def __init__(self, seed=0, classes=len(CLASSES), width=8, dtype=torch.float32):
+    def __init__(self, seed=0, classes=4, width=8, dtype=torch.float32):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
@@ -89,9 +90,9 @@ def state_of(module):
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
-def same_state(one, other):
+def same_state(state, other):
     """Bit for bit."""
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    return state.keys() == other.keys() and all(torch.equal(state[name], other[name]) for name in state)
 
 
 IMAGES, VALIDATION = coloured_images(80), coloured_images(30, seed=5)

@@ -1,4 +1,4 @@
-"""A copy of start.py in a folder of its own, for tests without a network and without pip."""
+"""A copy of start.py and tests/run.py in a folder of its own, for tests without a network and without pip."""
 import importlib.util
 import shutil
 import types
@@ -9,9 +9,9 @@ import pytest
 KIT = Path(__file__).resolve().parents[1]
 
 
-def load(folder):
-    """Load the start.py of a folder as a module of its own."""
-    spec = importlib.util.spec_from_file_location("start_under_test", folder / "start.py")
+def load(folder, name="start.py"):
+    """Load a script of a folder as a module of its own."""
+    spec = importlib.util.spec_from_file_location("script_under_test", folder / name)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -19,9 +19,12 @@ def load(folder):
 
 @pytest.fixture
 def kit(tmp_path):
-    """A folder with a copy of start.py, what its stamp depends on, and two notebooks."""
+    """A folder with a copy of start.py, what its stamp depends on, tests/run.py and two notebooks."""
     for name in ("start.py", "requirements.txt", "pyproject.toml"):
         shutil.copy(KIT / name, tmp_path / name)
+    shutil.copytree(KIT / "requirements", tmp_path / "requirements")
+    (tmp_path / "tests").mkdir()
+    shutil.copy(KIT / "tests" / "run.py", tmp_path / "tests" / "run.py")
     (tmp_path / "notebooks").mkdir()
     for name in ("00_start_here", "01_soft_targets"):
         (tmp_path / "notebooks" / f"{name}.ipynb").write_text(f"{name}, first version")
@@ -38,6 +41,7 @@ def commands(monkeypatch):
             command = [str(part) for part in command]
             ran.append(command)
             if "venv" in command:
+                shutil.rmtree(start.VENV, ignore_errors=True)  # --clear
                 start.SITE.mkdir(parents=True)
                 start.PYTHON.parent.mkdir(parents=True)
                 start.PYTHON.write_text("")

@@ -1,4 +1,4 @@
-"""What an import costs, and which way imports go."""
+"""What an import costs, which way imports go, and how large files are."""
 import ast
 import subprocess
 import sys
@@ -8,22 +8,20 @@ import pytest
 
 import distill_kit
 
-PACKAGE = Path(distill_kit.__file__).parent
+ROOT = Path(distill_kit.__file__).parents[1]
+PACKAGES = ("distill_kit", "distill_course")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tqdm", "IPython")
-# A module may import those before it, along the way of the data.
-ORDER = ("openmp", "data.imageset", "files", "schedules", "data.cache", "data.folder", "data.official", "data.places",
-         "data.download", "data.human", "shapes", "data", "losses", "devices", "models", "optimizers", "history",
-         "weights", "batches", "logit_store", "signals", "views", "neighbours", "recording", "training", "changes",
-         "diagnosis.loss_variants", "diagnosis.finding", "diagnosis.causes", "diagnosis.needs", "diagnosis.reading",
-         "diagnosis.identities", "diagnosis.harm", "diagnosis.curves", "diagnosis.probed", "diagnosis.reference",
-         "diagnosis.diagnose", "diagnosis.probes", "diagnosis.faults", "diagnosis.game", "diagnosis", "teachers",
-         "run", "many", "statistics", "comparisons", "people", "bench.growth", "bench.loops", "bench", "doctor", "plotting",
-         "panels", "gallery", "notebook", "lab.orders", "lab.measures", "lab.experiments", "lab.share",
-         "lab.softening", "lab.stored", "lab.session", "lab.words", "lab.svg", "lab.picture", "lab.export",
-         "lab.controls", "lab", "exercises.record", "exercises.verdict", "exercises.judge", "exercises.predict",
-         "exercises.temperature", "exercises.training_loop", "exercises.alpha", "exercises.progressive",
-         "exercises.convergence", "exercises.your_own", "exercises", "command_line", "command_line.commands",
-         "command_line.options", "__main__")
+DOOR = "distill_kit.__main__"  # `python -m distill_kit` is a contract, and its commands are the course's
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path) for path in MODULES}
+KIT = sorted(name for name in NAMES if name.startswith("distill_kit") and name != DOOR)
 
 
 def modules_after(statement, beside="sys"):
@@ -44,68 +42,79 @@ def test_the_loss_the_loop_and_the_data_load_nothing_heavy_but_torch():
     assert "distill_kit.training" in loaded and not loaded & set(HEAVY)
 
 
+def test_the_kit_never_loads_the_course():
+    loaded = modules_after(f"import {', '.join(KIT)}")
+    assert set(KIT) <= loaded and not [name for name in loaded if name.startswith("distill_course")]
+
+
 @pytest.mark.parametrize("name", distill_kit.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(distill_kit, name) is not None and name in dir(distill_kit)
 
 
+def test_editors_are_shown_the_names_that_are_fetched():
+    """The imports under TYPE_CHECKING and the names that __getattr__ knows are the same, from the same modules."""
+    tree = ast.parse(Path(distill_kit.__file__).read_text(encoding="utf-8"))
+    shown = {alias.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level
+             and node.module for alias in node.names}
+    assert shown == distill_kit._HOMES
+
+
 def test_a_name_that_is_not_public_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'distil'"):
-        distill_kit.distil
+        _ = distill_kit.distil
 
 
-def module_name(path):
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def imported_by(path):
+    """Names of the modules of both packages that a file imports anywhere in it, but for what only editors read."""
+    package = list(path.relative_to(ROOT).parent.parts)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_editors = {node for block in ast.walk(tree) if isinstance(block, ast.If) and
+                   getattr(block.test, "id", "") == "TYPE_CHECKING" for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom) or node in for_editors:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in NAMES)
+            continue
+        base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])]) if node.level \
+            else node.module
+        for alias in node.names:
+            inner = f"{base}.{alias.name}"
+            if inner in NAMES or base in NAMES:
+                yield inner if inner in NAMES else base
 
 
-def local_imports(path):
-    """The modules of the package that a file imports anywhere in it, as names within the package."""
-    names = {module_name(other) for other in PACKAGE.rglob("*.py")}
-    folder = path.relative_to(PACKAGE).parent.parts
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = [*folder[: len(folder) - node.level + 1], *(node.module or "").split(".")]
-            base = ".".join(part for part in base if part)
-            for alias in node.names:
-                inner = f"{base}.{alias.name}".lstrip(".")
-                yield inner if inner in names else base
+GRAPH = {name_of(path): set(imported_by(path)) for path in MODULES}
 
 
-def test_imports_go_one_way():
-    place = {name: number for number, name in enumerate(ORDER)}
-    wrong = []
-    for path in PACKAGE.rglob("*.py"):
-        name = module_name(path)
-        for imported in local_imports(path):
-            if imported and name in place and imported in place and place[imported] >= place[name]:
-                wrong.append(f"{name} imports {imported}")
-    assert not wrong
+def test_only_the_door_of_the_kit_names_the_course():
+    assert [name for name, imported in GRAPH.items() if name.startswith("distill_kit")
+            and any(other.startswith("distill_course") for other in imported)] == [DOOR]
 
 
 def test_imports_have_no_cycle():
-    graph = {module_name(path): set(local_imports(path)) for path in PACKAGE.rglob("*.py")}
-    graph.pop("", None)  # the package itself fetches its public names when they are asked for
     done, on_the_way = set(), []
 
     def visit(name):
         assert name not in on_the_way, f"cycle: {' -> '.join([*on_the_way[on_the_way.index(name):], name])}"
-        if name in done or name not in graph:
+        if name in done:
             return
         on_the_way.append(name)
-        for other in graph[name]:
+        for other in GRAPH[name] - {name}:
             visit(other)
         on_the_way.pop()
         done.add(name)
-    for name in graph:
+    for name in GRAPH:
         visit(name)
+    assert len(done) == len(MODULES)
 
 
-def test_every_module_has_a_place_in_the_order():
-    assert {module_name(path) for path in PACKAGE.rglob("*.py")} - {""} == set(ORDER)
+FILES = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"),
+                ROOT / "notebooks" / "build.py", ROOT / "start.py"])
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=module_name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_are_short_and_narrow(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 300

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from start_copy import load
 
-
 # two at once
+
 
 def test_a_second_start_waits_and_a_killed_one_leaves_no_lock(kit):
     start = load(kit)
@@ -46,7 +46,7 @@ def test_commands_run_with_their_output_in_the_log(kit):
     start = load(kit)
     start.LOG.write_text("")
     assert start.logged(sys.executable, "-c", "print('hello'); raise SystemExit(3)") == 3
-    assert start.last_lines(1) == ["hello"]
+    assert start.log_end(1) == "hello"
 
 
 @pytest.mark.parametrize("log, words", [
@@ -179,25 +179,45 @@ def test_lab_opens_the_learners_copy_on_loopback_with_its_token(kit, called, mon
     assert ("--allow-root" in lab) == allowed and not any("token" in part or "password" in part for part in lab)
 
 
-@pytest.mark.parametrize("status", [0, 1, 5])
-def test_test_runs_every_test_and_notebook_and_returns_their_status(kit, called, status):
-    (kit / "notebooks" / "solutions").mkdir()
-    (kit / "notebooks" / "solutions" / "01_soft_targets.ipynb").write_text("")
+@pytest.mark.parametrize("status", [0, 1])
+def test_test_runs_all_tests_in_the_venv_and_returns_their_status(kit, called, status):
     start = load(kit)
     calls = called(start, status)
     assert start.main(["test", "-k", "loss"]) == status
-    tests, learners = calls[-2:]
-    assert tests[1:5] == ["-m", "pytest", "--nbval-lax", "tests"] and tests[-2:] == learners[-2:] == ["-k", "loss"]
-    assert [Path(part).relative_to(kit / "notebooks").as_posix() for part in tests[5:-2]] == [
-        "solutions/01_soft_targets.ipynb"]
-    assert [Path(part).name for part in learners[4:-2]] == ["00_start_here.ipynb", "01_soft_targets.ipynb"]
+    assert calls == [None, [str(start.PYTHON), str(kit / "tests" / "run.py"), "-k", "loss"]]
 
 
-def test_test_of_a_named_file_runs_that_alone(kit, called):
-    start = load(kit)
-    calls = called(start)
-    start.main(["test", "notebooks/00_start_here.ipynb", "-x"])
-    assert calls[-1][1:] == ["-m", "pytest", "--nbval-lax", "notebooks/00_start_here.ipynb", "-x"]
+@pytest.fixture
+def pytest_runs(monkeypatch):
+    """Load a folder's tests/run.py whose runs are recorded with their environment; they end with these statuses."""
+    def install(folder, statuses):
+        run, runs, ends = load(folder, "tests/run.py"), [], iter(statuses)
+        monkeypatch.setattr(run.subprocess, "call",
+                            lambda command, cwd, env: runs.append((command, env)) or next(ends))
+        return run, runs
+    return install
+
+
+@pytest.mark.parametrize("statuses, status", [
+    ((0, 0), 0), ((0, 1), 1), ((5, 0), 0), ((0, 5), 0), ((5, 5), 5), ((2, 1), 2)])
+def test_all_tests_are_every_test_and_every_notebook(kit, pytest_runs, statuses, status):
+    (kit / "notebooks" / "solutions").mkdir()
+    (kit / "notebooks" / "solutions" / "01_soft_targets.ipynb").write_text("")
+    run, runs = pytest_runs(kit, statuses)
+    assert run.main(["-k", "loss"]) == status
+    tests, learners = ([Path(part).name for part in command[3:]] for command, _ in runs)
+    assert tests == ["--nbval-lax", "tests", "01_soft_targets.ipynb", "-k", "loss"]
+    assert learners == ["--nbval-lax", "00_start_here.ipynb", "01_soft_targets.ipynb", "-k", "loss"]
+    assert "solutions" in runs[0][0][5] and not any("solutions" in part for part in runs[1][0])
+    assert [env.get("DISTILL_KIT_EPOCHS") for _, env in runs] == [os.environ.get("DISTILL_KIT_EPOCHS"), "1"]
+    assert not Path(runs[1][1]["DISTILL_KIT_DATA"]).exists()
+
+
+def test_of_named_files_only_these_run(kit, pytest_runs):
+    run, runs = pytest_runs(kit, [0])
+    assert run.main(["notebooks/00_start_here.ipynb", "-x"]) == 0
+    ((command, _),) = runs
+    assert command[1:] == ["-m", "pytest", "--nbval-lax", "notebooks/00_start_here.ipynb", "-x"]
 
 
 def test_setup_opens_nothing(kit, called):

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import torch
 
+from ..losses import NO_LABEL
 from . import cache, folder, official
-from .imageset import (NO_LABEL, Dataset, ImageSet, class_number, keep_labels, labelled_only, leave_out, split, subset,
-                       with_label_noise)
+from .imageset import Dataset, ImageSet, class_number, keep_labels, leave_out, split, subset, with_label_noise
 from .official import CLASSES as CIFAR10_CLASSES
 from .official import TEST_COUNT, TRAIN_COUNT, NotOfficial
 from .places import Place, data_folders, download_folder, find_cifar10, in_short
 
 __all__ = ["CIFAR10_CLASSES", "NO_LABEL", "Dataset", "ImageSet", "class_number", "data_folders", "download_cifar10",
-           "download_folder", "find_cifar10", "keep_labels", "labelled_only", "leave_out", "load_dataset", "split",
-           "subset", "with_label_noise"]
+           "download_folder", "find_cifar10", "keep_labels", "leave_out", "load_dataset", "split", "subset",
+           "with_label_noise"]
 
 NAMES = ("auto", "cifar10", "shapes10")
 HOW_TO_GET_CIFAR10 = ("To get CIFAR-10 (170 MB): python -m distill_kit data --download; if you have it already, set "
@@ -29,19 +29,23 @@ HOW_TO_GET_CIFAR10 = ("To get CIFAR-10 (170 MB): python -m distill_kit data --do
 
 
 def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False, progress: bool = True) -> Dataset:
-    """A data set, cut into pool, validation and test; `notice` says in words what was taken.
+    """Load a data set, cut into pool, validation and test; its `notice` says in words what was taken.
+
+        >>> dataset = load_dataset("shapes10")
+        >>> dataset.pool.images.shape, dataset.pool.labels.shape
+        (torch.Size([22498, 3, 32, 32]), torch.Size([22498]))
 
     name_or_folder:
         "auto": CIFAR-10 if it is at hand (official batches, their archive, an image folder cifar10/), else Shapes-10.
             It is looked for in $DISTILL_KIT_DATA, or in ./data and the checkout's data/ where that is not set.
-        "cifar10", "shapes10": that one.
-        a folder: your own images, {train,test}/<class>/*.{png,jpg,jpeg}, all of one size; or one that holds CIFAR-10.
+        "cifar10", "shapes10": that data set.
+        a folder: your own images, {train,test}/<class>/*.{png,jpg,jpeg}, all of one size; or a folder with CIFAR-10.
     download: fetch CIFAR-10 if "auto" or "cifar10" does not find it. Nothing is fetched otherwise.
     progress: a bar on standard error for what takes more than a second.
 
     Raises FileNotFoundError for what is not there, ValueError for what is there but wrong: an image that cannot be
-    read or has another size, class folders that differ between train/ and test/. Both name it and say what to do. With
-    `download` also what `download_cifar10` raises.
+    read or has another size, class folders that differ between train/ and test/. Both name it and say what to do.
+    With `download` also what `download_cifar10` raises.
     """
     if not isinstance(name_or_folder, (str, Path)) or not str(name_or_folder).strip():
         raise ValueError(f"data must be one of {', '.join(NAMES)} or a folder; got {name_or_folder!r}")
@@ -54,7 +58,7 @@ def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False,
 
 def download_cifar10(folder: str | Path | None = None, progress: bool = True,
                      on_progress: Callable[[int, int], None] | None = None) -> Path:
-    """Fetch the official archive and return its path; `on_progress` is told (bytes so far, bytes in all).
+    """Fetch the official archive and return its path; on_progress is called with (bytes so far, bytes in all).
 
     Raises ConnectionError or another OSError; see `download.download_cifar10`.
     """
@@ -94,7 +98,7 @@ def _from_folder(root: Path, given: str, progress: bool) -> Dataset:
 
 
 def _first_readable(places: list[Place], progress: bool) -> tuple[Dataset | None, list[str]]:
-    """The first copy of CIFAR-10 that is what it should be, and what was wrong with those before it."""
+    """Read the first copy of CIFAR-10 that is what it should be; say what was wrong with those before it."""
     problems = []
     for place in places:
         try:
@@ -157,12 +161,12 @@ def _cut(name: str, arrays: cache.Arrays, classes: tuple[str, ...], source: str,
 
 
 def _shapes10() -> Dataset:
-    from ..shapes import load_shapes10
+    from .shapes10 import load_shapes10
     return load_shapes10()
 
 
 def _near(root: Path, given: str) -> str:
-    """"; did you mean ...?", or a full stop: names of data sets, and of folders beside the one that is not there."""
+    """End a sentence with "; did you mean ...?" or a full stop: names of data sets, folders beside the missing one."""
     near = get_close_matches(given.lower(), NAMES, n=2)
     try:
         beside = [path.name for path in root.parent.iterdir() if path.is_dir()]

@@ -1,16 +1,19 @@
 """Arrays that can be computed again, kept on the disk: decoded images, a teacher's logits.
 
-A file appears whole or not at all (temporary name, fsync, rename), and is believed only if its key and its checksum are
-right; so the folder may be deleted at any time, and any number of processes may share it.
+A file appears whole or not at all, and is only believed if its key and its checksum are right; so the folder may be
+deleted at any time, and any number of processes may share it.
 """
 import os
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+
+from ..files import UNFINISHED, replacing
 
 FORMAT = "1"  # part of every key: raise it when what is stored changes its meaning
 OLD_SECONDS = 3600  # a temporary file of this age was left by a process that was killed
@@ -20,7 +23,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def cache_folder() -> Path:
-    """$DISTILL_KIT_CACHE, else the user's cache folder. It may not exist yet, and may be deleted at any time."""
+    """Return $DISTILL_KIT_CACHE, else the user's cache folder. It may not exist yet, and may be deleted at any time."""
     named = os.environ.get("DISTILL_KIT_CACHE")
     if named:
         return Path(named).expanduser()
@@ -29,11 +32,11 @@ def cache_folder() -> Path:
 
 
 def cached(source: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays:
-    """What `make()` returns, from the cache if it was made before for this source and fingerprint.
+    """Return what `make()` returns, from the cache if it was made before for this source and fingerprint.
 
-    source: the file or folder that the arrays are made from; there is one entry for each, the newest.
-    fingerprint: changes whenever `make()` would return something else.
-    Processes that ask at once wait for the one that makes it. Without write access: one warning, and no cache.
+    source: the file or folder that the arrays are made from; only its newest entry is kept. fingerprint: changes
+    whenever `make()` would return something else. Processes that ask at once wait for the process that makes it.
+    Without write access: a warning, and no cache.
     """
     source_key = sha256(os.path.realpath(source).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     key = sha256(f"{FORMAT} {source_key} {fingerprint}".encode()).hexdigest()[:32]
@@ -72,7 +75,7 @@ def _no_cache(folder: Path, error: Exception) -> str:
 
 
 def read_arrays(path: Path, key: str) -> Arrays | None:
-    """The arrays of an intact file with this key, else None. They have memory of their own: the file may go."""
+    """Read the arrays of an intact file with this key, else None. They have memory of their own: the file may go."""
     try:
         # A zip: each array is checked against its crc32 as it is read.
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
@@ -83,25 +86,18 @@ def read_arrays(path: Path, key: str) -> Arrays | None:
 
 
 def write_arrays(path: Path, key: str, arrays: Arrays) -> None:
-    """Raises OSError, and leaves nothing, if it cannot be written."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{time.time_ns()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, key=np.array(key), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write arrays, all or nothing. Raises OSError."""
+    with replacing(path) as file:
+        np.savez(file, key=np.array(key), **arrays)
 
 
 def _tidy(folder: Path, source_key: str, keep: Path) -> None:
     """Remove the entries that `keep` replaces, and what processes left that were killed as they wrote.
 
-    Whoever holds the lock of a source is the only one that writes for it, so its temporary files are dead; those of
+    Whoever holds the lock of a source is the only one that writes for it, so its unfinished files are dead; those of
     other sources are judged by their age.
     """
-    for path in folder.glob(f"{source_key}-*"):
+    for path in [*folder.glob(f"{source_key}-*"), *folder.glob(f".{source_key}-*")]:
         if path != keep:
             remove(path)
     remove_leftovers(folder)
@@ -109,20 +105,19 @@ def _tidy(folder: Path, source_key: str, keep: Path) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what processes left that were killed as they wrote; a young file may still be written."""
-    for path in folder.glob("*.tmp"):
+    for path in folder.glob(f".*{UNFINISHED}"):
         if _age(path) > OLD_SECONDS:
             remove(path)
 
 
 def remove(path: Path) -> None:
-    try:
+    """Remove a file, if that can be done."""
+    with suppress(OSError):  # another user's, or open elsewhere on Windows: harmless, and a later run tries again
         path.unlink(missing_ok=True)
-    except OSError:
-        pass  # another user's, or open elsewhere on Windows: it does no harm, and a later run tries again
 
 
 def _age(path: Path) -> float:
-    """Seconds since it was last written; 0 if it is gone."""
+    """Return the seconds since a file was last written; 0 if it is gone."""
     try:
         return time.time() - path.stat().st_mtime
     except OSError:

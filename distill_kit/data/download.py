@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 
@@ -25,7 +26,7 @@ OnProgress = Callable[[int, int], None]  # bytes so far, bytes in all (0 where t
 
 
 class _Failed(Exception):
-    """This mirror does not give the file."""
+    """A mirror does not give the file."""
 
 
 class _Cut(_Failed):
@@ -55,26 +56,26 @@ def download_cifar10(folder: Path | str | None = None, progress: bool = True,
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     try:
-        return _download(folder, _Report(progress, on_progress))
+        return _download(folder, progress, on_progress)
     finally:
         lock.release()
 
 
-def _download(folder: Path, report: "_Report") -> Path:
+def _download(folder: Path, progress: bool, on_progress: OnProgress | None) -> Path:
+    from tqdm.auto import tqdm
     archive, part = folder / ARCHIVE, folder / f"{ARCHIVE}.part"
     if archive.exists() and _is_official(archive):
         return archive
     notes = [_keep_aside(archive)] if archive.exists() else []
     for url in _mirrors():
-        for again in (False, True):
+        for _ in range(2):
             continued = _size(part) > 0
-            try:
-                _fetch(url, part, report)
-            except _Failed as error:
-                notes.append(f"{url}: {error}.")
-                break
-            finally:
-                report.close()
+            with tqdm(desc="CIFAR-10", initial=_size(part), unit="B", unit_scale=True, disable=not progress) as bar:
+                try:
+                    _fetch(url, part, partial(_report, bar, on_progress))
+                except _Failed as error:
+                    notes.append(f"{url}: {error}.")
+                    break
             if _is_official(part):
                 with _writing_to(folder):
                     os.replace(part, archive)
@@ -127,7 +128,7 @@ def _fetch_once(url: str, part: Path, report: OnProgress) -> None:
         total = int(response.headers.get("Content-Length") or 0)
         total += done if total else 0
         with _writing_to(part.parent):
-            file = open(part, "ab" if continued else "wb")
+            file = open(part, "ab" if continued else "wb")  # noqa: SIM115 (closed below, where other errors are told)
         with file:
             report(done, total)
             while chunk := _receive(response):
@@ -147,7 +148,7 @@ def _receive(response) -> bytes:
 
 
 def certificates():
-    """The system's, and certifi's where it is installed: Python from python.org has none of its own on macOS."""
+    """Load the system's certificates, and certifi's if installed: Python from python.org has none on macOS."""
     import ssl
 
     context = ssl.create_default_context()
@@ -159,25 +160,11 @@ def certificates():
     return context
 
 
-class _Report:
-    """Passes (bytes so far, bytes in all) on, to a bar and to a listener."""
-
-    def __init__(self, progress: bool, listener: OnProgress | None):
-        self.progress, self.listener, self.bar = progress, listener, None
-
-    def __call__(self, done: int, total: int) -> None:
-        if self.progress:
-            if self.bar is None:  # only now is it known how much was there before: the time left counts from there
-                from tqdm.auto import tqdm
-                self.bar = tqdm(desc="CIFAR-10", initial=done, total=total or None, unit="B", unit_scale=True)
-            self.bar.update(done - self.bar.n)
-        if self.listener is not None:
-            self.listener(done, total)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+def _report(bar, listener: OnProgress | None, done: int, total: int) -> None:
+    bar.total = total or None
+    bar.update(done - bar.n)
+    if listener is not None:
+        listener(done, total)
 
 
 @contextmanager

@@ -28,26 +28,27 @@ class Listing(NamedTuple):
     test: list[File]
 
     def fingerprint(self) -> str:
-        """Changes with any file's name, size or time, and with the order."""
+        """Hash the listing: it changes with any file's name, size or time, and with the order."""
         return sha256(repr((self.classes, self.train, self.test)).encode("utf-8", "surrogateescape")).hexdigest()
 
     def has_jpeg(self) -> bool:
+        """Is any of the files no PNG?"""
         return any(not name.lower().endswith(".png") for _, _, name, _, _ in self.train + self.test)
 
     def paths(self, part: str) -> list[str]:
-        """Of the files of a part, "train" or "test"."""
+        """List the paths of a part, "train" or "test"."""
         folders = [os.path.join(self.root, part, name) for name in self.classes]
         return [os.path.join(folders[label], name) for _, label, name, _, _ in getattr(self, part)]
 
     def labels(self, part: str) -> np.ndarray:
-        """int64 [N]."""
+        """List the labels of a part: int64 [N]."""
         return np.array([label for _, label, _, _, _ in getattr(self, part)], dtype=np.int64)
 
 
 def list_images(root: Path) -> Listing:
-    """The image files under root/train and root/test. Only names, sizes and times are read.
+    """List the image files under root/train and root/test. Only names, sizes and times are read.
 
-    Raises FileNotFoundError if one of the two is missing, ValueError if their class folders differ or one is empty.
+    Raises FileNotFoundError if either folder is missing, ValueError if their class folders differ or one is empty.
     """
     for part, other in (("train", "test"), ("test", "train")):
         if not (root / part).is_dir():
@@ -57,7 +58,7 @@ def list_images(root: Path) -> Listing:
     train_classes, test_classes = class_folders(root / "train"), class_folders(root / "test")
     if train_classes != test_classes:
         only = [f"{part}/{name}" for part, mine, others in (("train", train_classes, test_classes),
-                                                           ("test", test_classes, train_classes))
+                                                            ("test", test_classes, train_classes))
                 for name in mine if name not in others]
         raise ValueError(f"train/ and test/ in {root} must hold the same class folders; only once there: "
                          f"{', '.join(only[:5])}{' ...' if len(only) > 5 else ''}.")
@@ -69,14 +70,14 @@ def list_images(root: Path) -> Listing:
 
 
 def class_folders(part: Path) -> tuple[str, ...]:
-    """The names of the classes in train/ or test/, sorted: a label is a place among them."""
+    """List the class names in train/ or test/, sorted: a label is a place among them."""
     with os.scandir(part) as entries:
         names = [entry.name for entry in entries if entry.is_dir()]
     return tuple(sorted(name for name in names if not name.startswith((".", "__"))))  # those are a tool's, no classes
 
 
 def decode(listing: Listing, size: tuple[int, int] | None = None, progress: bool = True) -> Arrays:
-    """The images and labels of a listing: `train_images` uint8 [N, 3, H, W], `train_labels` int64 [N], test likewise.
+    """Decode a listing: `train_images` uint8 [N, 3, H, W], `train_labels` int64 [N], and the same for test.
 
     size: (height, width) that every image must have; by default that of the first.
     progress: a bar on standard error, if it takes more than a second.
@@ -126,7 +127,7 @@ def _size_of(path: str) -> tuple[int, int]:
 
 
 def _pixels(path: str, size: tuple[int, int] | None) -> np.ndarray:
-    """uint8 [H, W, 3]."""
+    """Read an image: uint8 [H, W, 3]."""
     from PIL import Image
 
     try:

@@ -1,7 +1,7 @@
-"""Images as plain data: one uint8 tensor, labels, class names; and functions from one set to another.
+"""Images as plain data: a uint8 tensor, labels, class names; and functions from one set to another.
 
-Nothing here trains, draws or touches the disk. Every function returns a new set and leaves its argument alone; what is
-random takes a seed and never reads or moves torch's global random state.
+Nothing here trains, draws or touches the disk. Every function returns a new set and does not change its argument; what
+is random takes a seed and never reads or moves torch's global random state.
 """
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-NO_LABEL = -100  # the value that cross-entropy ignores in PyTorch: an image whose label is not known
+from ..losses import NO_LABEL
 
 
 @dataclass(frozen=True, eq=False)  # tensors cannot be compared as numbers are
@@ -43,7 +43,7 @@ class ImageSet:
         return len(self.images)
 
     def __getitem__(self, rows) -> "ImageSet":
-        """The set of these rows: a slice, or an int64 or bool tensor."""
+        """Return the set of these rows: a slice, or an int64 or bool tensor."""
         probabilities = None if self.probabilities is None else _take(self.probabilities, rows)
         return replace(self, images=_take(self.images, rows), labels=_take(self.labels, rows),
                        probabilities=probabilities)
@@ -62,7 +62,7 @@ class Dataset:
 def split(name: str, training: ImageSet, test: ImageSet, notice: str = "") -> Dataset:
     """Cut a tenth of the training images off as validation: the same share of each class, always the same images.
 
-    The cut depends on the labels and their order alone, so every student and every teacher agrees on it.
+    The cut depends only on the labels and their order, so every student and every teacher agrees on it.
     """
     order = torch.randperm(len(training), generator=torch.Generator().manual_seed(0)).numpy()
     labels = training.labels.numpy()[order]
@@ -75,7 +75,7 @@ def split(name: str, training: ImageSet, test: ImageSet, notice: str = "") -> Da
 
 
 def subset(images: ImageSet, count: int, seed: int = 0) -> ImageSet:
-    """`count` images drawn without replacement, the same for a seed; a smaller count is a part of a larger one.
+    """Draw `count` images without replacement, the same for a seed; a smaller count is a part of a larger one.
 
     Raises ValueError if there are fewer than `count`.
     """
@@ -99,7 +99,7 @@ def with_label_noise(images: ImageSet, share: float, seed: int = 0) -> ImageSet:
 
 
 def keep_labels(images: ImageSet, count: int, seed: int = 0) -> ImageSet:
-    """Only `count` images, drawn at random, keep their label; the others get -100 and stay in the set."""
+    """Let only `count` images, drawn at random, keep their label; the others get -100 and stay in the set."""
     _check_count("labelled", count, len(images), least=0)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     labels = images.labels.clone()
@@ -107,27 +107,13 @@ def keep_labels(images: ImageSet, count: int, seed: int = 0) -> ImageSet:
     return replace(images, labels=labels)
 
 
-def labelled_only(images: ImageSet) -> ImageSet:
-    """The images whose label is known."""
-    return images[images.labels != NO_LABEL]
-
-
 def leave_out(images: ImageSet, name: str) -> ImageSet:
-    """All images but those of one class. The class keeps its number and its name, so a student still has its logit."""
+    """Take a class out. It keeps its number and its name, so a student still has its logit."""
     return images[images.labels != class_number(images.classes, name)]
 
 
-FAVOURITE = "favourite"
-LEFT_OUT = {"cifar10": "cat", "shapes10": "star"}  # the class whose absence shows most of what a teacher hands on
-
-
-def favourite(dataset: "Dataset") -> str:
-    """The class to leave out, where a comparison only asks for the favourite."""
-    return LEFT_OUT.get(dataset.name, dataset.pool.classes[0])
-
-
 def class_number(classes: tuple[str, ...], name: str) -> int:
-    """The number of a class. Raises ValueError with the near names if there is none of that name."""
+    """Return the number of a class. Raises ValueError with the near names if there is none of that name."""
     if name in classes:
         return classes.index(name)
     near = get_close_matches(name, classes)
@@ -136,7 +122,7 @@ def class_number(classes: tuple[str, ...], name: str) -> int:
 
 
 def _take(values: Tensor, rows) -> Tensor:
-    """values[rows]. Numpy copies an image at a time, torch byte by byte: 30 ms against 250 for 45,000 images."""
+    """Return values[rows]. Numpy copies an image at a time, torch byte by byte: 30 ms against 250 for 45,000 images."""
     return torch.from_numpy(values.numpy()[rows.numpy()]) if isinstance(rows, Tensor) else values[rows]
 
 

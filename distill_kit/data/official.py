@@ -24,11 +24,11 @@ Batch = tuple[np.ndarray, np.ndarray]  # images uint8 [N, 3, 32, 32], labels int
 
 
 class NotOfficial(ValueError):
-    """What lies in the place of the official data is cut, altered or incomplete."""
+    """The data in the place of the official data is cut, altered or incomplete."""
 
 
 def read_batches(folder: Path) -> Arrays:
-    """The images and labels of an unpacked copy, in the official order: `train_images` uint8 [N, 3, 32, 32] and so on.
+    """Read an unpacked copy, in the official order: `train_images` uint8 [N, 3, 32, 32] and so on.
 
     Raises NotOfficial (a ValueError) naming a batch that is missing, cut or altered.
     """
@@ -43,7 +43,7 @@ def read_batches(folder: Path) -> Arrays:
 
 
 def read_archive(path: Path) -> Arrays:
-    """The same, straight from the archive: nothing is unpacked. Raises NotOfficial unless the md5 is right."""
+    """Read the same straight from the archive: nothing is unpacked. Raises NotOfficial unless the md5 is right."""
     check_md5(path)
     batches = {}
     with tarfile.open(path, "r:gz") as archive:
@@ -55,7 +55,7 @@ def read_archive(path: Path) -> Arrays:
 
 
 def check_md5(path: Path) -> None:
-    """Raises NotOfficial unless the file is the official archive, byte for byte."""
+    """Raise NotOfficial unless the file is the official archive, byte for byte."""
     digest = md5(usedforsecurity=False)
     try:
         with open(path, "rb") as file:
@@ -69,7 +69,7 @@ def check_md5(path: Path) -> None:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Admits numpy arrays of plain numbers, and calls nothing else that a pickle names."""
+    """An unpickler that admits numpy arrays of plain numbers, and calls nothing else that a pickle names."""
     _ADMITTED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype,
                  ("_codecs", "encode"): lambda text, encoding: text.encode(encoding)}
     _REBUILD = staticmethod(np.empty(0).__reduce__()[0])  # its module has another name in numpy 1 and 2

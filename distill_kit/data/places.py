@@ -14,7 +14,7 @@ class Place(NamedTuple):
 
 
 def data_folders() -> list[Path]:
-    """The folders that are looked in: $DISTILL_KIT_DATA alone if it is set, else ./data and the checkout's data/."""
+    """List the folders that are looked in: only $DISTILL_KIT_DATA if set, else ./data and the checkout's data/."""
     named = os.environ.get("DISTILL_KIT_DATA")
     if named:
         return [Path(named).expanduser()]
@@ -22,12 +22,12 @@ def data_folders() -> list[Path]:
 
 
 def download_folder() -> Path:
-    """Where a download goes: $DISTILL_KIT_DATA if it is set, else the checkout's data/, else ./data."""
+    """Return where a download goes: $DISTILL_KIT_DATA if it is set, else the checkout's data/, else ./data."""
     return data_folders()[-1]
 
 
 def find_cifar10(folders: list[Path] | None = None) -> list[Place]:
-    """The copies of CIFAR-10 in these folders (default: `data_folders()`), the best first. Reads names alone."""
+    """List the copies of CIFAR-10 in these folders (default: `data_folders()`), the best first. Only reads names."""
     folders = data_folders() if folders is None else folders
     batches = [path for folder in folders for path in (folder / BATCHES, folder) if _has_batches(path)]
     archives = [folder / ARCHIVE for folder in folders if (folder / ARCHIVE).is_file()]
@@ -38,7 +38,7 @@ def find_cifar10(folders: list[Path] | None = None) -> list[Place]:
 
 
 def in_short(path: Path) -> str:
-    """A path as it is said to people: from the current folder or the home folder on, where it lies in one of them."""
+    """Write a path for people: from the current folder or the home folder on, where it lies in one of them."""
     path = Path(os.path.abspath(path))
     for base, sign in ((Path.cwd(), ""), (Path.home(), "~/")):
         if path.is_relative_to(base):
@@ -60,7 +60,7 @@ def _has_split(path: Path) -> bool:
 
 
 def _is_cifar10_folder(path: Path) -> bool:
-    """Whether the folder itself is the image folder of CIFAR-10: its classes alone could be another data set's."""
+    """Is the folder itself the image folder of CIFAR-10? Its classes could also be another data set's."""
     if not (path / "train").is_dir() or class_folders(path / "train") != CLASSES:
         return False
     return any(name.partition("_")[0].isdecimal() for name in os.listdir(path / "train" / CLASSES[0]))

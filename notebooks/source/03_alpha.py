@@ -7,14 +7,14 @@
 #
 # - say what each end of alpha means, and find out which way round somebody else's code has it,
 # - choose alpha by what your labels are worth: many and true, partly false, or few,
-# - hold a gain against the control that might take it away,
+# - compare a gain with the control that might take it away,
 # - say how many runs it takes to tell two values of alpha apart.
 #
-# You need [the first notebook](00_start_here.ipynb), and to know what a mean and a standard deviation are.
+# You need [the first notebook](00_start_here.ipynb). You should know what a mean and a standard deviation are.
 
 # %% tags=["setup"]
 import sys
-if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell does nothing
+if "google.colab" in sys.modules:  # only on Colab; on your machine this cell does nothing
     kit = "git+https://github.com/distill-kit/distill_kit"
     %pip install --quiet --no-deps {kit} torchmetrics lightning-utilities
 
@@ -23,15 +23,15 @@ import math
 import torch
 import torch.nn.functional as F
 from distill_kit import distillation_loss, load_dataset, load_teacher, plotting
-from distill_kit.exercises import Prediction, check
+from distill_course import Prediction, check
 
 # %% [markdown]
 # ## Two ends
 #
-# The loss has a hard term, for the labels, and a soft term, for the teacher. Alpha is the weight of the **hard** one. At alpha = 1 the student
-# hears the labels alone, at alpha = 0 the teacher alone.
+# The loss has a hard term, for the labels, and a soft term, for the teacher. Alpha is the weight of the **hard** term.
+# At alpha = 1 the student hears only the labels, at alpha = 0 only the teacher.
 #
-# Here are one image of class 0 and two teachers that disagree about it. What does it matter to the loss which of them speaks?
+# Here are an image of class 0 and two teachers that disagree about it. Does it matter to the loss which of them speaks?
 
 # %% tags=["nbval-check-output"]
 student, label = torch.tensor([[1.0, 0.5, 0.0]]), torch.tensor([0])
@@ -45,18 +45,36 @@ for alpha in (1.0, 0.7, 0.3, 0.0):
 # %% [markdown]
 # At alpha = 1 both numbers are the same: nobody listens to the teacher.
 #
-# Much public code has alpha the other way round, as the weight of the *soft* term. Keras's example is like this kit and the article;
-# `knowledge-distillation-pytorch`, which many have copied, is not. So "alpha = 0.9" can mean two opposite things. Where you do not know, set
-# alpha to 1 and change the teacher.
+# Much public code has alpha the other way round, as the weight of the *soft* term. Keras's example is like this kit and
+# the article. `knowledge-distillation-pytorch`, which many have copied, is not. So "alpha = 0.9" can mean two opposite
+# things. Where you do not know, set alpha to 1 and change the teacher.
 #
-# What do two terms want together? KL is cross-entropy with the teacher's probabilities, minus the teacher's own entropy, which no student can
-# change. So at T = 1 the loss is, but for that number, cross-entropy with *one* target between the label and the teacher.
+# What do two terms want together? KL is cross-entropy with the teacher's probabilities, minus the teacher's own
+# entropy. No student can change that entropy. So at T = 1 the loss is cross-entropy with a *single* target between the
+# label and the teacher, apart from that number.
 
-# %% exercise: mixed_target
+# %% [markdown] exercise: mixed_target
+# Write `mixed_target`: the single target that stands for both, at T = 1. Alpha is the weight of the label. For a
+# teacher that says 0.2 and 0.8, the label 0, and alpha = 0.5 it gives 0.6 and 0.4.
+
+# %% answer
+def mixed_target(teacher_probabilities, labels, alpha):
+    """teacher_probabilities [N, C], labels int64 [N] -> target [N, C]."""
+    label = F.one_hot(labels, teacher_probabilities.shape[1])
+    return alpha * label + (1 - alpha) * teacher_probabilities
+
+# %% [markdown] hints
+# 1. A label is a distribution, too. How would you write it with C numbers?
+# 2. `F.one_hot` turns class numbers into rows of 0 and 1. You have to give it the number of classes.
+# 3. `alpha * label + (1 - alpha) * teacher_probabilities`, where `label` is one-hot
+
+# %% [markdown] also
+# `torch.lerp(teacher_probabilities, one_hot.float(), alpha)` is the same. With alpha below one half, a false label
+# cannot outvote a teacher that is sure.
 
 # %% [markdown]
-# Now let the label be false: it says class 0, and the teacher is nearly sure of class 1. Give a student three free logits, and follow the gradient
-# until nothing moves any more. What does it say then?
+# Now let the label be false: it says class 0, and the teacher is nearly sure of class 1. Give a student three free
+# logits, and follow the gradient until nothing moves any more. What does the student say then?
 
 # %% tags=["nbval-check-output"]
 def settled(alpha, T):
@@ -74,30 +92,33 @@ for alpha in (0.9, 0.7, 0.5, 0.3, 0.1):
           f"{at_4[0]:.2f} at T = 4")
 
 # %% [markdown]
-# At T = 1 the false class gets alpha, and a little from the teacher: that is your mixed target. At T = 4 it gets less, and only a fraction where
-# alpha is small. There the teacher counts for more than 1 - alpha. So an alpha without its T says little.
+# At T = 1 the false class gets alpha, and a little from the teacher: that is your mixed target. At T = 4 it gets less,
+# and only a fraction where alpha is small. There the teacher counts for more than 1 - alpha. So an alpha without its T
+# says little.
 #
 # ## Clean labels
 #
-# Now students: 5,000 images, every label as it came with the data, T = 4. The article says that 0.7 is a strong default, that the best alpha lies
-# between 0.5 and 0.8, and that below 0.3 the student depends too much on the teacher.
+# Now train students: 5,000 images, every label as it came with the data, T = 4. The article says that 0.7 is a strong
+# default, that the best alpha lies between 0.5 and 0.8, and that below 0.3 the student depends too much on the teacher.
 #
-# Guess first. Against alpha = 0.7, how many points of validation accuracy does alpha = 1 gain or lose? (-2 is two points less.) And alpha = 0.1?
+# Guess first. Compared with alpha = 0.7, how many points of validation accuracy does alpha = 1 gain or lose? (-2 is two
+# points less.) And alpha = 0.1?
 
 # %%
-labels_alone = Prediction(..., because="", unit="points")
-labels_alone
+labels_only = Prediction(..., because="", unit="points")
+labels_only
 
 # %%
 mostly_teacher = Prediction(..., because="", unit="points")
 mostly_teacher
 
 # %% [markdown]
-# Five students at each alpha were trained once and are stored with the kit, measured in the end on all 5,000 validation images. The line with
-# the # trains them again.
+# Five students at each alpha were trained, and their results are stored with the kit. In the end they were measured on
+# all 5,000 validation images. The line with the # trains them again.
 
 # %% tags=["nbval-ignore-output"]
-from distill_kit.comparisons import paired, stored, train
+from distill_course import paired, stored
+from distill_course.comparisons import train
 dataset = load_dataset()
 teacher, card = load_teacher(dataset)
 clean = stored("alpha")
@@ -106,7 +127,7 @@ print(clean.origin)
 
 # %%
 figure, (ax,) = plotting.new_figure(1, width=6.5)
-plotting.seeds({"": clean.by_number()}, ax, "alpha, the weight of the labels",
+plotting.seeds({"": clean.by("alpha")}, ax, "alpha, the weight of the labels",
                "validation accuracy")
 figure
 
@@ -116,37 +137,65 @@ print("Against alpha = 0.1:", *paired(clean, "alpha = 0.1")[2:], sep="\n")
 
 # %%
 gain = {pair.arm: pair.mean for pair in paired(clean, "alpha = 0.7")}
-print(labels_alone.against(gain["alpha = 1.0"]))
+print(labels_only.against(gain["alpha = 1.0"]))
 print(mostly_teacher.against(gain["alpha = 0.1"]))
 
 # %% [markdown]
-# Each small dot is a student; the line goes through the means. From 0 to 0.5 it is flat. From there on it falls.
+# Each small dot is a student. The line goes through the means. From 0 to 0.5 it is flat. From there on it falls.
 #
-# Against 0.7 every interval lies clear of zero. 0.9 and 1 are worse, as the article has it. But 0.5, 0.3, 0.1 and 0 are all *better*, by a
-# little more than a point. For this student, this teacher and T = 4, 0.7 is no strong default. And nothing is lost below 0.3, not even at 0,
-# where no label is read at all. Which of the values up to 0.5 is best, these runs cannot say: against 0.1, zero lies
-# inside every interval but that of 0.7.
+# Against 0.7 every interval lies clear of zero. 0.9 and 1 are worse, as the article has it. But 0.5, 0.3, 0.1 and 0 are
+# all *better*, by a little more than a point. For this student, this teacher and T = 4, 0.7 is no strong default. And
+# nothing is lost below 0.3, not even at 0, where no label is read at all. These runs cannot say which of the values up
+# to 0.5 is best: against 0.1, zero lies inside every interval except that of 0.7.
 #
-# The intervals speak of other seeds, not of other images: all students are judged by the same ones.
+# The intervals are about other seeds, not about other images: the same images judge all students.
 #
 # ## Labels that cannot be trusted
 #
 # Labels come from people in a hurry, or from other programs. Some are false. Make such labels on purpose:
 
-# %% exercise: false_labels
+# %% [markdown] exercise: false_labels
+# Make labels that cannot be trusted. Write `false_labels`: a share of the labels, at random places, is drawn anew,
+# evenly from all classes. Some of these are right again by chance. The labels that you are given stay as they are. With
+# share = 0, the labels 2, 0, 1 stay 2, 0, 1.
+
+# %% answer
+def false_labels(labels, share, classes, seed):
+    """labels int64 [N] -> labels [N], a share of them drawn anew."""
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.rand(labels.shape, generator=generator) < share
+    drawn = torch.randint(classes, labels.shape, generator=generator)
+    return torch.where(chosen, drawn, labels)
+
+# %% stub
+def false_labels(labels, share, classes, seed):
+    """labels int64 [N] -> labels [N], a share of them drawn anew."""
+    generator = torch.Generator().manual_seed(seed)
+    return ...
+
+# %% [markdown] hints
+# 1. Two things are left to chance: which labels, and which class instead. How many draws is that for each label?
+# 2. `torch.rand` and `torch.randint` take `generator=generator`. `torch.where` chooses between two, place by place.
+# 3. `torch.where(torch.rand(labels.shape, generator=generator) < share, drawn, labels)`
+
+# %% [markdown] also
+# `torch.randperm(len(labels), generator=generator)[:round(share * len(labels))]` are places, exactly as many as the
+# share asks for. The kit does it like that, in `with_label_noise`.
 
 # %% [markdown]
-# The kit has a function for that, too. Some of the labels that it draws anew are right by chance: with ten classes, one in ten.
+# The kit has a function for that, too. With ten classes, one in ten of the labels that it draws anew is right by
+# chance.
 
 # %%
-from distill_kit.data.imageset import subset, with_label_noise
+from distill_kit.data import subset, with_label_noise
 true = subset(dataset.pool, 5_000)
 drawn = with_label_noise(true, 0.4, seed=0)
 print(f"Still right: {(drawn.labels == true.labels).float().mean():.1%}. "
       f"Expected: {1 - 0.4 + 0.4 / len(true.classes):.1%}.")
 
 # %% [markdown]
-# Guess: the same students, with labels like these. How many points does the teacher add now, alpha = 0.1 against alpha = 1?
+# Guess: take the same students, with labels like these. How many points does the teacher add now, alpha = 0.1 against
+# alpha = 1?
 
 # %%
 with_false_labels = Prediction(..., because="", unit="points")
@@ -159,7 +208,7 @@ print(false.origin)
 
 # %%
 figure, (ax,) = plotting.new_figure(1, width=6.5)
-lines = {"as they came": clean.by_number(), "40 % drawn": false.by_number()}
+lines = {"as they came": clean.by("alpha"), "40 % drawn": false.by("alpha")}
 plotting.seeds(lines, ax, "alpha, the weight of the labels", "validation accuracy")
 figure
 
@@ -172,40 +221,40 @@ gain = {pair.arm: pair.mean for pair in paired(false)}
 with_false_labels.against(gain["alpha = 0.1"])
 
 # %% [markdown]
-# On the left both lines begin in the same place: at alpha = 0 no label is read. On the right they lie far apart. False labels cost the student
-# without a teacher more than ten points, and the student with alpha = 0.1 hardly any.
+# On the left both lines begin in the same place: at alpha = 0 no label is read. On the right they lie far apart. False
+# labels cost the student without a teacher more than ten points. They cost the student with alpha = 0.1 hardly any.
 #
-# The choice of alpha matters more now: 0.7 falls several points behind 0.1, clear of zero. The less you can trust your labels, the smaller
-# alpha should be.
+# The choice of alpha matters more now: 0.7 falls several points behind 0.1, clear of zero. The less you can trust your
+# labels, the smaller alpha should be.
 #
 # Try it, one run at a time:
 
 # %%
-from distill_kit.lab import Lab
+from distill_course import Lab
 lab = Lab("alpha", dataset, teacher)
 lab
 
 # %% [markdown]
-# Three questions for the lab. With which share of random labels does alpha = 0.5 become clearly worse than 0.1? Without any, can you tell the two
-# apart in one run? What is left of both students when nearly all labels are drawn?
+# Three questions for the lab. With which share of random labels does alpha = 0.5 become clearly worse than 0.1? Without
+# any, can you tell the two apart in a single run? What is left of both students when nearly all labels are drawn?
 #
 # ## Is that fair?
 #
 # Stop here. How does the teacher know better than the labels?
 
 # %% tags=["nbval-ignore-output"]
-from distill_kit.teachers import accuracy, answers
+from distill_kit.metrics import accuracy, answers
 new = dataset.validation[:2_000]
 for name, images in (("these images", true[:2_000]), ("images it never saw", new)):
     share = accuracy(answers(teacher, images), images.labels)
     print(f"The teacher says the label of {share:.1%} of {name}.")
 
 # %% [markdown]
-# It was trained on these very images, with their labels as they came. It hands on what was kept from the student. In your own work there may be
-# no such teacher: whoever trains it has the false labels, too.
+# It was trained on these very images, with their labels as they came. It hands on what was kept from the student. In
+# your own work there may be no such teacher: whoever trains it has the false labels, too.
 #
-# So take that away. One student learns from the false labels alone. Then *it* is the teacher, of a student of the same shape, with the same
-# images and the same false labels. Is there still a gain?
+# So take that away. A student learns from the false labels only. Then *it* is the teacher of another student of the
+# same shape, with the same images and the same false labels. Is there still a gain?
 
 # %%
 control = stored("teacher of false labels")
@@ -219,37 +268,39 @@ print(control.origin)
 print(*paired(control), sep="\n")
 
 # %% [markdown]
-# Each dot is a pair of students; the dashed line would be no gain at all. Something is left: a point or two, clear of zero, from a teacher that
-# knows nothing but the same false labels. Where does it come from? Train such a teacher, and ask it about the images whose labels are false.
+# Each dot is a pair of students. The dashed line would be no gain at all. Something is left: a point or two, clear of
+# zero, from a teacher that knows nothing but the same false labels. Where does it come from? Train such a teacher, and
+# ask it about the images whose labels are false.
 
 # %% tags=["nbval-ignore-output"]
 from distill_kit import Materials, Settings
-from distill_kit.notebook import EPOCHS, train_and_tell
+from distill_course.notebook import EPOCHS, train_and_tell
 settings = Settings(data=dataset.name, alpha=1.0, label_noise=0.4, epochs=EPOCHS)
-misled = train_and_tell(settings, Materials(dataset, teacher), "false labels alone")
+misled = train_and_tell(settings, Materials(dataset, teacher), "false labels only")
 
 # %% tags=["nbval-ignore-output"]
-said, told = answers(misled.student, true).argmax(dim=1), misled.training.labels
-wrong = told != true.labels
-print(f"Of {wrong.sum():,} images with a false label, it says the label as it came for "
-      f"{(said == true.labels)[wrong].float().mean():.0%}, the false one for "
-      f"{(said == told)[wrong].float().mean():.0%}.")
+says, given = answers(misled.student, true).argmax(dim=1), misled.training.labels
+wrong = given != true.labels
+print(f"{wrong.sum():,} images have a false label. It says the label as it came for "
+      f"{(says == true.labels)[wrong].float().mean():.0%} of them, the false label for "
+      f"{(says == given)[wrong].float().mean():.0%}.")
 
 # %% [markdown]
-# It repeats few of the false labels that it was trained on: images that look alike outvote them. So this teacher, too, is nearer to the truth than
-# a false label, and hands that on. Yet its gain is a small part of what the course's teacher brings. The rest came from what the
-# student was not given: true labels, and of many more images.
+# It repeats few of the false labels that it was trained on: images that look alike outvote them. So this teacher, too,
+# is nearer to the truth than a false label, and hands that on. Yet its gain is a small part of what the course's
+# teacher brings. The rest came from what the student was not given: true labels, and labels of many more images.
 #
 # ## Few labels
 #
-# Now every label is as it came, but only 1,000 of the 5,000 images have one. The hard term hears those 1,000. The soft term hears all
-# 5,000: a teacher needs no label to speak. At alpha = 1 the other 4,000 images teach nothing and are left away.
+# Now every label is as it came, but only 1,000 of the 5,000 images have one. The hard term hears those 1,000. The soft
+# term hears all 5,000: a teacher needs no label to speak. At alpha = 1 the other 4,000 images teach nothing and are
+# left out.
 
 # %%
 few = stored("alpha, few labels")
 # few = train("alpha, few labels", dataset, teacher)
 figure, (ax,) = plotting.new_figure(1, width=6.5)
-lines = {"5,000 labels": clean.by_number(), "1,000 labels": few.by_number()}
+lines = {"5,000 labels": clean.by("alpha"), "1,000 labels": few.by("alpha")}
 plotting.seeds(lines, ax, "alpha, the weight of the labels", "validation accuracy")
 figure
 
@@ -258,15 +309,17 @@ print(few.origin)
 print(*paired(few, "alpha = 0.1"), sep="\n")
 
 # %% [markdown]
-# The picture is the one before: together at alpha = 0, far apart at alpha = 1. This time 0.5 falls behind 0.1 as well, clear of zero.
-# The hard term is a mean over the images that *have* a label. With fewer of them, each one is louder.
+# The picture looks like the one before: together at alpha = 0, far apart at alpha = 1. This time 0.5 falls behind 0.1
+# as well, clear of zero. The hard term is a mean over the images that *have* a label. With fewer of them, each label is
+# louder.
 #
-# The caution is the same, too: this teacher has seen the 4,000 labels that the student has not. It stands for one from elsewhere that
-# is at home with images like yours.
+# The caution is the same, too: this teacher has seen the 4,000 labels that the student has not. It stands for a teacher
+# from elsewhere that knows images like yours.
 #
 # ## T and alpha together
 #
-# Two sliders make a map. Each square on the left is the mean of three students. On the right: how far those three lie apart.
+# Two sliders make a map. Each square on the left is the mean of three students. The map on the right shows how far
+# those three lie apart.
 
 # %%
 grid = stored("map")
@@ -284,10 +337,11 @@ left.set_title("mean, % right"), beside.set_title("standard deviation, points")
 figure
 
 # %% [markdown]
-# From left to right the means rise up to T = 4, and then mostly stay. From top to bottom they change little at first, and are lowest in the last
-# row. The spread on the right has no pattern: from three students it is itself a rough guess.
+# From left to right the means rise up to T = 4, and then mostly stay. From top to bottom they change little at first,
+# and are lowest in the last row. The spread on the right has no pattern: a spread of three students is itself a rough
+# guess.
 #
-# Which of these differences would you bet on? Take any two squares that touch at a side: is their interval clear of zero?
+# Which of these differences would you bet on? Take any two squares that share a side: is their interval clear of zero?
 
 # %%
 from scipy import stats
@@ -295,30 +349,48 @@ across, down = runs[:, 1:] - runs[:, :-1], runs[1:] - runs[:-1]
 gains = torch.cat([across.reshape(-1, 3), down.reshape(-1, 3)])          # (40, 3)
 clear = stats.ttest_1samp(gains, 0.0, axis=1).pvalue < 0.05
 print(f"{clear.sum()} of {len(clear)} pairs of neighbours can be told apart.",
-      f"Luck alone makes about {0.05 * len(clear):.0f}.")
+      f"Luck makes about {0.05 * len(clear):.0f}.")
 
 # %% [markdown]
-# Most pairs cannot. Most of those that can lie where the map is steep: between T = 1 and T = 4, and on the way down to the lowest row. The
-# right part is a plateau, and its largest number may be luck. These runs cannot name the best T and alpha. They can say
-# where *not* to be: at T = 1, and at an alpha of 0.9.
+# Most pairs cannot. Those that can mostly lie where the map is steep: between T = 1 and T = 4, and on the way down to
+# the lowest row. The right part is a plateau, and its largest number may be luck. These runs cannot name the best T and
+# alpha. They can say where *not* to be: at T = 1, and at an alpha of 0.9.
 #
-# One row is worth a second look, that of 0.7:
+# The row of 0.7 is worth a second look:
 
 # %%
 row = [f"T = {T}, alpha = 0.7" for T in (1, 2, 8, 16)]
 print(*(pair for pair in paired(grid, "T = 4, alpha = 0.7") if pair.arm in row), sep="\n")
 
 # %% [markdown]
-# At T = 16 it does better than at T = 4, clear of zero, and in the map it is level with the rows above. So the article's alpha costs
-# something at T = 4, and nothing that can be seen at T = 16: the sliders belong together. But we found this by looking at many squares
-# first. Such a find wants new seeds before it is believed.
+# At T = 16 it does better than at T = 4, clear of zero, and in the map it is level with the rows above. So the
+# article's alpha costs something at T = 4, and nothing that you can see at T = 16: the sliders belong together. But we
+# noticed this only after a look at many squares. Such a result needs new seeds before you believe it.
 #
 # ## How many runs?
 #
-# You train one student with 0.5 and one with 0.3. One comes out ahead; one always does. That is worth nothing until you know how far such
-# a difference goes up and down by itself.
+# You train one student with 0.5 and one with 0.3. One comes out ahead, as always. That means nothing until you know how
+# far such a difference goes up and down by itself.
 
-# %% exercise: paired_interval
+# %% [markdown] exercise: paired_interval
+# Write `paired_interval`: the 95 % interval of the mean gain. First compute the gain of each pair. The interval reaches
+# to both sides of their mean, by t times their standard deviation (with n - 1) over the square root of n. Gains of 1, 2
+# and 3, with t = 4.30, give -0.48 and 4.48.
+
+# %% answer
+def paired_interval(before, after, t):
+    """before, after [n], a pair at each place -> tensor [2]: low, high."""
+    gains = after - before
+    reach = t * gains.std() / math.sqrt(len(gains))
+    return torch.stack([gains.mean() - reach, gains.mean() + reach])
+
+# %% [markdown] hints
+# 1. Whose spread counts here: that of the accuracies, or that of the gains?
+# 2. `gains.std()` has n - 1 below already. What is still to be divided by the square root of n?
+# 3. `reach = t * gains.std() / math.sqrt(len(gains))`, then the mean minus it and plus it, with `torch.stack`
+
+# %% [markdown] also
+# `paired` from `distill_course` does the same, and finds t itself.
 
 # %% [markdown]
 # Student's t depends on the number of pairs:
@@ -327,7 +399,7 @@ print(*(pair for pair in paired(grid, "T = 4, alpha = 0.7") if pair.arm in row),
 print("  ".join(f"{n} pairs: {stats.t.ppf(0.975, n - 1):.2f}" for n in (2, 3, 5, 10, 30)))
 
 # %% [markdown]
-# Now three pairs of your own. Within a pair the first weights and the order of the images are the same.
+# Now train three pairs of your own. Within a pair the first weights and the order of the images are the same.
 
 # %% tags=["nbval-ignore-output"]
 arms = ["alpha = 0.5", "alpha = 0.7", "alpha = 0.3"]
@@ -338,13 +410,32 @@ for pair in paired(mine):
     print("Single pairs:", *(f"{gain:+.1f}" for gain in pair.differences), " ", pair)
 
 # %% [markdown]
-# Look at the single pairs first. Had you trained only one of them, what would you have said? Then at the intervals. Three pairs make
-# wide ones: the difference between 0.5 and 0.7 may come clear of zero, the one between 0.5 and 0.3 hardly will.
+# Look at the single pairs first. If you had trained only one of them, what would you have said? Then look at the
+# intervals. Three pairs make wide intervals: the difference between 0.5 and 0.7 may come clear of zero, the difference
+# between 0.5 and 0.3 hardly will.
 
-# %% exercise: pairs_needed
+# %% [markdown] exercise: pairs_needed
+# Write `pairs_needed`. You have trained a few pairs: how many does it take to find a difference? With n pairs the mean
+# gain has a standard error of sd / √n. Here sd is how far single gains spread (with n - 1). The difference should be
+# 2.8 times that: 1.96 for the interval, and 0.84 so that four of five experiments get there. Round up, and ask for at
+# least two pairs. Gains of 0, 1 and 2 have an sd of 1, and a difference of 1 then takes 8.
+
+# %% answer
+def pairs_needed(gains, difference):
+    """gains [n], of pairs already trained; difference: a number -> how many pairs."""
+    pairs = (2.8 * gains.std().item() / difference) ** 2
+    return max(2, math.ceil(pairs))
+
+# %% [markdown] hints
+# 1. difference = 2.8 · sd / √n. What is n?
+# 2. Multiply by √n, divide by the difference, and square both sides. `math.ceil` rounds up.
+# 3. `max(2, math.ceil((2.8 * gains.std().item() / difference) ** 2))`
+
+# %% [markdown] also
+# Half the difference costs four times the pairs. And with few pairs t is larger than 1.96: add two.
 
 # %% [markdown]
-# How large is that spread? The seven arms with clean labels give six comparisons of neighbours, of five pairs each.
+# How large is that spread? The seven arms with clean labels give six comparisons of neighbours, with five pairs each.
 
 # %%
 points = 100 * torch.tensor([clean.values(arm) for arm in clean.arms])   # (7, 5)
@@ -355,33 +446,38 @@ print(f"Without a common seed it would be {(2 * points.var(dim=1).mean()).sqrt()
 # pairs_needed(gains[0], 0.3)
 
 # %% [markdown]
-# So the common seed pays: part of the luck is the same for both, and cancels. Now try the rule out, with gains drawn by lot. How often does
-# the interval of n pairs find a true difference?
+# So the common seed pays: part of the luck is the same for both, and cancels. Now try the rule, with gains drawn by
+# lot. How often does the interval of n pairs find a true difference?
 
 # %%
-def found(pairs, difference):
+def clear_share(pairs, difference):
     by_lot = torch.Generator().manual_seed(0)
     drawn = difference + sd * torch.randn(4_000, pairs, generator=by_lot)
     return (stats.ttest_1samp(drawn, 0.0, axis=1).pvalue < 0.05).mean()
 
 for pairs in (2, 3, 5, 10, 20, 40, 80, 160):
-    print(f"{pairs:3} pairs find 1 point in {found(pairs, 1.0):4.0%}, "
-          f"0.3 in {found(pairs, 0.3):4.0%}, 0.1 in {found(pairs, 0.1):4.0%} of all cases")
+    print(f"{pairs:3} pairs find 1 point in {clear_share(pairs, 1.0):4.0%}, 0.3 in "
+          f"{clear_share(pairs, 0.3):4.0%}, 0.1 in {clear_share(pairs, 0.1):4.0%} of all cases")
 
 # %% [markdown]
-# Read it column by column. A difference of one point needs a handful of pairs; two or three are a gamble. For 0.3 it takes about twenty before
-# you find it four times out of five, for a tenth of a point well over a hundred. That is why these runs do not say whether 0.1 or
-# 0.3 is better, and why it hardly matters.
+# Read it column by column. A difference of one point needs a handful of pairs; two or three are a gamble. For 0.3 it
+# takes about twenty before you find it four times out of five, for a tenth of a point well over a hundred. Therefore
+# these runs do not say whether 0.1 or 0.3 is better, and it hardly matters.
 #
-# For one point the rule of the exercise asks for two pairs, and two find it in few cases; three are still too few, and five are plenty. The rule
-# takes 1.96 for t, as the normal distribution has it, and with few pairs t is larger. So where it says ten or less, add two.
+# For one point the rule of the exercise asks for two pairs. Two pairs find it in few cases, three are still too few,
+# and five are plenty. The rule takes 1.96 for t, as the normal distribution has it. With few pairs t is larger. So
+# where the rule says ten or less, add two.
 #
 # ## In five lines
 #
-# - Alpha is the weight of the labels here and may be the teacher's elsewhere. Set it to 1 and change the teacher to find out.
-# - With this teacher and T = 4, alpha from 0 to 0.5 cannot be told apart; 0.7 and above is worse. At another T it can be otherwise.
+# - Alpha is the weight of the labels here and may be the teacher's elsewhere. Set it to 1 and change the teacher to
+#   find out.
+# - With this teacher and T = 4, alpha from 0 to 0.5 cannot be told apart; 0.7 and above is worse. At another T it can
+#   be otherwise.
 # - The less the labels are worth, false or few, the smaller alpha should be, and the more it matters.
-# - Ask what the teacher has seen. One that knew only the same false labels was worth a tenth of the one that knew the true ones.
-# - One pair of runs tells nothing. The spread of a few pairs tells how many it takes.
+# - Ask what the teacher has seen. A teacher that knew only the same false labels was worth a tenth of the teacher that
+#   knew the true ones.
+# - A single pair of runs proves nothing. The spread of a few pairs tells how many it takes.
 #
-# **Next:** [4. Progressive distillation](04_progressive_distillation.ipynb): alpha and T that change while the student trains.
+# **Next:** [4. Progressive distillation](04_progressive_distillation.ipynb): alpha and T that change while the student
+# trains.

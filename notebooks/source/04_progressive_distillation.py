@@ -10,11 +10,12 @@
 # - set up a fair comparison: equal steps, the same seeds, differences within pairs,
 # - say what many comparisons at once do to their intervals, and correct for it.
 #
-# You need [the first notebook](00_start_here.ipynb): hard term, soft term, alpha, temperature, and an interval over seeds.
+# You need [the first notebook](00_start_here.ipynb): hard term, soft term, alpha, temperature, and an interval over
+# seeds.
 
 # %% tags=["setup"]
 import sys
-if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell does nothing
+if "google.colab" in sys.modules:  # only on Colab; on your machine this cell does nothing
     kit = "git+https://github.com/distill-kit/distill_kit"
     %pip install --quiet --no-deps {kit} torchmetrics lightning-utilities
 
@@ -22,17 +23,17 @@ if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell d
 import numpy as np
 import torch
 from distill_kit import Materials, Settings, distillation_loss, load_dataset, load_teacher
-from distill_kit import plotting
-from distill_kit.exercises import Prediction, check
+from distill_kit import colours, plotting
+from distill_course import Prediction, check
 
 # %% [markdown]
 # ## A number that moves
 #
-# In **progressive** distillation something moves while the student trains. Four things can: alpha, the temperature, the images
-# (easy ones first), and the teacher (by way of one of middle size).
+# In **progressive** distillation something moves while the student trains. Four things can: alpha, the temperature, the
+# images (easy ones first), and the teacher (an assistant of middle size comes between).
 #
-# The article that this course began with recommends the first: let alpha rise from 0.3 to 0.9, teacher first and labels later. It
-# promises half a point to one and a half. You will test that, and the other three.
+# The article that this course began with recommends the first: let alpha rise from 0.3 to 0.9, teacher first and labels
+# later. It promises half a point to one and a half. You will test that, and the other three.
 #
 # A number that moves needs a **schedule**: a function from the step (0, 1, 2, ...) to the number. Here are five.
 
@@ -46,7 +47,7 @@ temperatures = {"8 to 2": linear(8, 2, steps), "2 to 8": linear(2, 8, steps)}
 # %%
 figure, axes = plotting.new_figure(2)
 for ax, schedules, name in zip(axes, (alphas, temperatures), ("alpha", "temperature")):
-    for (label, schedule), (colour, dash, _) in zip(schedules.items(), plotting.LINES):
+    for (label, schedule), (colour, dash, _) in zip(schedules.items(), colours.LINES):
         values = [schedule(step) for step in range(steps)]
         ax.plot(values, color=colour, linestyle=dash, label=label)
     ax.set(xlabel="step", ylabel=name)
@@ -54,10 +55,27 @@ for ax, schedules, name in zip(axes, (alphas, temperatures), ("alpha", "temperat
 figure
 
 # %% [markdown]
-# On the left, alpha: two straight lines that cross in the middle, and half a cosine wave, which starts and arrives slowly and is
-# fastest in the middle. On the right, the temperature: one line down from 8 to 2, and one up.
+# On the left is alpha: two straight lines that cross in the middle, and half a cosine wave. The wave starts and arrives
+# slowly, and is fastest in the middle. On the right is the temperature: a line down from 8 to 2, and a line up.
 
-# %% exercise: alpha_at
+# %% [markdown] exercise: alpha_at
+# Write `alpha_at`: a straight line from `start` at step 0 to `end` at the **last** step. Steps are counted from 0, and
+# there are at least two. `step` is a tensor, so that you can ask about many at once. For five steps from 0.2 to 0.6,
+# the steps 0, 2 and 4 have the alphas 0.2, 0.4 and 0.6.
+
+# %% answer
+def alpha_at(step, steps, start, end):
+    """step [N], each from 0 to steps - 1 -> alpha [N]."""
+    done = step / (steps - 1)
+    return start + (end - start) * done
+
+# %% [markdown] hints
+# 1. With five steps, which number must stand under `step` so that step 4 has gone the whole way?
+# 2. First the share of the way that is done, from 0 to 1. Then `start`, and that share of `end - start`.
+# 3. `start + (end - start) * step / (steps - 1)`
+
+# %% [markdown] also
+# `torch.linspace(start, end, steps)[step]` is the same line.
 
 # %% [markdown]
 # ## Two faults in the article's loop
@@ -68,7 +86,7 @@ figure
 #
 # `loss = distillation_loss(student_logits, teacher_logits, labels, alpha=alpha)`
 #
-# Each has a fault that no error message tells of. Look for it before you run the next two cells.
+# Each line has a fault that no error message shows. Look for it before you run the next two cells.
 
 # %% tags=["nbval-check-output"]
 article = [0.3 + (0.9 - 0.3) * (step / 10) for step in range(10)]
@@ -77,29 +95,29 @@ print("the article:", *(f"{alpha:.2f}" for alpha in article))
 print("the kit:    ", *(f"{alpha:.2f}" for alpha in kit))
 
 # %% [markdown]
-# Of ten steps, the last one is step 9. The article divides by 10, so its alpha never gets to 0.9. With thousands of steps that is
-# a trifle. With a schedule that moves once an epoch, it is not.
+# With ten steps, the last one is step 9. The article divides by 10, so its alpha never gets to 0.9. With thousands of
+# steps that hardly matters. With a schedule that moves once an epoch, it does.
 
 # %% tags=["nbval-check-output"]
 student, labels = torch.zeros(1, 3), torch.tensor([0])
-said = torch.tensor([[4.0, 2.0, -1.0]])
+teacher_logits = torch.tensor([[4.0, 2.0, -1.0]])
 for wanted in (1.0, 2.0, 4.0, 8.0):
-    passed = distillation_loss(student, said, labels, temperature=wanted, alpha=0.3)
-    forgotten = distillation_loss(student, said, labels, alpha=0.3)
+    passed = distillation_loss(student, teacher_logits, labels, temperature=wanted, alpha=0.3)
+    forgotten = distillation_loss(student, teacher_logits, labels, alpha=0.3)
     print(f"T = {wanted:g} wanted: loss {passed:.2f}, and {forgotten:.2f} if it is forgotten")
 
 # %% [markdown]
-# The loop does not pass the temperature on. The loss has a default, 4, and takes it. Whoever wanted 2 trains with 4, and nothing
-# says so. So **a default hides a forgotten argument**. The kit's own loop, `training.train`, has no default for temperature or
-# alpha, and writes what it really used into every row of the history.
+# The loop does not pass the temperature on. The loss has a default, 4, and takes it. If you wanted 2, you train with 4,
+# and nothing says so. So **a default hides a forgotten argument**. The kit's own loop, `training.train`, has no default
+# for temperature or alpha. It writes what it really used into every row of the history.
 #
 # ## One pair of runs
 #
-# One student keeps alpha at 0.3. The other begins there and goes to 0.9. All else is equal: first weights, images, their order,
-# the number of steps.
+# One student keeps alpha at 0.3. The other begins there and goes to 0.9. Everything else is equal: first weights,
+# images, their order, the number of steps.
 
 # %%
-from distill_kit.notebook import EPOCHS, train_and_tell
+from distill_course.notebook import EPOCHS, train_and_tell
 dataset = load_dataset()
 teacher, card = load_teacher(dataset)
 materials = Materials(dataset, teacher, images=5_000)
@@ -123,22 +141,23 @@ last = rising.history[-1]
 print(f"terms of its loss in the end: hard {last['val_hard']:.1f}, soft {last['val_soft']:.1f}")
 
 # %% [markdown]
-# On the left: the alpha that the loop used, from the history. One line is flat, the other rises and arrives. Make a habit of this
-# look. A history with the columns alpha and temperature would have shown both faults above.
+# On the left is the alpha that the loop used, from the history. One line is flat, the other rises and arrives. Look at
+# it whenever something moves. A history with the columns alpha and temperature would have shown both faults above.
 #
-# In the middle: the rising run's validation loss ends far lower. On the right, the accuracies show nothing of the kind. The soft
-# term is by far the larger of the two, as printed above, and a rising alpha gives it less and less weight. So that loss falls
-# because its *meaning* changes. Never compare losses across alphas, and never stop early by a loss whose alpha moves.
+# In the middle, the rising run's validation loss ends far lower. On the right, the accuracies show nothing of the kind.
+# The soft term is by far the larger of the two, as printed above, and a rising alpha gives it less and less weight. So
+# that loss falls because its *meaning* changes. Never compare losses across alphas, and never stop early by a loss
+# whose alpha moves.
 #
-# And which accuracy is better? One pair, one seed: it cannot tell.
+# And which accuracy is better? A single pair cannot tell.
 #
 # ## Easy images first
 #
-# A **curriculum** (Bengio and others, 2009) shows easy examples first. Easy for whom? Let the teacher say: an image is easy if
-# the teacher's highest probability is high.
+# A **curriculum** (Bengio and others, 2009) shows easy examples first. Easy for whom? Let the teacher say: an image is
+# easy if the teacher's highest probability is high.
 
 # %%
-from distill_kit.teachers import answers
+from distill_kit.metrics import answers
 seen, classes = materials.training, dataset.pool.classes
 shares = answers(teacher, seen).double().softmax(dim=1)                # (5000, 10)
 sure, says = shares.max(dim=1)                           # how sure, of which class
@@ -153,8 +172,8 @@ for number, (ax, place) in enumerate(zip(axes, eight), start=1):
 figure
 
 # %% [markdown]
-# Eight training images. Four are among the tenth of which the teacher is surest, four among the tenth of which it is least sure.
-# Which four are the hard ones? Write your numbers down. Then run the next cell.
+# You see eight training images. Four belong to the tenth of which the teacher is surest, four to the tenth of which it
+# is least sure. Which four are the hard ones? Write their numbers down. Then run the next cell.
 
 # %%
 for number, place in enumerate(eight, start=1):
@@ -164,11 +183,29 @@ for number, place in enumerate(eight, start=1):
 # %% [markdown]
 # The teacher was trained on these very images, so it is surer of them than of new ones. Here only the order counts.
 
-# %% exercise: easiest
+# %% [markdown] exercise: easiest
+# Write `easiest`: the places of the images about which the teacher is surest, the surest first. Its highest probability
+# at T = 1 says how sure it is. `share` says how many images: 0.5 is half of them, and the number comes out whole. For
+# three images with the logits (0, 1), (5, 5) and (0, 3), a share of 2/3 gives the places 2 and 0.
+
+# %% answer
+def easiest(teacher_logits, share):
+    """teacher_logits [N, C] -> places of images, [share * N]."""
+    confidence = teacher_logits.softmax(dim=1).amax(dim=1)
+    count = round(share * len(teacher_logits))
+    return confidence.argsort(descending=True)[:count]
+
+# %% [markdown] hints
+# 1. Two images have the same highest logit. Is the teacher equally sure of both?
+# 2. Go from logits to probabilities, from those to one number an image, and then to its order: `argsort`.
+# 3. `teacher_logits.softmax(dim=1).amax(dim=1).argsort(descending=True)`, and of that the first ones.
+
+# %% [markdown] also
+# `confidence.topk(count).indices` sorts as well.
 
 # %% [markdown]
-# Are the teacher's easy images easy for a student, too? Ask the fixed student from above, on validation images, which are new to
-# both.
+# Are the teacher's easy images easy for a student, too? Ask the fixed student from above, on validation images. They
+# are new to both.
 
 # %%
 new = dataset.validation
@@ -178,8 +215,8 @@ for name, rows in zip(("easiest", "second", "third", "fourth", "hardest"), ease.
     print(f"{name} fifth: the student is right on {right[rows].float().mean():.0%}")
 
 # %% [markdown]
-# It is right far more often on what the teacher finds easy, so the order means something. The kit's curriculum begins with the
-# easiest 40 %, and uses all images from the middle of the run on. Which classes are in those 40 %?
+# It is right far more often on what the teacher finds easy, so the order means something. The kit's curriculum begins
+# with the easiest 40 %, and uses all images from the middle of the run on. Which classes are in those 40 %?
 
 # %%
 first = torch.bincount(seen.labels[order[:2_000]], minlength=len(classes))
@@ -188,35 +225,34 @@ for number in first.argsort(descending=True):
     print(f"{classes[number]:12} {first[number]:4} of {every[number]}")
 
 # %% [markdown]
-# Far fewer of some classes than of others. So a student that begins with easy images also begins with a lopsided set of classes.
-# If a curriculum turns out worse or better, you will not know which of the two it was.
+# There are far fewer images of some classes than of others. So a student that begins with easy images also begins with
+# a lopsided set of classes. If a curriculum turns out worse or better, you will not know which of the two was the
+# cause.
 #
 # ## What makes a comparison fair
 #
-# **Equal steps.** More steps alone can make a student better. Here every **arm**, a setting of the comparison, takes the same
-# number. So does the curriculum: while it has fewer images, it shows each of them more often.
+# **Equal steps.** More steps can make a student better all by themselves. Here every **arm**, a setting of the
+# comparison, takes the same number. So does the curriculum: while it has fewer images, it shows each of them more
+# often.
 #
-# **The same seeds.** A seed decides the first weights and the order of the images. Every arm gets the same five.
+# **The same seeds.** A seed decides the first weights and the order of the images. Every arm gets the same five seeds.
 #
-# **Differences within pairs.** Two runs with the same seed make a pair. Whatever luck they share falls out of their difference. So
-# take the differences first, then their mean and their spread. If you have done exercise 3.3, the next one repeats most of it: you
-# may skip it.
-
-# %% exercise: paired_gain
+# **Differences within pairs.** Two runs with the same seed make a pair. Whatever luck they share falls out of their
+# difference. So take the differences first, then their mean and their spread, as in exercise 3.3.
 
 # %% [markdown]
 # ## Many at once
 #
-# You are about to see eight changes against one baseline. That is eight intervals, and a 95 % interval misses the truth about
-# once in twenty times. Suppose that *none* of the eight changes did anything. In how many of a hundred such races would at least
-# one interval still lie clear of zero?
+# You are about to see eight changes against one baseline. That is eight intervals, and a 95 % interval misses the truth
+# about once in twenty times. Suppose that *none* of the eight changes did anything. In how many of a hundred such races
+# would at least one interval still lie clear of zero?
 
 # %%
 guess_race = Prediction(..., because="", unit="%")
 guess_race
 
 # %% [markdown]
-# Ten thousand races in which every result is luck: nine arms, five seeds, nobody better than anybody.
+# The cell draws ten thousand races in which every result is luck: nine arms, five seeds, nobody better than anybody.
 
 # %%
 from scipy import stats
@@ -235,26 +271,47 @@ for level in (0.95, 1 - 0.05 / 8):
 print(guess_race.against(100 * clear_of_zero(0.95).any(axis=1).mean()))
 
 # %% [markdown]
-# Each interval keeps its promise: about one in twenty misses. But the race has eight chances to find a "winner" that is none.
-# Independent intervals would find one more often, in $1 - 0.95^8$ of the races. These eight share one baseline: its luck moves them
-# together, so they often err in the same race. The second line shows a remedy, named after **Bonferroni**: divide what may go wrong
-# by the number of comparisons. With eight intervals at 1 - 0.05 / 8, the whole race goes wrong at most once in twenty times. The
-# price: wider intervals.
+# Each interval keeps its promise: about one in twenty misses. But the race has eight chances to find a "winner" that is
+# none. Independent intervals would find one more often, in $1 - 0.95^8$ of the races. These eight share a baseline: its
+# luck moves them together, so they often err in the same race.
+#
+# The second line shows a remedy, named after **Bonferroni**: divide what may go wrong by the number of comparisons.
+# With eight intervals at 1 - 0.05 / 8, the whole race goes wrong at most once in twenty times. The price is wider
+# intervals.
 
-# %% exercise: false_alarms
+# %% [markdown] exercise: false_alarms
+# Each row is a race: a notebook like this one, with K arms and their intervals, from `lows` to `highs`. Write
+# `false_alarms`: the share of the races in which at least one interval lies clear of zero, above it or below it. For
+# the lows (-1, -1), (0.2, -1) and the highs (1, 1), (1, 1) it gives 0.5: only the second race has such an interval.
+
+# %% answer
+def false_alarms(lows, highs):
+    """lows, highs [N, K]: N races, K arms -> one number, a share of the races."""
+    clear = (lows > 0) | (highs < 0)
+    return clear.any(dim=1).float().mean()
+
+# %% [markdown] hints
+# 1. Where do both ends of an interval lie if zero is not inside?
+# 2. A table of true and false [N, K] first. Then one true or false for each race, and then their share.
+# 3. `((lows > 0) | (highs < 0)).any(dim=1).float().mean()`
+
+# %% [markdown] also
+# `(lows * highs > 0)` says the same of an interval: both ends have the same sign.
 
 # %% [markdown]
 # ## The race
 #
-# Now the real one: CIFAR-10, eight epochs, five seeds an arm, each student measured in the end on all 5,000 validation images. The
-# baseline keeps alpha at 0.3. By how many points will the article's arm, alpha 0.3 to 0.9, be better than that?
+# Now comes the real race: CIFAR-10, eight epochs, five seeds an arm. In the end each student is measured on all 5,000
+# validation images. The baseline keeps alpha at 0.3. By how many points will the article's arm, alpha 0.3 to 0.9, be
+# better than that?
 
 # %%
 guess_alpha = Prediction(..., because="", unit="points")
 guess_alpha
 
 # %%
-from distill_kit.comparisons import paired, stored, train
+from distill_course import paired, stored
+from distill_course.comparisons import train
 progressive = stored("progressive")
 # progressive = train("progressive", dataset, teacher)
 print(progressive.origin)
@@ -272,26 +329,27 @@ measured = {pair.arm: pair.mean for pair in paired(progressive)}
 print(guess_alpha.against(measured["alpha 0.3 to 0.9"]))
 
 # %% [markdown]
-# Each dot is one pair, the stroke the mean, the band its 95 % interval; the dashed line is zero, the baseline itself. No arm has
-# its mean to the right of it. The article's arm lies to the left with its whole interval: letting alpha rise has made things
-# **worse** than keeping it at 0.3. The same holds for the cosine, and for alpha 0.7 throughout. For the other five, zero lies
-# inside: what you see there may be luck.
+# Each dot is a pair, the stroke is the mean, the band is its 95 % interval. The dashed line is zero, the baseline
+# itself. No arm has its mean to the right of it. The article's arm lies to the left with its whole interval: a rising
+# alpha has made things **worse** than an alpha of 0.3 throughout. The same holds for the cosine, and for alpha 0.7
+# throughout. For the other five, zero lies inside: what you see there may be luck.
 #
-# And your own pair, further up? Whoever was ahead there, one pair could not have told you this. Nor need it be one of the five dots.
-# Each of those runs had one thread. With another number of threads sums round otherwise, and that grows until it is like another
-# seed. And your pair was measured on 2,000 images, not on 5,000.
+# And your own pair, further up? Whoever was ahead there, a single pair could not have told you this. It need not even
+# be one of the five dots. Each of those runs had one thread. With another number of threads sums are rounded in another
+# way, and that grows until it is like another seed. Your pair was also measured on 2,000 images, not on 5,000.
 #
-# So where does the article's half a point come from? Its default is alpha 0.7. Take *that* for a baseline.
+# So where does the article's half a point come from? Its default is alpha 0.7. Take *that* as the baseline.
 
 # %%
 print(*paired(progressive, "alpha 0.7 throughout"), sep="\n")
 
 # %% [markdown]
-# Here it is: alpha 0.3 to 0.9 gains what the article promises. But alpha 0.3 throughout gains more, and needs no schedule. The
-# schedule lies between two constants that it passes on its way, as if it were worth no more than the alphas at which it spends
-# its time. **What a schedule has to beat is the best constant**, not the one that happens to be the default.
+# Here it is: alpha 0.3 to 0.9 gains what the article promises. But alpha 0.3 throughout gains more, and needs no
+# schedule. The schedule lies between two constants that it passes on its way, as if it were worth no more than the
+# alphas at which it spends its time. **A schedule has to beat the best constant**, not the constant that happens to be
+# the default.
 #
-# Now the eight at once, with intervals as wide as Bonferroni asks.
+# Now look at the eight at once, with intervals as wide as Bonferroni asks.
 
 # %%
 level = 1 - 0.05 / 8
@@ -300,9 +358,10 @@ for pair in paired(progressive):
     print(f"{pair.arm}: {level:.1%} interval {wide.low:+.1f} to {wide.high:+.1f}")
 
 # %% [markdown]
-# They are nearly twice as wide, and now zero lies inside every one, if only just for alpha 0.7. Five seeds are few for eight
-# questions. Two things can be said all the same. The article's arm was named *before* the race: that was one question, and its
-# narrow interval stands. And a gain of half a point over the fixed 0.3 lies outside even its wide one.
+# They are nearly twice as wide, and now zero lies inside every one, if only just for alpha 0.7. Five seeds are few for
+# eight questions. Two things can be said all the same. The article's arm was named *before* the race: that was a single
+# question, and its narrow interval stands. And a gain of half a point over the fixed 0.3 lies outside even its wide
+# interval.
 #
 # Did pairing help? Here is the spread of the differences, and what it would be if the runs of a pair shared nothing.
 
@@ -314,14 +373,14 @@ print(f"Spread of the differences: {within:.2f} points; "
       f"if the runs shared nothing: {apart:.2f}.")
 
 # %% [markdown]
-# A little: most of a seed's luck is not shared. Pairing costs nothing, but it does not replace seeds.
+# It helped a little: most of a seed's luck is not shared. Pairing costs nothing, but it does not replace seeds.
 #
 # ## An assistant between
 #
-# One more thing can move: the teacher. If a teacher is far larger than its student, the student may not be able to follow it.
-# Mirzadeh and others (2020) put a **teaching assistant** of middle size between them: the teacher teaches the assistant, the
-# assistant teaches the student. The student of this comparison is smaller than the course's usual one, to make the gap wider. How
-# far apart are they here?
+# One more thing can move: the teacher. If a teacher is far larger than its student, the student may not be able to
+# follow it. Mirzadeh and others (2020) put a **teaching assistant** of middle size between them: the teacher teaches
+# the assistant, and the assistant teaches the student. The student of this comparison is smaller than the course's
+# usual student, to make the gap wider. How far apart are they here?
 
 # %%
 from distill_kit.models import STUDENTS, make_model, parameter_count
@@ -332,8 +391,8 @@ print(f"teacher: {parameter_count(teacher):,} weights")
 # %% [markdown]
 # (The teacher of Shapes-10 is itself a small one. The comparison below was made on CIFAR-10.)
 #
-# By how many points will the student with the assistant be better than the one that the large teacher taught itself? Both take
-# the same steps; the assistant's own training comes on top.
+# By how many points will the student with the assistant be better than the student that the large teacher taught
+# itself? Both take the same steps. The assistant's own training comes on top.
 
 # %%
 guess_assistant = Prediction(..., because="", unit="points")
@@ -352,32 +411,35 @@ print(*paired(assistant), sep="\n")
 print(guess_assistant.against(paired(assistant)[0].mean))
 
 # %% [markdown]
-# Zero lies inside the assistant's interval: it may be luck. So nothing was found here that would pay for a second training. The
-# lower row is for scale: without any teacher the small student loses far more, and that is clear of zero.
+# Zero lies inside the assistant's interval: it may be luck. So nothing here would pay for a second training. The lower
+# row is for scale: without any teacher the small student loses far more, and that is clear of zero.
 #
-# "Not found" is not "not there". Half a point either way would still fit into this interval, and this assistant learnt from no
-# more than the 5,000 images that its student sees.
+# "Not found" is not "not there". Half a point either way would still fit into this interval. And this assistant learnt
+# from no more than the 5,000 images that its student sees.
 #
 # ## Try it
 #
-# Here alpha and temperature move, and the run is held against one that keeps both where they start.
+# Here alpha and temperature move. The run is compared with a run that keeps both where they start.
 
 # %%
-from distill_kit.lab import Lab
+from distill_course import Lab
 lab = Lab("schedule", dataset, teacher)
 lab
 
 # %% [markdown]
-# Three questions for the lab. Press *Teacher first, labels later*, and repeat it with three seeds: does the interval hold zero?
-# Then press *Labels first, teacher later*: why does that schedule look so good? (What is it held against?) And can you find a
-# schedule that beats the best constant alpha? Count your tries: they are comparisons, too.
+# Three questions for the lab. Press *Teacher first, labels later*, and repeat it with three seeds: does the interval
+# hold zero? Then press *Labels first, teacher later*: why does that schedule look so good? (What is it compared with?)
+# And can you find a schedule that beats the best constant alpha? Count your tries: they are comparisons, too.
 #
 # ## In five lines
 #
-# - A schedule must reach its end at the last step; the history says what was really used. A default hides a forgotten argument.
-# - A loss whose alpha moves cannot be compared with another, nor with itself an epoch ago.
-# - Compare at equal steps, with the same seeds, by differences within pairs. A curriculum also changes which classes come first.
-# - Eight intervals at once find a winner by luck far more often than one. Name your question first, or widen them.
-# - Progressive alpha beat a poor constant here, and lost to a good one. What a schedule has to beat is the best constant.
+# - A schedule must reach its end at the last step; the history says what was really used. A default hides a forgotten
+#   argument.
+# - A loss whose alpha moves cannot be compared with another loss, nor with itself an epoch ago.
+# - Compare at equal steps, with the same seeds, by differences within pairs. A curriculum also changes which classes
+#   come first.
+# - Eight intervals at once find a winner by luck far more often than a single interval. Name your question first, or
+#   widen them.
+# - Progressive alpha beat a poor constant here, and lost to a good one. A schedule has to beat the best constant.
 #
 # **Next:** [5. Convergence](05_convergence_diagnostics.ipynb): what a run's curves tell, and when to stop.

@@ -7,14 +7,15 @@
 #
 # - say what each figure in a run's history can tell, and what it cannot,
 # - tell four sick runs apart whose accuracies look alike,
-# - confirm a cause with one experiment before you treat it,
+# - confirm a cause with an experiment before you treat it,
 # - say which advice on learning rate, patience, normalisation and labels held when it was measured.
 #
-# You need [the first notebook](00_start_here.ipynb), and to know what cross-entropy, a gradient and a learning rate are.
+# You need [the first notebook](00_start_here.ipynb). You should know what cross-entropy, a gradient and a learning rate
+# are.
 
 # %% tags=["setup"]
 import sys
-if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell does nothing
+if "google.colab" in sys.modules:  # only on Colab; on your machine this cell does nothing
     kit = "git+https://github.com/distill-kit/distill_kit"
     %pip install --quiet --no-deps {kit} torchmetrics lightning-utilities
 
@@ -23,14 +24,14 @@ import math
 from dataclasses import replace
 import torch
 import torch.nn.functional as F
-from distill_kit import Materials, Settings, load_dataset, load_teacher, plotting
-from distill_kit.exercises import Prediction, check
-from distill_kit.notebook import EPOCHS, train_and_tell
+from distill_kit import Materials, Run, Settings, colours, load_dataset, load_teacher, plotting
+from distill_course import Prediction, check
+from distill_course.notebook import EPOCHS, train_and_tell
 
 # %% [markdown]
 # ## A healthy run
 #
-# After each epoch a run leaves one row in its history. First the rows of a run in which nothing is wrong.
+# After each epoch a run leaves a row in its history. Look first at the rows of a run in which nothing is wrong.
 
 # %%
 dataset = load_dataset()
@@ -45,7 +46,7 @@ for name in ("train_loss", "train_hard", "train_soft", "train_accuracy", "val_lo
     print(f"{name:14} {first[name]:9.4f} in the first epoch, {last[name]:9.4f} in the last")
 
 # %%
-from distill_kit.teachers import accuracy, answers
+from distill_kit.metrics import accuracy, answers
 seen = dataset.validation[:2_000]                                      # what a run watches
 figure = plotting.run_figure(healthy.history)
 ceiling = accuracy(answers(teacher, seen), seen.labels)
@@ -61,25 +62,43 @@ figure
 # %% [markdown]
 # Read them in this order.
 #
-# 1. **The losses and their terms.** Both totals fall. The soft term is nearly all of the total. `val_hard`, the cross-entropy
-#    on new images, is measured alike at every temperature and alpha.
-# 2. **The accuracies.** Training accuracy ends well above validation accuracy. That gap alone is no illness. The dotted line
-#    high above is the teacher, the ceiling; agreement with the teacher runs just above validation accuracy.
+# 1. **The losses and their terms.** Both totals fall. The soft term is nearly all of the total. `val_hard`, the
+#    cross-entropy on new images, is measured alike at every temperature and alpha.
+# 2. **The accuracies.** Training accuracy ends well above validation accuracy. That gap by itself is no illness. The
+#    dotted line high above is the teacher, the ceiling. Agreement with the teacher runs just above validation accuracy.
 # 3. **The gradient.** `clipped` is 1: every step is cut to the norm 1. Elsewhere that would be an alarm; not here. The
-#    healthy run without a teacher, further down, has a mean norm above 1 in every epoch, too. Compare a figure with a healthy
-#    run's, not with a number from a book.
+#    healthy run without a teacher, further down, has a mean norm above 1 in every epoch, too. Compare a figure with a
+#    healthy run's, not with a number from a book.
 # 4. **The learning rate.** It falls to zero, so curves flatten in the end, healthy or not.
 #
 # ## The line of knowing nothing
 #
-# A loss needs a scale. One end is 0. Where is the other, at which a student knows nothing at all?
+# A loss needs a scale. One end is 0. Where is the other end, at which a student knows nothing at all?
 
-# %% exercise: constant_loss
+# %% [markdown] exercise: constant_loss
+# A student that cannot tell images apart gives the same answer for all of them. Its best answer is the share of each
+# class. Write `constant_loss`, the cross-entropy of that answer: minus the sum of share times ln(share). A class
+# without images adds nothing. For the labels 0, 0, 1, 1 it gives 0.69.
+
+# %% answer
+def constant_loss(labels):
+    """labels [N], class numbers -> one number, in nats."""
+    counts = torch.bincount(labels)
+    shares = counts[counts > 0] / len(labels)
+    return -(shares * shares.log()).sum()
+
+# %% [markdown] hints
+# 1. How often does each class occur, as a share of all images?
+# 2. `torch.bincount` counts class numbers. What does 0 times the logarithm of 0 come to on a computer?
+# 3. `shares = counts[counts > 0] / len(labels)`, then `-(shares * shares.log()).sum()`
+
+# %% [markdown] also
+# It is the entropy of the labels. A loss that stays there says that the student has learnt nothing about images.
 
 # %% [markdown]
-# Where the ten classes occur equally often, it is ln 10. Now a student with a learning rate of 0.3, thirty times the healthy
-# one, from labels alone. Where neither the training loss nor the validation loss moves, the article suspects a student too
-# small, a learning rate too low, or the wrong alpha and temperature.
+# Where the ten classes occur equally often, it is ln 10. Now train a student with a learning rate of 0.3, thirty times
+# the healthy rate, with labels only. Where neither the training loss nor the validation loss moves, the article
+# suspects a student too small, a learning rate too low, or the wrong alpha and temperature.
 
 # %%
 alone = Settings(alpha=1.0, epochs=EPOCHS)
@@ -88,13 +107,13 @@ print("val_hard, epoch by epoch:", *(f"{row['val_hard']:.2f}" for row in stuck.h
 print(f"ln {len(dataset.pool.classes)} = {math.log(len(dataset.pool.classes)):.2f}")
 
 # %% [markdown]
-# The loss ends as stagnant as can be, at the line of knowing nothing: every image is given the same answer. And the cause is a
-# rate far too *high*. One sign, several causes.
+# The loss stands still, at the line of knowing nothing: every image gets the same answer. And the cause is a rate far
+# too *high*. One sign can have several causes.
 #
 # ## Four patients
 #
-# Four students, each with one thing wrong. All learn from labels alone, so that their losses are of one kind. Which letter has
-# what is dealt by lot.
+# You have four students, each with one thing wrong. All learn from labels only, so that their losses are of the same
+# kind. A draw decides which letter has which illness.
 
 # %%
 from random import Random
@@ -112,7 +131,7 @@ for letter in "ABCD":
     runs[letter] = train_and_tell(settings, of_images[settings.images], letter)
 
 # %% [markdown]
-# First their validation accuracy alone, at eight moments of each run.
+# First look only at their validation accuracy, at eight moments of each run.
 
 # %%
 def moments(run):  # one of them has twice as many epochs, of half the length
@@ -125,14 +144,14 @@ plotting.curves(rows, "val_accuracy", ax)
 figure
 
 # %% [markdown]
-# Four curves end far below the fifth, and near each other. All rise, and most flatten, which the article lists among the signs
-# of health. Which is which? Write down your guesses before you go on.
+# Four curves end far below the fifth, and near each other. All rise, and most flatten, which the article lists among
+# the signs of health. Which is which? Write down your guesses before you go on.
 
 # %%
 guess = dict(A="", B="", C="", D="")
 
 # %% [markdown]
-# Now the columns beside it.
+# Now look at the columns beside it.
 
 # %%
 figure, (left, middle, right) = plotting.new_figure(3, width=12)
@@ -144,24 +163,25 @@ figure
 
 # %% tags=["nbval-ignore-output"]
 for name, run in runs.items():
-    train, new = ([row[part] for row in run.history] for part in ("train_hard", "val_hard"))
+    fit, new = ([row[part] for row in run.history] for part in ("train_hard", "val_hard"))
     last = run.history[-1]
-    print(f"{name:8} train_hard {train[0]:.2f} to {train[-1]:.2f}"
+    print(f"{name:8} train_hard {fit[0]:.2f} to {fit[-1]:.2f}"
           f"   val_hard {new[0]:5.2f}, lowest {min(new):.2f}, last {new[-1]:.2f}"
           f"   right: {last['train_accuracy']:.2f}, new {last['val_accuracy']:.2f}")
 
 # %% [markdown]
-# - One does **worse on its own training images than on new ones**, to the end. In the first epochs that is normal: training
-#   figures are taken while the student still learns, on mirrored and shifted views. At the end something must be wrong with what
-#   it is told.
-# - One has its training images **by heart**. Its `val_hard` fell, and rises again.
-# - One has **training and validation close together, both poor**, and all is smooth. By the article's three signs (training
-#   loss falls smoothly, validation loss falls and flattens, accuracy rises and flattens) it is healthy. It has only not come
-#   far.
-# - One begins with a **validation loss far above the training loss**, outside the frame, and learns most at the end, when the
-#   rate has fallen. The article looks for a training loss that oscillates wildly; this one's, the mean of an epoch, only falls.
+# - One run does **worse on its own training images than on new ones**, to the end. In the first epochs that is normal:
+#   training figures are taken while the student still learns, on mirrored and shifted views. At the end something must
+#   be wrong with what it is given.
+# - One run has its training images **by heart**. Its `val_hard` fell, and rises again.
+# - One run has **training and validation close together, both poor**, and everything is smooth. By the article's three
+#   signs (training loss falls smoothly, validation loss falls and flattens, accuracy rises and flattens) it is healthy.
+#   It has only not come far.
+# - One run begins with a **validation loss far above the training loss**, outside the frame. It learns most at the end,
+#   when the rate has fallen. The article looks for a training loss that oscillates wildly. This run's training loss,
+#   the mean of an epoch, only falls.
 #
-# And the gradient norm? After the first epoch this last run's is *shorter* than the healthy one's.
+# And the gradient norm? After the first epoch, this last run's is *shorter* than the healthy run's.
 
 # %%
 for letter in "ABCD":
@@ -170,15 +190,29 @@ for letter in "ABCD":
 # %% [markdown]
 # ## How far does a step go?
 #
-# The gradient's norm did not show that the rate was too high. What does? The step itself.
+# The gradient's norm did not show that the rate was too high. What does? The step itself shows it.
 
-# %% exercise: update_ratio
+# %% [markdown] exercise: update_ratio
+# How far does a step go, compared with the weights that it changes? Write `update_ratio`: the norm of the change over
+# the norm of the weights before. For weights 3 and 4 that become 3 and 4.5 it gives 0.1.
+
+# %% answer
+def update_ratio(before, after):
+    """before, after: weights [O, I] -> one number."""
+    return (after - before).norm() / before.norm()
+
+# %% [markdown] hints
+# 1. How long is the arrow from the old weights to the new ones?
+# 2. `tensor.norm()` is the root of the sum of all squares, whatever the shape. Subtract first, or afterwards?
+# 3. `(after - before).norm() / before.norm()`
+
+# %% [markdown] also
+# The gradient's norm is another thing: AdamW and Muon scale it away before they step.
 
 # %% [markdown]
-# Below, one bank of filters near the end of the first epoch, when the rate is nearly at its highest.
+# Below you see a bank of filters near the end of the first epoch, when the rate is nearly at its highest.
 
 # %%
-from distill_kit.run import Run
 def step_size(rate):
     run = Run(replace(alone, learning_rate=rate), materials)
     filters, rows = run.student.blocks[1].convolutions[0].weight.detach(), run.rows(every=1)
@@ -194,8 +228,8 @@ for rate in (0.0003, 0.01, 0.1):
           f"a step moves these filters by {step_size(rate):.1%} of their length")
 
 # %% [markdown]
-# At the lowest rate they hardly move; at the highest, one step is nearly as long as the weights themselves. Muon, the optimiser
-# here, takes long steps by design, so again: compare with the healthy run, in the middle.
+# At the lowest rate they hardly move. At the highest, a step is nearly as long as the weights themselves. Muon, the
+# optimiser here, takes long steps by design. So again: compare with the healthy run, in the middle.
 #
 # ## Too sure
 #
@@ -208,29 +242,52 @@ for column in ("train_hard", "val_hard", "val_accuracy"):
     print(f"{column:12}", *(f"{row[column]:.2f}" for row in few.history))
 
 # %% [markdown]
-# `val_hard` has its lowest place half-way, and validation accuracy goes on rising after it. Both are true. Cross-entropy asks
-# also how *sure* the student is, and it grows surer where it is wrong, too. A rising validation loss says "too sure" before it
-# says "worse".
+# `val_hard` has its lowest place half-way, and validation accuracy goes on rising after it. Both are true.
+# Cross-entropy also asks how *sure* the student is, and it grows surer where it is wrong, too. A rising validation loss
+# says "too sure" before it says "worse".
 
-# %% exercise: ece
+# %% [markdown] exercise: ece
+# If a student gives some answers with 70 % confidence, 70 % of them should be right. Write `ece`, the expected
+# calibration error. Sort the images by their highest probability into equally wide bins from 0 to 1; a 1 belongs to the
+# last bin. In each bin take the distance between mean confidence and the share that is right. Average the bins,
+# weighted by their images. For probabilities 0.95, 0.05 and 0.85, 0.15 with the labels 0 and 1, in ten bins, it gives
+# 0.45.
+
+# %% answer
+def ece(probabilities, labels, bins):
+    """probabilities [N, C], labels [N], number of bins -> one number."""
+    confidence, first = probabilities.max(dim=1)
+    right = (first == labels).float()
+    place = (confidence * bins).long().clamp(max=bins - 1)
+    gaps = torch.zeros(bins).index_add(0, place, confidence - right)
+    return gaps.abs().sum() / len(labels)
+
+# %% [markdown] hints
+# 1. In one bin with n images: what is n times (mean confidence minus share right), as a sum over its images?
+# 2. `probabilities.max(dim=1)` gives confidence and class; `(confidence * bins).long()` the bin, but for a 1.
+#    `index_add` sums by bin.
+# 3. `torch.zeros(bins).index_add(0, place, confidence - right).abs().sum() / len(labels)`
+
+# %% [markdown] also
+# A loop over the bins with a mask is as good (Guo and others, 2017).
 
 # %%
-from distill_kit.teachers import classification_figures
+from distill_kit.metrics import classification_figures
 shown = {"labels alone": runs["healthy"].student, "with the teacher": healthy.student,
          "the teacher": teacher, "few images": few.student,
          "false labels": runs[letter_of["false labels"]].student}
 for name, network in shown.items():
-    logits = answers(network, seen).float()                            # (2000, C)
+    logits = answers(network, seen)                                    # (2000, C)
     sure = logits.softmax(dim=1).amax(dim=1).mean()
     figures = classification_figures(logits, seen.labels)
     print(f"{name:16} {sure:.0%} sure, {figures['accuracy']:.0%} right, "
           f"ECE {figures['ece']:.2f}, cross-entropy {figures['cross_entropy']:.2f}")
 
 # %% [markdown]
-# The student with few images is much surer than it is right. The one with false labels is too modest. Your ECE, here the kit's
-# with 15 bins, is high for both: it does not say which way. And mind the second line. In this pair of runs more is right with
-# the teacher, and yet ECE and cross-entropy are higher. This student is nearly as sure as its teacher without being as right. So
-# do not choose an alpha by the loss.
+# The student with few images is much surer than it is right. The student with false labels is too modest. Your ECE,
+# here the kit's with 15 bins, is high for both: it does not say which way. And mind the second line. In this pair of
+# runs more answers are right with the teacher, and yet ECE and cross-entropy are higher. This student is nearly as sure
+# as its teacher without being as right. So do not choose an alpha by the loss.
 #
 # ## From sign to cause to remedy
 #
@@ -238,14 +295,14 @@ for name, network in shown.items():
 # |---|---|---|---|
 # | losses stand at ln C | rate far too high; labels mixed up | a tenth of the rate | lower rate |
 # | validation loss far above training loss, jumping | rate too high; no warm-up | a third of the rate | lower rate |
-# | training and validation close, poor, smooth | rate too low; few epochs; small student | ten times the rate | the one that helps |
-# | training by heart, `val_hard` rises again | few images; many epochs | more images, as many steps | images; a teacher |
+# | training close to validation, poor, smooth | rate too low; few epochs; small net | ten times the rate | what helps |
+# | training by heart, `val_hard` rises again | few images; many epochs | more images, equal steps | images; a teacher |
 # | worse on training than on new images | false labels; harder views | ask the teacher about the labels | lower alpha |
 #
 # ## One experiment for each
 #
-# A good experiment changes the suspected thing alone. What would help whatever the cause proves nothing. Three of these train
-# again. The fourth asks the teacher how many training labels it contradicts.
+# A good experiment changes only the suspected thing. What would help whatever the cause proves nothing. Three of these
+# experiments train again. The fourth asks the teacher how many training labels it contradicts.
 
 # %%
 from distill_kit.history import best_row
@@ -266,64 +323,67 @@ for what, run in treated.items():
 
 # %% tags=["nbval-ignore-output"]
 for name in ("healthy", letter_of["false labels"]):
-    told = runs[name].training                 # images, with the labels it was shown
-    contradicted = (answers(teacher, told).argmax(dim=1) != told.labels).float().mean()
+    images = runs[name].training               # with the labels that the student was given
+    contradicted = (answers(teacher, images).argmax(dim=1) != images.labels).float().mean()
     print(f"{cause.get(name, name)}: the teacher contradicts {contradicted:.0%} of the labels")
 
 # %% [markdown]
-# Each suspicion is confirmed, and the false labels are found without training at all. But these are single runs. What does
+# Each suspicion is confirmed, and the false labels are found without any training. But these are single runs. What does
 # another seed do?
 
 # %%
 import statistics
-from distill_kit.comparisons import paired, stored, train
+from distill_course import paired, stored
+from distill_course.comparisons import train
 seeds = stored("alpha").values("alpha = 1.0")               # the healthy run, labels alone
 spread = 100 * statistics.stdev(seeds)
 print(f"{len(seeds)} seeds spread by {spread:.1f} points (standard deviation).")
 
 # %% [markdown]
-# A tenth of the differences above, or less. Now you. The presets have a rate too high and one too low, this time with the
-# teacher.
+# That is a tenth of the differences above, or less. Now it is your turn. The presets have a rate too high and a rate
+# too low, this time with the teacher.
 
 # %%
-from distill_kit.lab import Lab
+from distill_course import Lab
 lab = Lab("plain", dataset, teacher)
 lab
 
 # %% [markdown]
-# Three questions. *Learning rate too high* and *too low*: which one learns most when the run is nearly over, and why? Can you
-# tell a *small* student's curve from that of a rate of 0.003? Set the false labels to 0.6: which alpha hides the illness?
+# Three questions for the lab. *Learning rate too high* and *too low*: which of them learns most when the run is nearly
+# over, and why? Can you tell a *small* student's curve from that of a rate of 0.003? Set the false labels to 0.6: which
+# alpha hides the illness?
 #
 # ## A gallery
 #
 # A tutor who has seen many runs looks at four panels. Here they are for the healthy run with a teacher.
 
 # %%
-from distill_kit.panels import four_panels
+from distill_course.gallery.panels import four_panels
 four_panels(healthy.history)
 
 # %% [markdown]
-# Left above, the loss and its terms. Right above, the accuracies. The dotted line is how often the teacher is right on validation
-# images, and *teacher on training* how often it agrees with the labels that the student is given. Left below, the gradient's length,
-# and how far a step goes beside the weights' own length: Exercise 5.2. Right below, how often student and teacher say the same, and
-# how undecided each is at the loss's T, in bits.
+# Above on the left are the loss and its terms. Above on the right are the accuracies. The dotted line is how often the
+# teacher is right on validation images, and *teacher on training* is how often it agrees with the labels that the
+# student is given. Below on the left are the gradient's length, and how far a step goes compared with the weights' own
+# length: Exercise 5.2. Below on the right you see how often student and teacher say the same, and how undecided each is
+# at the loss's T, in bits.
 #
-# Below are sixteen stored runs without their names, some of them healthy. Say what each has. Then you see the truth, how strong the
-# fault was made (mild, clear or gross), the evidence, and what the kit says. Not every fault shows in a line: for one of these it
-# takes a question to the run itself, a **probe**.
+# Below are sixteen stored runs without their names. Some of them are healthy. Say what each run has. Then you see the
+# truth: how strong the fault was made (mild, clear or gross), the evidence, and what the kit says. Not every fault
+# shows in a line: for one of these runs it takes a question to the run itself, a **probe**.
 
 # %%
-from distill_kit.gallery import Gallery
+from distill_course import Gallery
 gallery = Gallery()
 gallery
 
 # %% [markdown]
-# The kit's part is played by `diagnose`, a list of short rules on the rows of a history. Their thresholds were set on runs whose fault
-# is known, and tried on others ([how often it is right](../docs/diagnosis.md)). How much can be seen in which columns? Here is the
-# kit's own score on the gallery, first from the accuracies alone.
+# The kit plays with `diagnose`, a list of short rules on the rows of a history. Their thresholds were set on runs whose
+# fault is known, and tried on others ([how often it is right](../docs/diagnosis.md)). How much can you see in which
+# columns? Here is the kit's own score on the gallery, first from only the accuracies.
 
 # %%
-from distill_kit.diagnosis.game import kit_score, stored_patients
+from distill_course.gallery.game import kit_score, stored_patients
 every = stored_patients()
 accuracies = ("train_accuracy", "val_accuracy")
 losses = (*accuracies, "train_loss", "val_loss", "train_hard", "train_soft", "val_hard")
@@ -335,28 +395,28 @@ print("every column:   ", kit_score([patient.seen_in(patient.rows[0]) for patien
 print("and the probes: ", kit_score(every))
 
 # %% [markdown]
-# Curves of accuracy and loss say little about causes. What names a cause is a figure that is made for it: how good the teacher is
-# as the loss sees it, how far a step goes, how mixed a batch is. These sixteen runs helped to set the kit's thresholds, so its last
-# line flatters it. The page linked above has runs that it had never seen.
+# Curves of accuracy and loss say little about causes. A figure that is made for a cause names it: how good the teacher
+# is as the loss sees it, how far a step goes, how mixed a batch is. These sixteen runs helped to set the kit's
+# thresholds, so its last line flatters it. The page linked above has runs that it had never seen.
 #
-# Now the same of your own patients.
+# Now do the same with your own patients.
 
 # %%
-from distill_kit.diagnosis import diagnose, probe
+from distill_course import diagnose, probe
 for letter in "ABCD":
-    found = diagnose(runs[letter].history, probe(runs[letter]))
-    print(f"{letter} ({cause[letter]}):", *(f"{one.name} ({one.severity})" for one in found))
+    findings = diagnose(runs[letter].history, probe(runs[letter]))
+    print(f"{letter} ({cause[letter]}):", *(f"{f.name} ({f.severity})" for f in findings))
 
 # %% [markdown]
-# C's false labels are not named. These students heard no teacher, and then neither rows nor probes have anything to hold the
-# labels against. It took the question that you asked above.
+# Look for the run with the false labels: they are not named. Its student heard no teacher, and then neither rows nor
+# probes have anything to compare the labels with. It took the question that you asked above.
 #
 # In the lab, `Lab("faults")` trains with any fault you choose, and says what it finds while the run goes on.
 #
 # ## The FAQ, put to the test
 #
-# The article ends with advice. Each piece is put beside a stored comparison. Its students are measured in the end on all 5,000
-# validation images, and after each epoch on 2,000 of them.
+# The article ends with advice. Each piece of it stands beside a stored comparison. The students are measured in the end
+# on all 5,000 validation images, and after each epoch on 2,000 of them.
 
 # %%
 def against(results, baseline=None):
@@ -382,8 +442,9 @@ against(rates)
 print(guess_rate.against(-paired(rates)[0].mean))
 
 # %% [markdown]
-# Did not hold. Every dot lies left of the dashed line, which is the rate 0.01. In eight epochs, 0.001 and 0.1 both lose more
-# than ten points. The advice is meant for language models. A rate is found by trying a few, a factor of three apart.
+# It did not hold. Every dot lies left of the dashed line, which is the rate 0.01. In eight epochs, 0.001 and 0.1 both
+# lose more than ten points. The advice is meant for language models. To find a rate, try a few, a factor of three
+# apart.
 #
 # **"Layer normalisation is preferable to batch normalisation."**
 
@@ -393,11 +454,11 @@ norms = stored("norm")
 against(norms)
 
 # %% [markdown]
-# Did not hold for this convolutional student: all dots lie far left. But its recipe was chosen with batch norm, and the
+# It did not hold for this convolutional student: all dots lie far left. But its recipe was chosen with batch norm. The
 # article's reason, other batch sizes, was not tested.
 #
-# **"Mix 70 % synthetic and 30 % real labels; synthetic alone is acceptable."** All students below hear the teacher, in about as
-# many steps. The second has 1,000 real labels and 4,000 images that only the teacher labels.
+# **"Mix 70 % synthetic and 30 % real labels; synthetic alone is acceptable."** All students below hear the teacher, in
+# about as many steps. The second student has 1,000 real labels and 4,000 images that only the teacher labels.
 
 # %%
 whose = stored("whose labels")
@@ -405,9 +466,9 @@ whose = stored("whose labels")
 against(whose, "5,000 labelled images")
 
 # %% [markdown]
-# Held, for 1,000 real labels to 4,000 of the teacher's; 70 to 30 was not tested. Without the 4,000 images some ten points are
-# lost. With them, and without their labels, the difference may be luck. This teacher, though, was trained with those labels. What
-# its labels do alone is alpha = 0 in [notebook 3](03_alpha.ipynb).
+# It held, for 1,000 real labels to 4,000 of the teacher's; 70 to 30 was not tested. Without the 4,000 images some ten
+# points are lost. With them, and without their labels, the difference may be luck. This teacher, though, was trained
+# with those labels. What the teacher's labels do without any others is alpha = 0 in [notebook 3](03_alpha.ipynb).
 #
 # **"How long does it take?"** The article counts in days. Here it is a question of epochs.
 
@@ -418,7 +479,7 @@ against(long)
 
 # %%
 figure, (ax,) = plotting.new_figure(1, width=6.5)
-for arm, (colour, dash, _) in zip(("8 epochs", "14 epochs", "28 epochs"), plotting.LINES):
+for arm, (colour, dash, _) in zip(("8 epochs", "14 epochs", "28 epochs"), colours.LINES):
     shares = long.arms[arm][0]["epochs"]["val_accuracy"]
     ax.plot(range(1, len(shares) + 1), shares, color=colour, linestyle=dash, label=arm)
 ax.set(xlabel="epoch", ylabel="validation accuracy")
@@ -426,24 +487,45 @@ ax.legend(frameon=False, loc="lower right")
 figure
 
 # %% [markdown]
-# More epochs go on paying. "If it plateaus, training is done" misleads: the curves, of one seed each, flatten at three heights,
-# each where its own rate has fallen. Before that the longest one jumps up and down for half of its way.
+# More epochs go on paying. "If it plateaus, training is done" misleads. The curves, of one seed each, flatten at three
+# heights, each where its own rate has fallen. Before that, the longest curve jumps up and down for half of its way.
 #
-# **"Stop if the validation loss does not improve for 2 or 3 epochs."** You can write that rule, and then see what it would have
-# done.
+# **"Stop if the validation loss does not improve for 2 or 3 epochs."** You can write that rule, and then see what it
+# would have done.
 
-# %% exercise: stops_at
+# %% [markdown] exercise: stops_at
+# Early stopping ends a run once `patience` epochs in a row were not better than the best before them. Write `stops_at`:
+# from the validation loss of each epoch, how many epochs are trained. Lower is better; equal is not. For the losses 3,
+# 2, 4, 3, 1 and a patience of 2 it gives 4.
+
+# %% answer
+def stops_at(losses, patience):
+    """losses [E], patience -> the number of epochs that are trained."""
+    best, waited = math.inf, 0
+    for epoch, loss in enumerate(losses.tolist(), start=1):
+        best, waited = (loss, 0) if loss < best else (best, waited + 1)
+        if waited == patience:
+            return epoch
+    return len(losses)
+
+# %% [markdown] hints
+# 1. Which two things must you remember from one epoch to the next?
+# 2. Walk through the epochs with `enumerate(losses.tolist(), start=1)`. A better epoch sets the counter back.
+# 3. `best, waited = (loss, 0) if loss < best else (best, waited + 1)`, then `if waited == patience: return epoch`
+
+# %% [markdown] also
+# The run then goes back to the weights of its best epoch.
 
 # %%
 guess_cost = Prediction(..., because="", unit="points")     # the mean cost of a patience of 2
 guess_cost
 
 # %% [markdown]
-# Nine stored runs have 14, 23 or 28 epochs, three seeds each (the lines below call all nine seeds). The rule is applied to them
-# afterwards.
+# Nine stored runs have 14, 23 or 28 epochs, three seeds each (the lines below call all nine seeds). The cell applies
+# the rule to them afterwards.
 
 # %%
-from distill_kit.comparisons import with_patience
+from distill_course.comparisons import with_patience
 nine = [*long.arms["14 epochs"], *whose.arms["1,000 labelled images"], *long.arms["28 epochs"]]
 def stopped(run, patience):
     epochs = run["epochs"]
@@ -465,9 +547,9 @@ against(patient)
 print(guess_cost.against(-paired(patient)[0].mean))
 
 # %% [markdown]
-# A patience of 2 stops most of these runs, and costs many points. One of 3 stops two, both at a high price; its mean may be
-# luck. One of 5 stops none: it costs nothing and saves nothing. While the rate is high, the validation loss jumps, and the best
-# comes at the end. With a falling rate, save epochs by planning fewer.
+# A patience of 2 stops most of these runs, and costs many points. A patience of 3 stops two, both at a high price; its
+# mean may be luck. A patience of 5 stops none: it costs nothing and saves nothing. While the rate is high, the
+# validation loss jumps, and the best comes at the end. With a falling rate, save epochs by planning fewer.
 #
 # | advice | here |
 # |---|---|
@@ -479,10 +561,10 @@ print(guess_cost.against(-paired(patient)[0].mean))
 #
 # ## In five lines
 #
-# - Accuracy alone names no cause: four illnesses ended at nearly the same one.
+# - Accuracy by itself names no cause: four illnesses ended at nearly the same accuracy.
 # - Compare training with validation, and each figure with a healthy run's; ln C is where nothing is known.
-# - One sign has several causes. Change one thing, and see whether the sign goes.
-# - Cross-entropy asks how sure a student is, too: a distilled one can be more right and have the higher loss.
+# - A sign has several causes. Change one thing, and see whether the sign goes.
+# - Cross-entropy also asks how sure a student is: a distilled student can be right more often and have the higher loss.
 # - With a falling rate, plateaus and short patience mislead. Plan the number of epochs.
 #
 # **Next:** [7. Your own images, teacher and student](07_your_own.ipynb).

@@ -5,16 +5,16 @@
 #
 # When you are through you can
 #
-# - turn a folder of images into a data set, and that into a DataLoader of your own,
+# - turn a folder of images into a data set, and the data set into a DataLoader of your own,
 # - make a teacher that came from elsewhere fit your classes, and check that it does,
 # - use images that nobody has labelled, and say what the teacher was worth, with an interval,
 # - save and export a student, and check that what you take away answers the same.
 #
-# You need [the first notebook](00_start_here.ipynb), and to have written an `nn.Module` before.
+# You need [the first notebook](00_start_here.ipynb). You should have written an `nn.Module` before.
 
 # %% tags=["setup"]
 import sys
-if "google.colab" in sys.modules:  # on Colab alone; on your machine this cell does nothing
+if "google.colab" in sys.modules:  # only on Colab; on your machine this cell does nothing
     kit = "git+https://github.com/distill-kit/distill_kit"
     %pip install --quiet --no-deps {kit} torchmetrics lightning-utilities
 
@@ -23,15 +23,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from distill_kit import load_dataset, load_teacher, plotting, train_student_with_distillation
-from distill_kit.exercises import Prediction, check
-from distill_kit.notebook import EPOCHS
+from distill_course import Prediction, check
+from distill_course.notebook import EPOCHS
 
 # %% [markdown]
 # ## A folder of images
 #
-# The kit reads `{train,test}/<class>/` with PNG or JPEG files in it, all of one size. You have such a folder, or make one. This
-# notebook makes one, so that it runs anywhere: 800 images of four classes, half of them for training. They are taken from the
-# validation images, which the course's teacher has never been trained on.
+# The kit reads `{train,test}/<class>/` with PNG or JPEG files in it, all of the same size. If you have no such folder,
+# this notebook makes one, so that it runs anywhere: 800 images of four classes, half of them for training. They are
+# taken from the validation images, and the course's teacher has never been trained on those.
 
 # %%
 dataset = load_dataset()
@@ -51,8 +51,8 @@ for place, (pixels, label) in enumerate(zip(taken.images, taken.labels)):
     Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path / f"{place}.png")
 
 # %% [markdown]
-# From here on nothing knows where the images came from. When you come back with your own images, put the path of their folder
-# here instead of `folder`.
+# From here on the notebook does not know where the images came from. When you come back with your own images, put the
+# path of their folder here instead of `folder`.
 
 # %%
 own = load_dataset(folder)
@@ -67,13 +67,13 @@ for ax, pixels, label in zip(axes, own.validation.images, own.validation.labels)
 figure
 
 # %% [markdown]
-# Eight of the images, each with the name of its folder above it. A tenth of each class was set aside for validation, as in the
-# whole course.
+# Here are eight of the images, each with the name of its folder above it. A tenth of each class was set aside for
+# validation, as in the whole course.
 #
 # ## A loader of your own
 #
-# `train_student_with_distillation` takes any DataLoader that has a length and yields pairs: images, float [N, 3, H, W], and
-# labels, int64 [N]. This one also mirrors half of the images, as many loaders do.
+# `train_student_with_distillation` takes any DataLoader that has a length and yields pairs: images, float [N, 3, H, W],
+# and labels, int64 [N]. This one also mirrors half of the images, as many loaders do.
 
 # %%
 from torch.utils.data import DataLoader, TensorDataset
@@ -88,15 +88,15 @@ def mirrored(pairs):
     return torch.where(flip, images.flip(3), images), labels
 
 # %% [markdown]
-# Teacher and student must see **the same view** of an image. What a teacher says of one view is not the truth about another. So
-# the loop asks the teacher about the very batch that the student gets, after all that your loader has done to it. We shall check
-# that below.
+# Teacher and student must see **the same view** of an image. What a teacher says of one view is not the truth about
+# another. So the loop asks the teacher about the very batch that the student gets, after everything that your loader
+# has done to it. You will check that below.
 #
 # ## A teacher from elsewhere
 #
-# Such a teacher seldom fits at once. It knows more classes than you have. It may return an object with the logits inside, as the
-# models of Transformers do; the loop takes that as it is. Here the course's teacher, with its ten classes, plays that part. A
-# small module makes it speak of our four.
+# Such a teacher seldom fits at once. It knows more classes than you have. It may return an object with the logits
+# inside, as the models of Transformers do; the loop takes that as it is. Here the course's teacher, with its ten
+# classes, plays that part. A small module makes it speak of our four classes.
 
 # %%
 from types import SimpleNamespace
@@ -109,31 +109,32 @@ class OurTeacher(nn.Module):
         return SimpleNamespace(logits=self.teacher(images)[:, self.columns])
 
 # %% [markdown]
-# Which columns? Look them up by name, never by hand. Folders are sorted by name, and your teacher's classes are perhaps not. The
-# first thing to do with a new teacher is to measure it on your own labels: nothing else notices a wrong order.
+# Which columns? Look them up by name, never by hand. Folders are sorted by name, and your teacher's classes are perhaps
+# not. First of all, measure a new teacher on your own labels: nothing else notices a wrong order.
 
 # %%
-from distill_kit.teachers import accuracy, answers
+from distill_kit.metrics import accuracy, answers
 columns = [dataset.pool.classes.index(name) for name in own.pool.classes]
 own_teacher = OurTeacher(teacher, columns)
 
 # %%
-said = answers(own_teacher, own.pool)                                   # (360, 4): logits
-print(f"Columns by name: right on {accuracy(said, own.pool.labels):.1%} of the pool.")
-print(f"All shifted by one: {accuracy(said.roll(1, dims=1), own.pool.labels):.1%}.")
+logits = answers(own_teacher, own.pool)                                 # (360, 4)
+print(f"Columns by name: right on {accuracy(logits, own.pool.labels):.1%} of the pool.")
+print(f"All shifted by one: {accuracy(logits.roll(1, dims=1), own.pool.labels):.1%}.")
 
 # %% [markdown]
-# The softmax over the four columns that are left is what the teacher says **if** it is one of the four.
+# The softmax over the four columns that are left is what the teacher says **if** the image belongs to one of the four
+# classes.
 #
-# There is a second thing that nothing notices: the mode. In train mode BatchNorm takes mean and spread from the batch, so what a
-# teacher says of one image depends on the company. The cells take the validation image that the teacher is least sure of, and
-# show the probability of its label in batches of three sizes. They work on a copy, because a pass in train mode also changes what
-# BatchNorm remembers, even without gradients.
+# There is a second thing that nothing notices: the mode. In train mode BatchNorm takes mean and spread from the batch,
+# so what a teacher says of an image depends on the images around it. The cells take the validation image that the
+# teacher is least sure of, and show the probability of its label in batches of three sizes. They work on a copy,
+# because a pass in train mode also changes what BatchNorm remembers, even without gradients.
 
 # %%
 from copy import deepcopy
 restless = deepcopy(own_teacher).train()
-least_sure = answers(own_teacher, own.validation).float().softmax(1).amax(1).argmin().item()
+least_sure = answers(own_teacher, own.validation).softmax(1).amax(1).argmin().item()
 
 # %%
 images = own.validation.images.roll(-least_sure, 0)      # from it on
@@ -147,23 +148,58 @@ with torch.no_grad():
                          for module in (own_teacher, restless))
         print(f"among {size:2} images:   eval mode {rested:.3f}   train mode {moody:.3f}")
 
-# %% exercise: ask
+# %% [markdown] exercise: ask
+# Write `ask`: a teacher's logits for some images. The teacher may be in train mode when you get it. It may return a
+# tensor, or an object with the tensor in `.logits`. And nothing will ever be trained through it. For a teacher that
+# returns an object whose `.logits` are 2 and 0, it gives the tensor with 2 and 0.
+
+# %% answer
+def ask(teacher, images):
+    """A module, and images [N, 3, H, W] -> logits [N, C]."""
+    teacher.eval()
+    with torch.no_grad():
+        output = teacher(images)
+    return getattr(output, "logits", output)
+
+# %% [markdown] hints
+# 1. Which layers behave in one way while a network is trained and in another way when it is used?
+# 2. `teacher.eval()`, `torch.no_grad()`, and `getattr(thing, name, what if it has none)`.
+# 3. `getattr(output, "logits", output)`, and before it the call of the teacher inside `with torch.no_grad():`.
+
+# %% [markdown] also
+# The kit does just this, in `teachers.py`, and again for every batch: whoever else holds the teacher may have switched
+# it.
 
 # %% [markdown]
 # ## Normalisation belongs inside
 #
-# Many networks want images from which a mean is taken and which are divided by a standard deviation (std), channel by channel.
-# Teacher and student may want different ones. If the loader does it, one of the two gets images that it was not made for. So let
-# the loader yield plain numbers from 0 to 1, and let each module normalise for itself. Then it also cannot be forgotten when the
-# student is used.
+# Many networks want normalised images: in each channel a mean is taken away, and the rest is divided by a standard
+# deviation (std). Teacher and student may want different ones. If the loader does it, one of the two gets images that
+# it was not made for. So let the loader yield plain numbers from 0 to 1, and let each module normalise for itself. Then
+# you cannot forget it when the student is used, either.
 
-# %% exercise: normalised
+# %% [markdown] exercise: normalised
+# Write `normalised`: take from each channel of the images its mean, and divide what is left by the channel's std. For a
+# channel that is 0.7 everywhere, with mean 0.5 and std 0.1, it gives 2.
+
+# %% answer
+def normalised(images, mean, std):
+    """images [N, 3, H, W], mean and std [3] -> [N, 3, H, W]."""
+    return (images - mean[:, None, None]) / std[:, None, None]
+
+# %% [markdown] hints
+# 1. PyTorch lines shapes up from the right. Which dimension of the images does a `mean` of shape [3] meet?
+# 2. `mean[:, None, None]` has the shape [3, 1, 1]. Which dimension does its 3 meet?
+# 3. `(images - mean[:, None, None]) / std[:, None, None]`
+
+# %% [markdown] also
+# `torchvision.transforms.v2.functional.normalize` does the same.
 
 # %% [markdown]
 # ## A student of your own
 #
-# Any `nn.Module`. This one has two convolutions, and the mean and std of our images as **buffers**: no parameters, not trained,
-# but saved with the weights.
+# A student may be any `nn.Module`. This student has two convolutions, and the mean and std of our images as
+# **buffers**: they are no parameters and are not trained, but they are saved with the weights.
 
 # %%
 class Student(nn.Module):
@@ -191,9 +227,9 @@ print(f"Parameters: student {parameter_count(Student(mean, std, classes)):,}, "
 # %% [markdown]
 # ## Images without a label
 #
-# Labels cost work, and images often cost none. Say that you have labelled 40 of the images in the pool, and not the others. Leave
-# them in! An image without a label bears **-100**. It counts in the soft term, because the teacher speaks of it, and not in the
-# hard one.
+# Labels cost work, and images often cost none. Say that you have labelled 40 of the images in the pool, and not the
+# others. Leave the others in! An image without a label has the label **-100**. It counts in the soft term, because the
+# teacher speaks of it, and not in the hard term.
 
 # %%
 from distill_kit.data import keep_labels
@@ -205,16 +241,14 @@ val_loader = loader_of(own.validation)
 print("The first batch:", *next(iter(train_loader))[1][:16].tolist(), "...")
 
 # %% [markdown]
-# PyTorch's `cross_entropy` passes over -100. But a small batch may hold no label at all.
-
-# %% exercise: labelled_loss
-
-# %% [markdown]
+# PyTorch's `cross_entropy` passes over -100. But a small batch may hold no label at all, and then its mean is 0 / 0. In
+# the kit's loss the hard term of such a batch is 0. You wrote it in exercise 2.1.
+#
 # ## What is the teacher worth?
 #
-# Two students with the same first weights and the same batches, one from the 40 labels alone (alpha = 1), one with the teacher
-# (alpha = 0.1). Three seeds of each. `history` is a list of yours that collects the rows of the epochs. Guess first: how many
-# points of the test images does the teacher add? Put a number in place of the dots.
+# You train two students with the same first weights and the same batches: one with only the 40 labels (alpha = 1), one
+# with the teacher (alpha = 0.1). There are three seeds of each. `history` is a list of yours that collects the rows of
+# the epochs. Guess first: how many points of the test images does the teacher add? Put a number in place of the dots.
 
 # %%
 guess = Prediction(..., because="", unit="points")
@@ -231,7 +265,8 @@ def trained(seed, alpha):
     return {"student": student, "rows": rows, "test": share}
 
 # %%
-from distill_kit.comparisons import Results, paired
+from distill_course import paired
+from distill_course.comparisons import Results
 alone, taught = ([trained(seed, alpha) for seed in range(3)] for alpha in (1.0, 0.1))
 for name, runs in (("labels alone", alone), ("with the teacher", taught)):
     print(f"{name}:", *(f"{run['test']:.1%}" for run in runs))
@@ -248,20 +283,21 @@ plotting.differences([gain], right)
 figure
 
 # %% [markdown]
-# Left: the validation accuracy of the two students of seed 0, over the epochs. Right: one dot a seed, the mean as a stroke, the
-# 95 % interval as a bar, and zero as a dashed line. When this was made, all three dots lay far to the right of zero.
+# On the left you see the validation accuracy of the two students of seed 0, over the epochs. On the right there is a
+# dot for each seed, the mean as a stroke, the 95 % interval as a bar, and zero as a dashed line. When this was made,
+# all three dots lay far to the right of zero.
 #
-# Be careful with both pictures. On the left a single one of the 40 validation images is worth some points. Such curves cross and
-# meet by chance, and yet the loop chooses its best epoch by them. On the right the interval knows of seeds alone. Other images to
-# learn from, or another few hundred to be judged by, would move it as well.
+# Be careful with both pictures. On the left a single one of the 40 validation images is worth some points. Such curves
+# cross and meet by chance, and yet the loop chooses its best epoch by them. On the right the interval knows only of
+# seeds. Other images to learn from, or another few hundred to be judged by, would move it as well.
 #
-# Where does the gain come from? Not out of nothing: the teacher was trained on a whole pool of *labelled* images. That is how it
-# is in real use, too. Distillation hands on labels that somebody paid for elsewhere.
+# Where does the gain come from? It does not come out of nothing: the teacher was trained on a whole pool of *labelled*
+# images. That is how it is in real use, too. Distillation hands on labels that somebody paid for elsewhere.
 #
 # ## Any module, and the same view
 #
-# A torchvision network as the student, without weights from anywhere. One epoch is enough to see that it fits; `on_row` is called
-# with each row as it is made. Two hooks write down what each module is shown.
+# Here a torchvision network is the student, without weights from anywhere. One epoch is enough to see that it fits;
+# `on_row` is called with each row as it is made. Two hooks write down what each module is shown.
 
 # %%
 from torchvision.models import resnet18
@@ -288,37 +324,38 @@ for hook in hooks:
 # The kit checks what it is given and says what it wanted, in one sentence.
 
 # %%
-def told(teacher=own_teacher, train_loader=train_loader):
+def refusal(teacher=own_teacher, train_loader=train_loader):
     try:
         student = Student(mean, std, classes)
         train_student_with_distillation(student, teacher, train_loader, val_loader, 1)
     except ValueError as error:
         print(error, end="\n\n")
 
-told(train_loader=(batch for batch in train_loader))    # how many steps has an epoch?
-told(teacher=teacher)                                   # ten classes, and a student of four
+refusal(train_loader=(batch for batch in train_loader))    # how many steps has an epoch?
+refusal(teacher=teacher)                                   # ten classes, and a student of four
 
 # %% [markdown]
 # ## Your images in the lab
 #
-# The lab takes your data set and your teacher, whatever module it is. The student there is one of the kit's own, and all images
-# have labels. The experiment is the one about labels that cannot be trusted: some are drawn at random, as if whoever labelled
-# your images had been in a hurry. (Its note speaks of the course's images; this teacher has not seen yours.) The picture is empty
-# until you press *Train* or move a slider.
+# The lab takes your data set and your teacher, whatever module it is. The student there is one of the kit's own, and
+# all images have labels. The experiment is about labels that cannot be trusted: some are drawn at random, as if whoever
+# labelled your images had been in a hurry. (Its note speaks of the course's images; this teacher has not seen yours.)
+# The picture is empty until you press *Train* or move a slider.
 
 # %%
-from distill_kit.lab import Lab
+from distill_course import Lab
 lab = Lab("alpha", own, own_teacher, images=len(own.pool), batch_size=32, label_noise=0.0)
 lab
 
 # %% [markdown]
-# Three questions for the lab. With every label true, what is the teacher worth? With which share of random labels does a student of the
-# labels alone lose ten points? And how often does *New seed* change more than your slider did?
+# Three questions for the lab. With every label true, what is the teacher worth? With which share of random labels does
+# a student without a teacher lose ten points? And how often does *New seed* change more than your slider did?
 #
 # ## Take it with you
 #
-# For weights use **safetensors**: plain numbers and names. What `torch.save` writes is a pickle, and a pickle can carry code that
-# runs when it is opened. A file of weights holds no code at all, so you need the class to read it. The buffers come along.
+# For weights use **safetensors**: plain numbers and names. `torch.save` writes a pickle, and a pickle can carry code
+# that runs when you open it. A file of weights holds no code at all, so you need the class to read it. The buffers come
+# along.
 
 # %%
 from safetensors.torch import load_file, save_file
@@ -327,22 +364,22 @@ save_file(student.state_dict(), folder / "student.safetensors")
 
 # %%
 again = Student(mean * 0, std * 0, classes).eval()
-found = again.load_state_dict(load_file(folder / "student.safetensors"))
+_ = again.load_state_dict(load_file(folder / "student.safetensors"))
 
 # %% [markdown]
-# Never trust a file that you have not asked. Ask both about the same images. The largest difference of all logits is the number
-# to look at: two networks may choose the same classes and still not be the same.
+# Never trust a file that you have not tried. Ask both networks about the same images. Look at the largest difference of
+# all logits: two networks may choose the same classes and still not be the same.
 
 # %%
-def largest_difference(one, other):
+def largest_difference(model, other):
     with torch.no_grad():
-        return (one(images) - other(images)).abs().max().item()
+        return (model(images) - other(images)).abs().max().item()
 
 print(f"largest difference {largest_difference(student, again):g}")
 
 # %% [markdown]
-# Networks of the kit's own family need no class: their file says how they are built. It has a checksum, and a card for whatever
-# you want to keep with it.
+# Networks of the kit's own family need no class: their file says how they are built. It has a checksum, and a card for
+# whatever you want to keep with it.
 
 # %%
 from distill_kit.weights import load_model, save_model
@@ -355,8 +392,8 @@ print("the card:", card)
 # %% [markdown]
 # ## Leave Python's classes behind
 #
-# `torch.export` writes down what a network *does*, step by step, so that whoever loads it needs no class of yours. It watches a
-# call with two images. `Dim` says that there may be any number of them.
+# `torch.export` writes down what a network *does*, step by step, so that whoever loads it needs no class of yours. It
+# watches a call with two images. `Dim` says that there may be any number of them.
 
 # %%
 any_number = ({0: torch.export.Dim("images")},)
@@ -368,8 +405,8 @@ loaded = torch.export.load(folder / "student.pt2").module()
 print(f"{len(images)} images: largest difference {largest_difference(student, loaded):g}")
 
 # %% [markdown]
-# What is written down is the student in **eval mode**, because it was in eval mode: the loop returns it so. **ONNX** is the same
-# idea for programs that have no PyTorch in them. It needs three further packages; without them the cell says so.
+# The student is written down in **eval mode**, because it was in eval mode: the loop returns it so. **ONNX** is the
+# same idea for programs that have no PyTorch in them. It needs three further packages; without them the cell says so.
 
 # %%
 from importlib.util import find_spec
@@ -388,8 +425,8 @@ if has_onnx:
     print(f"largest difference {largest_difference(student, there):g}")
 
 # %% [markdown]
-# Another program adds the same numbers in another order, so the last digits may differ. Decide *before* you look what you will
-# put up with: a ten thousandth, say, where logits are a few units large.
+# Another program adds the same numbers in another order, so the last digits may differ. Decide *before* you look how
+# much difference you accept: a ten thousandth, for example, where logits are a few units large.
 #
 # ## How much smaller, and how much faster?
 
@@ -399,48 +436,66 @@ for name in ("teacher", "student"):
     print(f"{name}: {size / 1_000:,.0f} kB of weights")
 
 # %% [markdown]
-# Time is harder to measure than size. The first call prepares things that later ones find ready. And a computer does other work
-# beside yours, so a call may be held up. That only ever makes it slower, and a mean carries it along.
+# Time is harder to measure than size. The first call prepares things that later calls find ready. And a computer does
+# other work beside yours, so a call may be held up. That only ever makes it slower, and a mean carries it along.
 
-# %% exercise: times_faster
+# %% [markdown] exercise: times_faster
+# How many times as fast as its teacher is a student? You get the seconds of several repeats of each. Leave the first
+# repeat out, take the **median** of the others, and divide. For a teacher's 9, 4, 4, 6 and a student's 5, 1, 2, 1 it
+# gives 4.
+
+# %% answer
+def times_faster(teacher_seconds, student_seconds):
+    """Seconds [R] of R repeats each -> one number, above 1 where the student is faster."""
+    return teacher_seconds[1:].median() / student_seconds[1:].median()
+
+# %% [markdown] hints
+# 1. A mean of ten repeats, one of which had to wait for another program: what does it tell you?
+# 2. `[1:]` leaves the first one out; `.median()` sorts and takes the middle.
+# 3. `teacher_seconds[1:].median() / student_seconds[1:].median()`
+
+# %% [markdown] also
+# The median also forgives one repeat that was too quick, which the smallest time does not.
 
 # %%
 import time
 def milliseconds(module, images, repeats=12):
-    found = []
+    taken = []
     with torch.inference_mode():
         for _ in range(repeats):
             started = time.perf_counter()
             module(images)
-            found.append(time.perf_counter() - started)
-    return 1_000 * torch.tensor(found[1:]).median() / len(images)       # an image
+            taken.append(time.perf_counter() - started)
+    return 1_000 * torch.tensor(taken[1:]).median() / len(images)       # an image
 
 # %%
 for name, module in (("teacher", own_teacher), ("student", student), ("resnet18", theirs)):
-    one, many = (milliseconds(module.cpu().eval(), images[:count]) for count in (1, 40))
+    single, many = (milliseconds(module.cpu().eval(), images[:count]) for count in (1, 40))
     print(f"{name:8} {parameter_count(module):10,} parameters; "
-          f"an image alone {one:.2f} ms, one of 40 {many:.2f} ms")
+          f"a single image {single:.2f} ms, one of 40 {many:.2f} ms")
 
 # %% [markdown]
-# Parameters are not time. Set the student's row against the teacher's, column by column: three ratios, and no two of them are the
-# same. It also depends on how many images are asked about at once. Measure with the number that you will use, on the machine that
-# you will use.
+# Parameters are not time. Compare the student's row with the teacher's, column by column: three ratios, and no two of
+# them are the same. Time also depends on how many images you ask about at once. Measure with the number that you will
+# use, on the machine that you will use.
 #
 # ## Before you trust your own run
 #
-# - Measure the teacher on your labels. Far below what its makers say? Then it is the order of the classes, or the normalisation.
+# - Measure the teacher on your labels. Is it far below what its makers say? Then it is the order of the classes, or the
+#   normalisation.
 # - Keep enough validation images to choose by. Here they were too few.
-# - Train the student on labels alone as well, with the same seeds. Without that, there is no gain to speak of.
+# - Train the student with labels only as well, with the same seeds. Without that, you cannot speak of a gain.
 # - Look at the test images once.
 #
 # ## In five lines
 #
 # - A folder `{train,test}/<class>/` is a data set; any DataLoader of (images, labels) with a length will do.
-# - A teacher from elsewhere needs its columns picked by name, eval mode, and no gradient; the loop sees to the last two.
-# - Normalisation belongs inside each module, and random changes of the images into the loader: both modules then see the same
-#   view.
+# - For a teacher from elsewhere, pick the columns by name, and use eval mode and no gradient; the loop sees to the last
+#   two.
+# - Normalisation belongs inside each module, and random changes of the images into the loader: both modules then see
+#   the same view.
 # - An image without a label, -100, still has a teacher; with few labels that is worth most.
 # - Whatever you save or export, ask it about the same images before you throw the original away.
 #
-# **Next:** your own folder, in place of `folder` above. What the knobs do is in [1. Temperature](01_temperature.ipynb) and the
-# notebooks after it.
+# **Next:** your own folder, in place of `folder` above. [1. Temperature](01_temperature.ipynb) and the notebooks after
+# it explain the settings.

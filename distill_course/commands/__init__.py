@@ -1,0 +1,24 @@
+"""The command line: options.py says what can be typed, commands.py what each command does; `main` begins.
+
+Human text, or with --json a single JSON value on standard output; progress on standard error. Exit status 0; 2 for bad
+arguments; 1 for a run that failed; 130 where you interrupted it.
+"""
+from .commands import complain
+from .options import parser, unknown_option
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit status; arguments: those of the process where None."""
+    try:
+        options, unknown = parser().parse_known_args(arguments)
+        if unknown:
+            raise ValueError(unknown_option(unknown[0], options))
+        return options.command(options)
+    except ModuleNotFoundError as error:
+        return complain(f"{error}. Install what is missing: pip install \"distill_kit[course]\"", 1)
+    except (ValueError, FileNotFoundError) as error:
+        return complain(error, 2)
+    except (RuntimeError, OSError) as error:
+        return complain(error, 1)
+    except KeyboardInterrupt:
+        return complain("Interrupted. What was finished is kept.", 130)

@@ -1,0 +1,171 @@
+"""Loops that are timed: the kit's own, and the article's."""
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from distill_kit.batches import ViewBatches
+from distill_kit.data.imageset import ImageSet
+from distill_kit.devices import casting
+from distill_kit.losses import distillation_terms
+from distill_kit.models import STUDENTS, make_model
+from distill_kit.optimizers import OPTIMIZERS, adamw
+from distill_kit.run import Materials, Run
+from distill_kit.schedules import constant
+from distill_kit.settings import Settings
+from distill_kit.teachers import Teacher
+from distill_kit.training import CLIP_NORM, evaluate, train
+
+ARTICLE_IMAGES, EPOCHS = 512, 2
+
+
+class Kit:
+    """The kit's own loop on kept logits, and the bare step that it is held against."""
+
+    def __init__(self, settings: Settings, materials: Materials):
+        self.settings, self.materials = settings, materials
+        self.run = Run(settings, materials)
+        self.optimizer = OPTIMIZERS[settings.optimizer](self.run.student)
+        self.batch = next(iter(ViewBatches(materials.bank, materials.training.labels, settings.batch_size, 0,
+                                           materials.logits)))
+        self.validated_epoch()  # warm
+
+    def bare_step(self) -> float:
+        """Seconds an image of stem, forward, loss, backward, clipping, step, with the same batch again and again."""
+        steps, started = EPOCHS * len(self.run.batches), time.perf_counter()
+        for _ in range(steps):
+            terms, parameters = self._forward()
+            self.optimizer.zero_grad(set_to_none=True)
+            terms.total.backward()
+            nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
+            self.optimizer.step()
+        self._wait()
+        return (time.perf_counter() - started) / (steps * self.settings.batch_size)
+
+    def epoch(self) -> float:
+        """Time the kit's loop without validation: seconds an image."""
+        return self._loop(None)
+
+    def validated_epoch(self) -> float:
+        """Time the kit's loop with validation: seconds an image."""
+        return self._loop(self.materials.watched)
+
+    def parts(self) -> Iterator[tuple[str, float]]:
+        """Seconds a step of the parts of a step, each alone; and of the validation after an epoch."""
+        rows, views = torch.arange(self.settings.batch_size), torch.zeros(self.settings.batch_size, dtype=torch.int64)
+        student, batch, materials = self.run.student.train(), self.batch, self.materials
+        yield "gather", self._clock(lambda: (materials.bank.take(rows, views), materials.logits.take(rows, views)))
+        with casting(materials.device, materials.precision):
+            logits = student(batch.images).detach().requires_grad_()
+        yield "loss", self._clock(lambda: distillation_terms(logits, batch.teacher_logits, batch.labels, 4.0, 0.1)
+                                  .total.backward())
+        self._forward()[0].total.backward()
+        yield "optimizer", self._clock(lambda: (nn.utils.clip_grad_norm_(student.parameters(), CLIP_NORM),
+                                                self.optimizer.step()))
+        yield "validation", self._clock(lambda: evaluate(student, materials.watched, 4.0, 0.1, materials.precision),
+                                        times=1)
+
+    def _forward(self):
+        student = self.run.student.train()
+        with casting(self.materials.device, self.materials.precision):
+            logits = student(self.batch.images)
+        terms = distillation_terms(logits, self.batch.teacher_logits, self.batch.labels, 4.0, 0.1)
+        return terms, list(student.parameters())
+
+    def _loop(self, validation) -> float:
+        started = time.perf_counter()
+        for _ in train(self.run.student, self.run.batches, validation, epochs=EPOCHS, optimizer=self.optimizer,
+                       learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1),
+                       precision=self.materials.precision):
+            pass
+        self._wait()
+        return (time.perf_counter() - started) / (EPOCHS * len(self.run.batches) * self.settings.batch_size)
+
+    def _clock(self, work: Callable, times: int = 20) -> float:
+        work()
+        started = time.perf_counter()
+        for _ in range(times):
+            work()
+        self._wait()
+        return (time.perf_counter() - started) / times
+
+    def _wait(self) -> None:
+        if self.materials.device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+class Pictures(torch.utils.data.Dataset):
+    """Images behind a DataLoader as most code has them: PIL images, transformed one by one."""
+
+    def __init__(self, images: ImageSet, transform: Callable):
+        from torchvision.transforms.functional import to_pil_image
+        self.pictures = [to_pil_image(image) for image in images.images[:1_000]]
+        self.labels, self.transform = images.labels.tolist(), transform
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, place: int) -> tuple[Tensor, int]:
+        return self.transform(self.pictures[place]), self.labels[place]
+
+
+class ArticleLoop:
+    """The loop that the kit's article describes, with the kit's two models, in float32.
+
+    Image transforms in a DataLoader, the teacher on every batch and in validation as well, `.item()` on every step;
+    AdamW, clipping, a scheduler a step. watched: validation images after each epoch.
+    """
+
+    def __init__(self, images: ImageSet, watched: int, teacher: nn.Module, settings: Settings):
+        from torchvision import transforms
+        transform = transforms.Compose([transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(),
+                                        transforms.ToTensor()])
+        self.loader = torch.utils.data.DataLoader(Pictures(images, transform), settings.batch_size, shuffle=True,
+                                                  generator=torch.Generator().manual_seed(0), drop_last=True)
+        self.batches = max(1, ARTICLE_IMAGES // settings.batch_size)
+        self.validation_share = watched / len(images)
+        self.validation = torch.utils.data.DataLoader(Pictures(images, transforms.ToTensor()), settings.batch_size)
+        self.device = torch.device(settings.device)
+        shape = replace(STUDENTS[settings.student], num_classes=len(images.classes), image_size=images.images.shape[-1])
+        self.student = make_model(shape, images.images).to(self.device)
+        self.teacher = Teacher(teacher, self.device).module.eval()
+        self.optimizer = adamw(self.student)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: 1.0)
+
+    def validated_run(self) -> float:
+        """Seconds a training image, with its share of the validation that follows an epoch."""
+        return self.run() + self.validation_share * self.validate()
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """Seconds a validation image."""
+        total, correct, count, started = 0.0, 0, 0, time.perf_counter()
+        self.student.eval()
+        for images, labels in islice(self.validation, self.batches):
+            images, labels = images.to(self.device), labels.to(self.device)
+            logits = self.student(images)
+            total += distillation_terms(logits, self.teacher(images), labels, 4.0, 0.7).total.item()
+            correct += (logits.argmax(dim=1) == labels).sum().item()
+            count += len(images)
+        return (time.perf_counter() - started) / count
+
+    def run(self) -> float:
+        """Seconds a training image, without validation."""
+        total, count, started = 0.0, 0, time.perf_counter()
+        self.student.train()
+        for images, labels in islice(self.loader, self.batches):
+            images, labels = images.to(self.device), labels.to(self.device)
+            with torch.no_grad():
+                teacher_logits = self.teacher(images)
+            loss = distillation_terms(self.student(images), teacher_logits, labels, 4.0, 0.7).total
+            self.optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.student.parameters(), CLIP_NORM)
+            self.optimizer.step()
+            self.scheduler.step()
+            total += loss.item()
+            count += len(images)
+        return (time.perf_counter() - started) / count

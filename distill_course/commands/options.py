@@ -1,0 +1,101 @@
+"""Options: what can be typed behind `python -m distill_kit`, and what --help says of it."""
+import argparse
+import dataclasses
+import typing
+from difflib import get_close_matches
+
+from ..shipped import read_table
+from . import commands
+
+OPTIONS = read_table("options")
+DEVICE, PRECISION = OPTIONS["the training"]["device"], OPTIONS["the training"]["precision"]
+DATA = OPTIONS["what the student learns from"]["data"]
+EXAMPLES = """\
+examples:
+  python -m distill_kit distill --epochs 8                     the quick run
+  python -m distill_kit distill --epochs 8 --alpha 1           the same without the teacher
+  python -m distill_kit distill --alpha 0.9 --final-alpha 0.1  progressive distillation
+  python -m distill_kit distill --labelled 1000 --json         1,000 labels, for a script
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    top = argparse.ArgumentParser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.",
+                                  allow_abbrev=False)
+    choices = top.add_subparsers(required=True, metavar="doctor | data | teacher | distill | diagnose | faults | bench")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
+
+    doctor = choices.add_parser("doctor", parents=[common], help="is this machine ready?", allow_abbrev=False)
+    doctor.add_argument("--device", help=DEVICE)
+    doctor.set_defaults(command=commands.run_doctor)
+
+    data = choices.add_parser("data", parents=[common], help="what images are at hand; fetch CIFAR-10",
+                              allow_abbrev=False)
+    data.add_argument("--data", default="auto", help=DATA)
+    data.add_argument("--download", action="store_true", help="fetch CIFAR-10 (170 MB) if it is not at hand")
+    data.set_defaults(command=commands.run_data)
+
+    teacher = choices.add_parser("teacher", parents=[common], help="measure or train a teacher", allow_abbrev=False)
+    what = teacher.add_mutually_exclusive_group(required=True)
+    what.add_argument("--evaluate", action="store_true", help="accuracy and calibration on the data at hand")
+    what.add_argument("--train", action="store_true", help="train one on the data at hand, by the shipped one's recipe")
+    teacher.add_argument("--data", default="auto", help=DATA)
+    teacher.add_argument("--weights", metavar="FILE",
+                         help="a teacher's weights to measure, where not the shipped one's; or to train further")
+    teacher.add_argument("--out", help="where --train writes the weights (default: in a new folder under runs/)")
+    teacher.add_argument("--epochs", type=int, help="fewer or more than the recipe has")
+    teacher.add_argument("--learning-rate", type=float, metavar="X", help="another than the recipe's")
+    teacher.add_argument("--seed", type=int, default=0)
+    teacher.add_argument("--device", help=DEVICE)
+    teacher.add_argument("--precision", default="auto", help=PRECISION)
+    teacher.set_defaults(command=commands.run_teacher)
+
+    distill = choices.add_parser("distill", parents=[common], help="train one student", allow_abbrev=False,
+                                 usage="python -m distill_kit distill [options]", argument_default=argparse.SUPPRESS,
+                                 epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    from distill_kit.settings import Settings
+    fields = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
+    for title, options in OPTIONS.items():
+        group = distill.add_argument_group(title)
+        for option, words in options.items():
+            kind = (typing.get_args(fields[option].type) or (fields[option].type,))[0]  # int of "int | None"
+            default = fields[option].default
+            group.add_argument(f"--{option}", type=kind, metavar={int: "N", float: "X", str: "NAME"}[kind],
+                               help=words if default is None else f"{words} (default: {default})")
+    wrong = distill.add_argument_group("something wrong, to see what it looks like")
+    wrong.add_argument("--fault", metavar="NAME", help="train with a fault; it brings the settings that it needs")
+    wrong.add_argument("--fault-strength", metavar="NAME", help="mild, clear or gross (default: gross)")
+    distill.add_argument("--teacher", metavar="FILE", help="a teacher's weights, where not the shipped one's")
+    distill.add_argument("--out", metavar="FOLDER", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/)")
+    distill.set_defaults(command=commands.run_distill, json=False)
+    diagnose = choices.add_parser(
+        "diagnose", parents=[common], help="what is wrong with a run, from its history", allow_abbrev=False,
+        epilog='A line of a history of your own: {"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "val_accuracy": '
+               "0.31}. Further columns, and what each finding needs: docs/diagnosis.md")
+    diagnose.add_argument("file", metavar="FILE",
+                          help="a history: one JSON object a line, one line an epoch; or a run's folder")
+    diagnose.add_argument("--data", help="whose healthy runs to hold it against: cifar10 or shapes10, where the file "
+                                         "does not say")
+    diagnose.set_defaults(command=commands.run_diagnose)
+    faults = choices.add_parser("faults", parents=[common], help="faults that distill --fault can train with",
+                                allow_abbrev=False)
+    faults.set_defaults(command=commands.run_faults)
+    bench = choices.add_parser("bench", parents=[common], allow_abbrev=False,
+                               help="how fast the kit is on this machine; some minutes")
+    bench.add_argument("--data", default="auto", help=DATA)
+    bench.add_argument("--seeds", type=int, default=5, help="runs whose mean accuracy is given (default: 5)")
+    bench.add_argument("--device", help=DEVICE)
+    bench.add_argument("--precision", default="auto", help=PRECISION)
+    bench.set_defaults(command=commands.run_bench)
+    for command in (doctor, data, teacher, distill, diagnose, faults, bench):
+        command.set_defaults(known=[option for action in command._actions for option in action.option_strings])
+    return top
+
+
+def unknown_option(given: str, options: argparse.Namespace) -> str:
+    """Say that an option does not exist, and which one is near."""
+    near = get_close_matches(given.split("=")[0], options.known, n=1)
+    return (f"there is no option {given}" + (f"; did you mean {near[0]}?" if near else ".")
+            + " --help lists the options of a command.")

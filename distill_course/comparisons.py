@@ -1,0 +1,164 @@
+"""Comparisons trained or read: what came out for each arm and seed, and pairs of arms.
+
+Each takes minutes to train, so its results ship with the course (benchmarks/stored/comparisons.py makes them); `train`
+trains it again. comparison_table.py says what is compared.
+"""
+import datetime
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from distill_kit.data.imageset import Dataset
+from distill_kit.history import EPOCH
+from distill_kit.run import Materials, Run
+from distill_kit.settings import Settings
+
+from .comparison_table import COMPARISONS, TEACHER, Comparison
+from .machine import machine_in_words
+from .many import FAILED, REPORT, train_many
+from .shipped import read_stored
+from .statistics import Paired
+
+KEPT = ("val_accuracy", "val_loss", "train_loss", "train_accuracy", "gradient_norm", "clipped")  # of each epoch's row
+IN_THIS_PROCESS = ("teacher_in_train_mode",)  # need a live teacher, which worker processes do not have
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a comparison came to."""
+    arms: dict[str, list[dict]]        # a dict for each seed: Run.report's figures, and the epochs in columns (`kept`)
+    figure: str                        # that the comparison is about
+    source: str = ""                   # the copy of the data
+    machine: str = ""
+    date: str = ""
+    stored: bool = False
+    name: str = ""                     # in COMPARISONS
+
+    def values(self, arm: str, figure: str = "") -> list[float]:
+        """Return a figure for each seed, a share from 0 to 1."""
+        return [run[figure or self.figure] for run in self.arms[arm]]
+
+    def by(self, setting: str, figure: str = "") -> dict[float, list[float]]:
+        """Return the same for every arm, by the value that the arm gives to a setting ("temperature")."""
+        return {COMPARISONS[self.name].arms[arm][setting]: self.values(arm, figure) for arm in self.arms}
+
+    @property
+    def origin(self) -> str:
+        """Say in a sentence where these figures come from."""
+        seeds = len(next(iter(self.arms.values())))
+        when = "Stored" if self.stored else "Trained just now"
+        return f"{when}: {seeds} seeds an arm, {self.source}, {self.machine}, {self.date}."
+
+
+def paired(results: Results, baseline: str | None = None, figure: str = "") -> list[Paired]:
+    """Hold every other arm against the baseline (the first arm where None), with the seeds that both have.
+
+        >>> for pair in paired(stored("temperature"), "T = 1"):
+        ...     print(pair)
+
+    Raises ValueError where two arms have no seed in common, and where a run has no such figure or a seed comes twice.
+    """
+    figure = figure or results.figure
+    baseline = next(iter(results.arms), None) if baseline is None else baseline
+    if baseline not in results.arms:
+        raise ValueError(f"baseline must be an arm ({', '.join(results.arms) or 'there is none'}); got {baseline!r}")
+    before, pairs = _by_seed(results, baseline, figure), []
+    for arm in [arm for arm in results.arms if arm != baseline]:
+        after = _by_seed(results, arm, figure)
+        gains = [100 * (after[seed] - before[seed]) for seed in before if seed in after]
+        if not gains:
+            seeds = [", ".join(map(str, figures)) or "none" for figures in (before, after)]
+            raise ValueError(f"arms must have a seed in common; {baseline!r} has {seeds[0]} and {arm!r} has {seeds[1]}")
+        pairs.append(Paired(arm, gains, baseline))
+    return pairs
+
+
+def _by_seed(results: Results, arm: str, figure: str) -> dict[int, float]:
+    """Return a figure of an arm's runs by the run's seed; by its place where no seed stands."""
+    figures: dict[int, float] = {}
+    for place, run in enumerate(results.arms[arm]):
+        seed, value = run.get("seed", place), run.get(figure)
+        if value is None or not math.isfinite(value):
+            raise ValueError(f"{figure} must be a number in every run; {arm!r} with seed {seed} has {value}")
+        if seed in figures:
+            raise ValueError(f"an arm must have each seed once; {arm!r} has seed {seed} twice")
+        figures[seed] = value
+    return figures
+
+
+def stored(name: str) -> Results:
+    """Return the shipped results of a comparison. Raises ValueError for a name that none has."""
+    table = read_stored("comparisons")
+    if name not in table:
+        raise ValueError(f"name must be one of {', '.join(table)}; got {name!r}")
+    return Results(**table[name], figure=COMPARISONS[name].figure, stored=True, name=name)
+
+
+def train(name: str, dataset: Dataset, teacher: nn.Module, seeds: int | None = None, *, arms: list[str] | None = None,
+          progress: bool = True, **shared) -> Results:
+    """Train a comparison again, with a progress bar; shared: further fields of Settings, such as epochs=4."""
+    comparison = COMPARISONS[name]
+    comparison = replace(comparison, shared={**comparison.shared, **shared})
+    asked = [(arm, seed) for arm in arms or comparison.arms for seed in range(seeds or comparison.seeds)]
+    runs: dict[str, list[dict]] = {arm: [] for arm, _ in asked}
+    for arm, run in _trained(comparison, asked, dataset, teacher, progress):
+        runs[arm].append(run)
+    runs = {arm: sorted(of_arm, key=lambda run: run["seed"]) for arm, of_arm in runs.items()}
+    return Results(runs, comparison.figure, dataset.pool.source, machine_in_words(), datetime.date.today().isoformat(),
+                   name=name)
+
+
+def _trained(comparison: Comparison, asked: list[tuple[str, int]], dataset: Dataset, teacher: nn.Module,
+             progress: bool) -> Iterator[tuple[str, dict]]:
+    here = [pair for pair in asked if needs_this_process(comparison, pair[0])]
+    together = [pair for pair in asked if pair not in here]
+    if together:
+        settings = [comparison.settings(arm, dataset, seed) for arm, seed in together]
+        epochs: dict[int, list[dict]] = {}
+        for row in train_many(settings, dataset, teacher, progress=progress):
+            if row["kind"] == FAILED:
+                raise RuntimeError(f"{together[row['index']]}: {row['error']}")
+            if row["kind"] == EPOCH:
+                epochs.setdefault(row["index"], []).append(row)
+            if row["kind"] == REPORT:
+                arm, seed = together[row["index"]]
+                yield arm, kept(seed, row, epochs[row["index"]])
+    for arm, seed in here:
+        own, settings = comparison.arms[arm].get(TEACHER), comparison.settings(arm, dataset, seed)
+        between = None if own is None else Settings(
+            **{"data": dataset.name, "seed": seed, "epochs": settings.epochs, **own})
+        run = _run(settings, dataset, teacher if own is None else _run(between, dataset, teacher).student)
+        yield arm, kept(seed, run.report(), run.history)
+
+
+def needs_this_process(comparison: Comparison, arm: str) -> bool:
+    """Can worker processes not train this arm?"""
+    values = comparison.arms[arm]
+    return TEACHER in values or bool(set(values.get("changes", ())) & set(IN_THIS_PROCESS))
+
+
+def _run(settings: Settings, dataset: Dataset, teacher: nn.Module) -> Run:
+    run = Run(settings, Materials.of(settings, dataset, teacher))
+    for _ in run.rows():
+        pass
+    return run
+
+
+def kept(seed: int, report: dict, rows: list[dict]) -> dict:
+    """Return the figures and epoch columns of a run that are written to the asset file."""
+    figures = {name: round(report[name], 4) for name in ("val_accuracy", "test_accuracy", "rank2_left_out")
+               if report.get(name) is not None}
+    columns = {name: [None if row.get(name) is None else round(row[name], 4) for row in rows] for name in KEPT}
+    return {"seed": seed, **figures, "epochs": columns}
+
+
+def with_patience(losses: Sequence[float], patience: int) -> tuple[int, int]:
+    """Return how many epochs early stopping would train, and to which it would go back; both from 1."""
+    best = 1
+    for epoch, loss in enumerate(losses, start=1):
+        best = epoch if loss < losses[best - 1] else best
+        if epoch - best == patience:
+            return epoch, best
+    return len(losses), best

@@ -1,0 +1,30 @@
+"""Causes: a record for each thing that can be found, read from assets/causes.toml."""
+from dataclasses import dataclass
+
+from ..shipped import read_table
+from .finding import Evidence, Finding
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What is said of a cause, wherever it is found, and what a diagnosis must know about it."""
+    sentence: str
+    remedy: str
+    experiment: str                      # the one that would confirm it
+    alike: tuple[str, ...] = ()          # other causes that would look the same
+    needs: tuple[str, ...] = ()          # the fewest columns in which a history shows it; none: it takes a probe
+    explained_by: tuple[str, ...] = ()   # causes beside which it is no news
+    at_the_end: bool = False             # can it only be seen when a run is over?
+    probe: str = ""                      # the probe that proves or refutes it: "loss" or "teacher"
+
+
+CAUSES = {name: Cause(**{key: value for key, value in entry.items() if key != "fault"})
+          for name, entry in read_table("causes").items() if "sentence" in entry}
+
+
+def as_finding(name: str, kind: str, severity: str, *evidence: Evidence, probed: bool = False,
+               sentence: str | None = None) -> Finding:
+    """Make a finding in the words of its cause; with another sentence where the cause shows itself in another way."""
+    cause = CAUSES[name]
+    return Finding(name, kind, severity, evidence, sentence or cause.sentence, cause.remedy, cause.experiment,
+                   cause.alike, probed)

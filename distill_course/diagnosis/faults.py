@@ -1,0 +1,206 @@
+"""What goes wrong with distillation: a table of faults that people really make, each in three strengths.
+
+A fault maps a run's parts to other parts, and brings the settings without which it would not be there. `faulty` gives
+settings that ask for it. Neither the loop nor `Settings` knows of any.
+"""
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from distill_kit.batches import Batch
+from distill_kit.changes import Parts, register
+from distill_kit.settings import Settings
+
+from ..habits import teacher_in_train_mode
+from ..shipped import read_table
+from .wrong_losses import WRONG_LOSSES
+
+STRENGTHS = ("mild", "clear", "gross")
+
+
+class Altered:
+    """Batches that are changed on their way to the loop. begin: makes the change for one pass over them."""
+
+    def __init__(self, batches, begin: Callable[[], Callable[[Batch], Batch]]):
+        self.batches, self.begin = batches, begin
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(self.begin(), self.batches)
+
+
+def with_teacher(parts: Parts, begin: Callable[[], Callable[[Tensor], Tensor]], watched: bool = True) -> Parts:
+    """Change the teacher's logits [N, C], for training and (watched) where the student is measured.
+
+    begin: makes the change for one pass, so that images that come in the same order are changed in the same way.
+    """
+    def altered() -> Callable[[Batch], Batch]:
+        change = begin()
+        return lambda batch: batch._replace(teacher_logits=change(batch.teacher_logits.float()).half())
+    return replace(parts, batches=Altered(parts.batches, altered),
+                   watched=Altered(parts.watched, altered) if watched else parts.watched)
+
+
+# What is done to a run's parts
+
+def wrong_loss(parts: Parts, _: float, name: str) -> Parts:
+    """Put a loss with a mistake in the place of the right one."""
+    return replace(parts, loss=WRONG_LOSSES[name])
+
+
+def probabilities_for_logits(parts: Parts, _: float) -> Parts:
+    """Hand over the teacher's probabilities as if they were logits."""
+    return with_teacher(parts, lambda: lambda logits: logits.softmax(1))
+
+
+def noisy_teacher(parts: Parts, strength: float) -> Parts:
+    """Add noise to the teacher's logits."""
+    def begin():
+        generator = torch.Generator().manual_seed(0)
+        return lambda logits: logits + strength * torch.randn(logits.shape, generator=generator).to(logits.device)
+    return with_teacher(parts, begin)
+
+
+def permuted_classes(parts: Parts, count: float) -> Parts:
+    """Give `count` of the teacher's classes other numbers."""
+    def other(logits):
+        order = torch.arange(logits.shape[1])
+        order[:int(count)] = order[:int(count)].roll(1)
+        return logits[:, order]
+    return with_teacher(parts, lambda: other)
+
+
+def shuffled_rows(parts: Parts, share: float) -> Parts:
+    """Put a share of a batch's logits beside other images."""
+    generator = torch.Generator().manual_seed(0)
+
+    def misaligned(logits):
+        chosen = torch.randperm(len(logits), generator=generator)[:round(share * len(logits))]
+        logits = logits.clone()
+        logits[chosen] = logits[chosen.roll(1)]
+        return logits
+    return with_teacher(parts, lambda: misaligned, watched=False)
+
+
+def other_view(parts: Parts, views: float) -> Parts:
+    """Ask the teacher about another view of each image."""
+    batches = parts.batches
+    batches.ask_teacher = lambda rows, seen: batches.logits.take(rows, (seen + int(views)) % len(batches.bank.views))
+    return parts
+
+
+def class_after_class(parts: Parts, share: float) -> Parts:
+    """Sort a share of each pass by class."""
+    generator = torch.Generator().manual_seed(0)
+    labels, draw_order = parts.batches.labels.cpu(), parts.batches.draw_order
+
+    def partly_sorted() -> Tensor:
+        order = draw_order().clone()
+        places = (torch.rand(len(order), generator=generator) < share).nonzero().squeeze(1)
+        order[places] = order[places][labels[order[places]].argsort(stable=True)]
+        return order
+    parts.batches.draw_order = partly_sorted
+    return parts
+
+
+def clipped(parts: Parts, limit: float) -> Parts:
+    """Clip the gradient at another limit."""
+    return replace(parts, clip_norm=limit)
+
+
+def low_biases(parts: Parts, share: float) -> Parts:
+    """Push a share of the student's units so far down that they never answer."""
+    with torch.no_grad():
+        for norm in [module for module in parts.student.modules() if isinstance(module, nn.BatchNorm2d)]:
+            norm.bias[:round(share * len(norm.bias))] = -10.0
+    return parts
+
+
+def blocks_in_eval_mode(parts: Parts, count: float) -> Parts:
+    """Keep the last blocks of the student in eval mode."""
+    for block in list(parts.student.blocks)[-int(count):]:
+        block.train = lambda mode=True, block=block: nn.Module.train(block, False)
+    return parts
+
+
+def frozen_blocks(parts: Parts, count: float) -> Parts:
+    """Freeze the first blocks of the student."""
+    for block in list(parts.student.blocks)[:int(count)]:
+        block.requires_grad_(False)
+    return parts
+
+
+# The table
+
+APPLY: dict[str, Callable[[Parts, float], Parts]] = {
+    **{name: partial(wrong_loss, name=name) for name in WRONG_LOSSES},
+    "softmax_twice": probabilities_for_logits, "weak_teacher": noisy_teacher, "classes_permuted": permuted_classes,
+    "teacher_rows_shuffled": shuffled_rows, "teacher_sees_other_view": other_view,
+    "teacher_in_train_mode": lambda parts, _: teacher_in_train_mode(parts), "batches_in_class_order": class_after_class,
+    "clipping_under_adamw": clipped, "clipping_too_tight": clipped, "dead_units": low_biases,
+    "student_in_eval_mode": blocks_in_eval_mode, "layers_not_trained": frozen_blocks}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault as assets/causes.toml has it, and what it does to a run's parts."""
+    name: str
+    sentence: str                                         # for the learner
+    levels: tuple[float, float, float] = (1.0, 1.0, 1.0)  # what `apply` is given for mild, clear and gross
+    settings: dict = field(default_factory=dict)          # that the fault needs; a list has a value for each strength
+    itself: tuple[str, ...] = ()                          # settings that are the fault: a run without it lacks them
+    also: tuple[str, ...] = ()                            # findings that count as right beside the fault's own name
+    needs_probe: bool = False                             # can a history not tell it?
+    harmless: bool = False                                # does it cost less than a point or two?
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Names of findings that count as right."""
+        return self.name, *self.also
+
+    def apply(self, parts: Parts, level: float) -> Parts:
+        """Build the fault into a run's parts; a fault of settings leaves them as they are."""
+        return APPLY[self.name](parts, level) if self.name in APPLY else parts
+
+    def settings_for(self, strength: str) -> dict:
+        """Return the settings that the fault needs at this strength."""
+        place = STRENGTHS.index(strength)
+        return {name: value[place] if isinstance(value, list) else value for name, value in self.settings.items()}
+
+
+FAULTS: dict[str, Fault] = {name: Fault(name, **entry["fault"]) for name, entry in read_table("causes").items()
+                            if "fault" in entry}
+for fault in FAULTS.values():
+    for strength, level in zip(STRENGTHS, fault.levels):
+        register(f"{fault.name}:{strength}", partial(fault.apply, level=level))
+
+
+def faulty(settings: Settings, name: str, strength: str = "gross") -> Settings:
+    """Return settings that ask for a fault, and have what the fault needs.
+
+        >>> faulty(Settings(epochs=8), "dead_units", "clear").changes
+        ('dead_units:clear',)
+
+    Raises ValueError for an unknown fault or strength.
+    """
+    if name not in FAULTS:
+        near = "".join(f" Did you mean {other!r}?" for other in get_close_matches(name, FAULTS, n=1))
+        raise ValueError(f"fault must be one of {', '.join(FAULTS)}; got {name!r}.{near}")
+    if strength not in STRENGTHS:
+        raise ValueError(f"fault_strength must be {', '.join(STRENGTHS)}; got {strength!r}")
+    return replace(settings, changes=(*settings.changes, f"{name}:{strength}"), **FAULTS[name].settings_for(strength))
+
+
+def fault_of(settings: Settings) -> tuple[Fault, str] | None:
+    """Find the fault that settings ask for, and its strength; None where there is none."""
+    for change in settings.changes:
+        name, _, strength = change.partition(":")
+        if name in FAULTS and strength in STRENGTHS:
+            return FAULTS[name], strength
+    return None

@@ -1,0 +1,119 @@
+"""What a diagnosis is made of: findings with their evidence, and what a run is held against. Plain frozen data."""
+import functools
+import math
+import statistics
+from dataclasses import asdict, dataclass
+
+from distill_kit.metrics import BIT
+
+from ..shipped import read_stored
+
+WORDS = {  # what a column or a probe's figure is called in a sentence; others: their name, without underscores
+    "train_loss": "training loss", "val_loss": "validation loss", "train_accuracy": "training accuracy",
+    "val_accuracy": "validation accuracy", "train_soft": "soft term", "first_soft": "soft term of the first batch",
+    "epoch": "epochs", "train_agreement": "agreement with the teacher on training images",
+    "train_teacher_accuracy": "the teacher's accuracy on training images",
+    "val_teacher_accuracy": "the teacher's accuracy on validation images", "val_entropy": "the student's entropy",
+    "train_teacher_entropy": "the teacher's entropy", "val_teacher_entropy": "the teacher's entropy",
+    "gradient_norm_median": "median length of the gradient",
+    "update_ratio": "length of a step over that of the weights",
+    "dead_units": "share of units that answer to no image",
+    "label_mix": "how mixed the labels of a batch are, beside all labels",
+    "loss_ratio": "soft term of one batch over what the kit's loss gives for it",
+    "teacher_match": "share of images whose logits in a batch are what the teacher itself answers",
+    "not_training": "share of BatchNorm layers that stay in eval mode",
+    "frozen": "share of weight matrices that are as they were before the first step",
+    "false_labels": "share of labels that the teacher contradicts where it is sure"}
+SEVERE, LOOK, NOTE = "severe", "worth a look", "note"
+WRONG, HARM, HARMLESS = "wrong", "harm", "harmless"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One figure that a finding rests on: which column, where, and what it should have been."""
+    column: str               # of the rows, or the name of a probe
+    value: float | None
+    epoch: int | None = None  # None: of the whole run, or of a probe
+    expected: str = ""        # in words: "about 1"
+
+    def __str__(self) -> str:
+        where = f" in epoch {self.epoch}" if self.epoch is not None else ""
+        value = "no number" if self.value is None else \
+            in_bits(self.value) if self.column.endswith("entropy") else f"{self.value:.4g}"
+        expected = f" (expected {self.expected})" if self.expected else ""
+        return f"{WORDS.get(self.column, self.column.replace('_', ' '))}: {value}{where}{expected}"
+
+
+def in_bits(nats: float) -> str:
+    """Write an entropy as the course does; rows have it in nats."""
+    return f"{nats / BIT:.3f} bits"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """name: of the cause; kind: proved wrong (by an identity or a probe), harm (a deficit), or harmless."""
+    name: str
+    kind: str
+    severity: str
+    evidence: tuple[Evidence, ...]
+    sentence: str
+    remedy: str
+    experiment: str
+    alike: tuple[str, ...] = ()
+    probed: bool = False      # does it only rest on a probe?
+
+    def as_dict(self) -> dict:
+        """Turn it into plain data, for JSON."""
+        return {**asdict(self), "evidence": [asdict(figure) for figure in self.evidence], "alike": list(self.alike)}
+
+    def in_words(self) -> str:
+        """Say what it is, on what it rests, how to be sure, and what to do then."""
+        seen = "; ".join(map(str, self.evidence))
+        only = " Only a probe can see that." if self.probed else ""
+        return f"{self.sentence} Seen in: {seen}.{only} To be sure: {self.experiment} Then: {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What healthy runs on some images came to, measured (benchmarks/diagnosis.py).
+
+    Without a reference run, low accuracy is not reported.
+    """
+    data: str
+    accuracy: float           # validation accuracy of the default run, the mean of `runs` seeds
+    spread: float             # its standard deviation between seeds
+    runs: int
+    steps: int                # that such a run takes
+    teacher_accuracy: float   # of the shipped teacher, on validation images
+
+
+def values(rows: list[dict], column: str) -> list[tuple[int, float]]:
+    """List (epoch, value) where a column has a finite number."""
+    return [(row["epoch"], row[column]) for row in rows
+            if isinstance(row.get(column), int | float) and math.isfinite(row[column])]
+
+
+def last(rows: list[dict], column: str) -> float | None:
+    """Return the last finite number of a column; None where there is none."""
+    pairs = values(rows, column)
+    return pairs[-1][1] if pairs else None
+
+
+def median(rows: list[dict], column: str) -> float | None:
+    """Return the median of a column's finite numbers; None where there is none."""
+    pairs = values(rows, column)
+    return statistics.median(value for _, value in pairs) if pairs else None
+
+
+@functools.cache
+def references() -> dict[str, Reference]:
+    """Return the references that ship with the course, by the name of the data set."""
+    return {name: Reference(**entry) for name, entry in read_stored("reference").items()}
+
+
+def reference_for(data: str | None) -> Reference | None:
+    """Look up the reference for a data set's name ("cifar10"), or for the source that a history names."""
+    if data is None:
+        return None
+    source = data.lower().replace("-", "")
+    return next((reference for name, reference in references().items() if source.startswith(name)), None)

@@ -1,0 +1,188 @@
+"""Probes: a few questions to a run that has been trained, in under a second, and what the answers prove.
+
+A history cannot tell all. `probe(run)` asks and gives a plain dict, to be handed to `diagnose`; it leaves weights,
+modes and random state as they were. `proofs` turns such a dict into findings.
+"""
+import math
+
+import torch
+from torch import Tensor, nn
+
+from distill_kit.batches import Batch
+from distill_kit.devices import casting
+from distill_kit.losses import LossTerms
+from distill_kit.models import logits_of
+from distill_kit.run import Run
+from distill_kit.teachers import Teacher
+
+from ..habits import answer_in_train_mode, statistics_kept
+from .causes import CAUSES, as_finding
+from .finding import HARMLESS, LOOK, SEVERE, WRONG, Evidence, Finding
+from .wrong_losses import WRONG_LOSSES, right
+
+IMAGES = 64          # that the teacher looks at once more at a time: as it did before, and in little memory
+CONFIDENT = 0.9      # a teacher's probability above which its word is held against a label
+LABELS = 512         # training images whose labels are held against the teacher
+SAME = 0.02          # largest difference of a logit that is still the same answer: float16 rounds by up to 0.008 at 16
+FALSE_LABELS = 0.05  # share of labels that a confident teacher contradicts; healthy runs: below 0.02
+TEACHERS = {"shuffled": "teacher_rows_shuffled", "permuted": "classes_permuted", "probabilities": "softmax_twice",
+            "train_mode": "teacher_in_train_mode", "other_view": "teacher_sees_other_view"}
+COSTS_LITTLE = ("teacher_in_train_mode", "teacher_sees_other_view")
+
+
+@torch.no_grad()
+def probe(run: Run) -> dict:
+    """Ask a run whose training has begun; returns plain data.
+
+    loss: "right" where the run's loss gives on one batch what the kit's gives, else the name in WRONG_LOSSES that does,
+        or "other". loss_ratio: its soft term over the right one
+    teacher: what the teacher's logits in a batch are, beside its answers when asked again in eval mode: "same",
+        "shuffled" (of other images), "permuted" (classes in another order), "probabilities", "train_mode",
+        "other_view", "other"; None without a teacher. teacher_match: the share of rows that match exactly
+    not_training: share of the student's BatchNorm layers that stay in eval mode when it is told to train
+    frozen: share of its weight matrices that are as they were before the first step
+    false_labels: share of labels that the teacher contradicts, among those about which it is confident
+
+    Raises ValueError for a run that has not begun.
+    """
+    if not run.has_begun:
+        raise ValueError("run must have been trained for a step at least; iterate over run.rows() first")
+    run.student.to(run.materials.device)  # the caller may have moved it since
+    batch = next(iter(run.parts.batches))
+    batch = Batch(*(None if part is None else part[:256] for part in batch))
+    return {**_loss(run, batch), **_teacher(run, batch), **_student(run), **_labels(run)}
+
+
+def _loss(run: Run, batch: Batch) -> dict:
+    student, parts = run.student, run.parts
+    if batch.teacher_logits is None:
+        return {"loss": None, "loss_ratio": None}
+    student.eval()
+    with casting(run.materials.device, run.materials.precision):
+        logits = logits_of(student(batch.images))                                     # (N, C)
+    temperature, alpha = parts.temperature(parts.steps - 1), parts.alpha(parts.steps - 1)
+    asked = (logits, batch.teacher_logits, batch.labels, temperature, alpha)
+    used, correct = parts.loss(*asked), right(*asked)
+    if not math.isfinite(used.total.item()):  # a run that diverged says nothing of its loss
+        return {"loss": None, "loss_ratio": None}
+    variants = {"right": right, **WRONG_LOSSES}
+    matching = [name for name, variant in variants.items() if _alike(used, variant(*asked))]
+    return {"loss": (matching or ["other"])[0], "loss_ratio": (used.soft / correct.soft).item()}
+
+
+def _alike(terms: LossTerms, others: LossTerms) -> bool:
+    return all(math.isclose(a.item(), b.item(), rel_tol=2e-3, abs_tol=1e-6)
+               for a, b in ((terms.soft, others.soft), (terms.total, others.total)))
+
+
+def _teacher(run: Run, batch: Batch) -> dict:
+    if batch.teacher_logits is None:
+        return {"teacher": None, "teacher_match": None}
+    teacher: Teacher = run.parts.kept.teacher
+    given = batch.teacher_logits.float()                                               # (N, C)
+    again = torch.cat([teacher(images) for images in batch.images.split(IMAGES)]).float()  # (N, C)
+    match = _rows_match(given, again)
+    return {"teacher": "same" if match > 0.98 else _what_else(given, again, teacher, batch), "teacher_match": match}
+
+
+def _rows_match(given: Tensor, again: Tensor) -> float:
+    tolerance = SAME * again.abs().amax(dim=1).clamp_min(4)                            # (N,)
+    return ((given - again).abs().amax(dim=1) <= tolerance).float().mean().item()
+
+
+def _what_else(given: Tensor, again: Tensor, teacher: Teacher, batch: Batch) -> str:
+    if _rows_match(given, again.softmax(1)) > 0.9:
+        return "probabilities"
+    nearest = torch.cdist(given, again).argmin(dim=1)                                  # (N,)
+    if _rows_match(given, again[nearest]) > 0.9:
+        return "shuffled"
+    columns = torch.cdist(given.T, again.T).argmin(dim=1)                              # (C,)
+    if _rows_match(given, again[:, columns]) > 0.9:
+        return "permuted"
+    if _rows_match(given, _in_train_mode(teacher, batch.images)) > 0.9:
+        return "train_mode"
+    # Another crop of an image moves a good teacher's logits, but seldom its mind.
+    return "other_view" if (given.argmax(1) == again.argmax(1)).float().mean() > 0.85 else "other"
+
+
+def _in_train_mode(teacher: Teacher, images: Tensor) -> Tensor:
+    with statistics_kept(teacher.module):
+        return answer_in_train_mode(teacher, images).float()
+
+
+def _student(run: Run) -> dict:
+    student, before = run.student, matrices_of(run.fresh_student())
+    modes = {module: module.training for module in student.modules()}
+    student.train()
+    norms = [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    still = sum(not module.training for module in norms) / len(norms) if norms else 0.0
+    for module, mode in modes.items():
+        module.training = mode
+    same = [torch.equal(a, b) for a, b in zip(before, matrices_of(student))]
+    return {"not_training": still, "frozen": sum(same) / len(same)}
+
+
+def matrices_of(student: nn.Module) -> list[Tensor]:
+    """List the weights as `figures.matrices` does, but with those that are frozen."""
+    return [parameter for parameter in student.parameters() if parameter.ndim >= 2]
+
+
+def _labels(run: Run) -> dict:
+    if run.settings.labels_only:  # no teacher was asked so far
+        return {"false_labels": None}
+    rows = run.batches.rows[:LABELS]
+    labels = run.batches.labels[rows.to(run.batches.labels.device)]
+    given = run.parts.kept.take(rows, torch.zeros_like(rows)).float().softmax(1)        # (n, C)
+    sure, first = given.max(1)
+    judged = (sure > CONFIDENT) & (labels >= 0)
+    return {"false_labels": (first != labels)[judged].float().mean().item() if judged.any() else None}
+
+
+# What the answers prove
+
+def proofs(probes: dict, alpha: float | None) -> list[Finding]:
+    """Turn a probe's answers into findings. alpha: the run's, where it is known."""
+    findings = [_proved_loss(probes), _proved_teacher(probes),
+                _proved_share("student_in_eval_mode", "not_training", probes),
+                _proved_share("layers_not_trained", "frozen", probes), _contradicted_labels(probes, alpha)]
+    return [finding for finding in findings if finding is not None]
+
+
+def is_refuted(finding: Finding, probes: dict) -> bool:
+    """Has a probe looked at just that, and seen that it is otherwise?"""
+    decides = CAUSES[finding.name].probe
+    if decides == "loss":
+        return probes.get("loss") not in (None, finding.name)
+    answer = probes.get("teacher")
+    return decides == "teacher" and answer is not None and TEACHERS.get(answer) != finding.name
+
+
+def _proved_loss(probes: dict) -> Finding | None:
+    if probes.get("loss") in (None, "right"):
+        return None
+    name = "loss_is_another" if probes["loss"] == "other" else probes["loss"]
+    return as_finding(name, WRONG, SEVERE, Evidence("loss_ratio", probes.get("loss_ratio"), None, "1"), probed=True)
+
+
+def _proved_teacher(probes: dict) -> Finding | None:
+    if probes.get("teacher") in (None, "same"):
+        return None
+    name = TEACHERS.get(probes["teacher"], "teacher_answers_differ")
+    kind, severity = (HARMLESS, LOOK) if name in COSTS_LITTLE else (WRONG, SEVERE)
+    return as_finding(name, kind, LOOK if name == "teacher_answers_differ" else severity,
+                      Evidence("teacher_match", probes.get("teacher_match"), None, "1"), probed=True)
+
+
+def _proved_share(name: str, figure: str, probes: dict) -> Finding | None:
+    """A share that must be 0."""
+    share = probes.get(figure) or 0.0
+    return as_finding(name, WRONG, SEVERE, Evidence(figure, share, None, "0"), probed=True) if share else None
+
+
+def _contradicted_labels(probes: dict, alpha: float | None) -> Finding | None:
+    share = probes.get("false_labels")
+    if share is None or share < FALSE_LABELS or probes.get("teacher") not in (None, "same"):
+        return None  # a teacher whose rows are not its own is no witness
+    mild = share < 0.1 or alpha is not None and alpha < 0.3
+    return as_finding("false_labels", WRONG, LOOK if mild else SEVERE, Evidence("false_labels", share, None, "0"),
+                      probed=True)

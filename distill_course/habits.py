@@ -1,0 +1,123 @@
+"""Habits of training taken away, each a function from the parts of a run to other parts.
+
+`Settings(changes=("no_warmup",))` asks for one; importing this module makes them known.
+"""
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from distill_kit.batches import Batch, ViewBatches
+from distill_kit.changes import Parts, register
+from distill_kit.devices import casting
+from distill_kit.models import logits_of
+from distill_kit.schedules import constant, cosine, linear, warmup_then
+from distill_kit.teachers import Teacher
+
+
+def no_warmup(parts: Parts) -> Parts:
+    """Begin with the highest learning rate."""
+    return replace(parts, learning_rate=cosine(parts.peak, 0.0, parts.steps + 1))
+
+
+def straight_line(parts: Parts) -> Parts:
+    """Let the learning rate fall in a straight line, as the article's does although it calls it a cosine."""
+    down = linear(parts.peak, 0.0, parts.steps - parts.epoch_steps + 1)
+    return replace(parts, learning_rate=warmup_then(down, parts.peak, parts.epoch_steps))
+
+
+def constant_rate(parts: Parts) -> Parts:
+    """Keep the learning rate at its highest after warm-up."""
+    return replace(parts, learning_rate=warmup_then(constant(parts.peak), parts.peak, parts.epoch_steps))
+
+
+def no_clipping(parts: Parts) -> Parts:
+    """Leave the gradient as long as it is."""
+    return replace(parts, clip_norm=math.inf)
+
+
+def no_weight_decay(parts: Parts) -> Parts:
+    """Set every weight decay to 0."""
+    for group in parts.optimizer.param_groups:
+        if "weight_decay" in group:
+            group["weight_decay"] = 0.0
+    return parts
+
+
+def teacher_in_train_mode(parts: Parts) -> Parts:
+    """Leave the teacher in train mode: its BatchNorm judges each image by the batch that it happens to be in."""
+    return replace(parts, batches=AnsweredAnew(parts.batches, parts.kept.teacher))
+
+
+def easy_first(parts: Parts) -> Parts:
+    """Begin with the images about which the teacher is surest; all of them take part from the middle of the run on."""
+    return replace(parts, batches=Curriculum(parts.batches, ease_of(parts), parts.steps // parts.epoch_steps))
+
+
+def hard_first(parts: Parts) -> Parts:
+    """Begin with the images about which the teacher is least sure."""
+    return replace(parts, batches=Curriculum(parts.batches, -ease_of(parts), parts.steps // parts.epoch_steps))
+
+
+def ease_of(parts: Parts) -> Tensor:
+    """Compute the teacher's top probability for each unaugmented image: float [N]."""
+    rows = torch.arange(len(parts.batches.labels))
+    return parts.kept.take(rows, torch.zeros_like(rows)).float().softmax(1).amax(1).cpu()
+
+
+class AnsweredAnew:
+    """Batches for which a teacher in train mode answers."""
+
+    def __init__(self, batches: ViewBatches, teacher: Teacher):
+        self.batches, self.teacher = batches, teacher
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        with statistics_kept(self.teacher.module):
+            for batch in self.batches:
+                yield batch._replace(teacher_logits=answer_in_train_mode(self.teacher, batch.images))
+
+
+@torch.no_grad()
+def answer_in_train_mode(teacher: Teacher, images: Tensor) -> Tensor:
+    """Logits float16 [N, C] of a teacher that was left in train mode; it moves its BatchNorm's statistics."""
+    with casting(teacher.device, teacher.precision):
+        return logits_of(teacher.module.train()(images)).half()
+
+
+@contextmanager
+def statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Open a context after which the module's state is as before, and the module in eval mode."""
+    kept = {name: value.clone() for name, value in module.state_dict().items()}
+    try:
+        yield
+    finally:
+        module.load_state_dict(kept)
+        module.eval()
+
+
+class Curriculum:
+    """Batches from a share of the images, `ease` [N] highest first: 40 % in the first epoch, all from the middle on."""
+
+    def __init__(self, batches: ViewBatches, ease: Tensor, epochs: int, first: float = 0.4):
+        self.batches, self.epochs, self.first, self.epoch = batches, epochs, first, 0
+        self.order = batches.rows[ease[batches.rows].argsort(descending=True, stable=True)]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        share = min(1.0, self.first + (1 - self.first) * self.epoch / max(1, self.epochs // 2))
+        self.epoch += 1
+        self.batches.rows = self.order[:max(self.batches.batch_size, round(share * len(self.order)))]
+        yield from self.batches
+
+
+for habit in (no_warmup, straight_line, constant_rate, no_clipping, no_weight_decay, teacher_in_train_mode, easy_first,
+              hard_first):
+    register(habit.__name__, habit)

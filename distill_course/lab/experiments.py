@@ -1,0 +1,130 @@
+"""Experiments of the lab: what is asked, what can be moved, what is measured. assets/experiments.toml has the records.
+
+A control bears the name of a field of Settings, or of what settings.settings_for knows beside them.
+"""
+from dataclasses import dataclass, field, replace
+
+from distill_kit.data.imageset import Dataset
+from distill_kit.settings import QUICK_EPOCHS, Settings
+
+from ..diagnosis.faults import FAULTS, STRENGTHS, fault_of
+from ..settings import NO_FAULT, settings_for
+from ..shipped import read_table
+from .measures import ACCURACY, MEASURES, Measure
+
+
+@dataclass(frozen=True)
+class Control:
+    """A slider or list: a field of Settings under the learner's hand."""
+    name: str
+    label: str
+    stops: tuple                # the values it can take, in order
+    words: str                  # what it does, in one sentence
+
+    def read(self, text: str):
+        """Return the stop that a text means. Raises ValueError where it means none."""
+        for stop in self.stops:
+            if text.strip() == str(stop) or not isinstance(stop, str) and _number(text) == stop:
+                return stop
+        return self.check(text)
+
+    def check(self, value):
+        """Return a value that is a stop. Raises ValueError for any other, naming control and value."""
+        if value not in self.stops:
+            called = self.name if self.label == self.name else f"{self.name} ({self.label})"
+            raise ValueError(f"{called} must be one of {', '.join(map(str, self.stops))}; got {value}")
+        return value
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Values worth a try."""
+    name: str
+    values: dict
+    why: str                    # in one sentence: why they are good ones, or bad ones
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a lab is about."""
+    name: str
+    title: str
+    question: str
+    note: str                   # what must be known to read the result rightly
+    controls: tuple[Control, ...]
+    start: dict                 # values of the controls, and other fields of Settings that differ from the default
+    presets: tuple[Preset, ...]
+    measure: Measure = ACCURACY
+    # What the run is held against. Without a teacher the temperature changes nothing: one baseline serves them all.
+    baseline: dict = field(default_factory=lambda: {"alpha": 1.0, "final_alpha": None, "temperature": 4.0})
+    baseline_name: str = "alpha = 1, labels alone"
+    taught_by_baseline: bool = False  # is the baseline's student the teacher, instead of the shipped one?
+
+    @property
+    def first_values(self) -> dict:
+        """What the controls say before the learner moves them."""
+        return {control.name: self.start[control.name] if control.name in self.start
+                else getattr(Settings, control.name) for control in self.controls}
+
+    def settings(self, values: dict, dataset: Dataset, seed: int) -> Settings:
+        """Return the settings that these values of the controls ask for. Raises ValueError for one that is no stop."""
+        for control in self.controls:
+            if control.name in values:
+                control.check(values[control.name])
+        return settings_for(dataset, seed, {**self.start, **values})
+
+    def baseline_of(self, settings: Settings) -> Settings:
+        """Return the settings that a run is held against; without its fault also without the settings that are it."""
+        fault, _ = fault_of(settings) or (None, "")
+        usual = {"epochs": QUICK_EPOCHS, **self.start}
+        healthy = {name: usual.get(name, getattr(Settings, name)) for name in fault.itself} if fault else {}
+        others = tuple(change for change in settings.changes if not (fault and change.startswith(f"{fault.name}:")))
+        return replace(settings, changes=others, **healthy, **self.baseline)
+
+
+TEMPERATURES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0)
+ALPHAS = tuple(round(0.05 * k, 2) for k in range(21))
+CONTROLS = {
+    "temperature": Control("temperature", "Temperature T", TEMPERATURES,
+                           "Divides the logits of teacher and student before softmax: higher is softer."),
+    "final_temperature": Control("final_temperature", "T at the end", TEMPERATURES, "Where the temperature goes."),
+    "alpha": Control("alpha", "alpha", ALPHAS, "Weight of the labels; the rest is the teacher's."),
+    "final_alpha": Control("final_alpha", "alpha at the end", ALPHAS, "Where alpha goes."),
+    "schedule": Control("schedule", "Shape of the change", ("linear", "cosine"),
+                        "A straight line, or half a cosine wave."),
+    "labelled": Control("labelled", "Images with a label", (100, 250, 500, 1_000, 2_000, 3_000, 5_000),
+                        "How many of the 5,000 images keep their label."),
+    "label_noise": Control("label_noise", "Random labels", tuple(round(0.1 * k, 1) for k in range(10)),
+                           "Share of the labels drawn anew at random. With ten classes a tenth of these are right by "
+                           "chance."),
+    "learning_rate": Control("learning_rate", "Learning rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+                             "The highest, after one epoch of warm-up."),
+    "images": Control("images", "Training images", (500, 1_000, 2_000, 5_000), "How many the student learns from."),
+    "student": Control("student", "Student", ("small", "default", "wide"), "How many channels its layers have."),
+    "fault": Control("fault", "Fault", (NO_FAULT, *FAULTS), "What goes wrong. It brings the settings that it needs."),
+    "fault_strength": Control("fault_strength", "How much", STRENGTHS, "How far it goes."),
+}
+CONTROLS["start_temperature"] = replace(CONTROLS["temperature"], label="T at the start")
+CONTROLS["start_alpha"] = replace(CONTROLS["alpha"], label="alpha at the start")
+
+
+def experiment_of(name: str, entry: dict) -> Experiment:
+    """Make an experiment of a table of assets/experiments.toml."""
+    controls = tuple(CONTROLS[control] for control in entry["controls"])
+    presets = tuple(Preset(**preset) for preset in entry.get("presets", ())) or tuple(
+        Preset(fault.replace("_", " "), {"fault": fault, "fault_strength": "gross"}, FAULTS[fault].sentence)
+        for fault in FAULTS)
+    changed = {"controls": controls, "presets": presets, "measure": MEASURES[entry.get("measure", "accuracy")]}
+    if "baseline_without" in entry:
+        changed["baseline"] = dict.fromkeys(entry.pop("baseline_without"))
+    return Experiment(name, **{**entry, **changed})
+
+
+EXPERIMENTS = {name: experiment_of(name, entry) for name, entry in read_table("experiments").items()}

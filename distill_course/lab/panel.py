@@ -1,0 +1,113 @@
+"""The lab's widgets and how they lie on the screen. What they do when they are moved stands in view.py."""
+import traceback
+from html import escape
+
+from ..shipped import read_table
+from ..shown import IPYWIDGETS_8, LINES, button, folded, glossary, hint, widgets
+from .experiments import Control, Experiment
+from .picture import CLASSES, HEIGHT, WIDTH
+from .session import Session
+from .words import LESS, MORE, SAME
+
+WIDE = {"width": f"{WIDTH}px", "max_width": "calc(100% - 4px)"}  # a widget has two pixels of margin on each side
+SLIDER = {"flex": "1 1 200px", "width": "auto", "max_width": "420px"}
+WORDS = read_table("lab-words")
+HELP = folded("Words and keys", glossary(WORDS["glossary"]))
+FOCUS = ("<style>.distill-kit-lab :focus { outline: 3px solid #0072B2 !important; outline-offset: 2px; "
+         "box-shadow: 0 0 0 2px white !important }</style>")
+
+
+class Panel:
+    """All widgets of a lab; `box` holds them."""
+
+    def __init__(self, experiment: Experiment, session: Session, foreground: bool):
+        """foreground: a run holds its cell until it is over, so that sliders only count when they are let go."""
+        controls, values = experiment.controls, session.values
+        self.sliders = {control.name: _slider(control, values[control.name], foreground) for control in controls}
+        self.typed = {control.name: _typed(control, values[control.name]) for control in controls}
+        self.rows = {control.name: _row(self.typed[control.name], self.sliders[control.name], control.words)
+                     for control in controls}
+        self.buttons = {name: button(name, words) for name, words in WORDS["buttons"].items()}
+        self.buttons["Train"].button_style = "primary"
+        self.presets = [(preset, button(preset.name, preset.why)) for preset in experiment.presets]
+        self.picture = widgets.Image(format="svg+xml", width=WIDTH, height=HEIGHT,
+                                     layout=widgets.Layout(height=f"{HEIGHT}px", **WIDE))
+        self.state, self.verdict, self.why, self.softness, self.alike, self.offer, self.refused = (
+            widgets.HTML(layout=WIDE) for _ in range(7))
+        self.offer.layout = widgets.Layout(width="auto")
+        # A list takes no keys: JupyterLab has the letters and arrows first, and an "m" turns the cell into text. It is
+        # for the mouse; beside it, a number can be typed.
+        self.table = widgets.Select(options=[], rows=4, layout=WIDE, **({"tabbable": False} if IPYWIDGETS_8 else {}))
+        self.again = _text_box("Back to run", "160px", "Type the number of a run in the list to set its values again.")
+        self.seed = _text_box("Seed", "120px", "First weights and order of the batches. Another one: was it luck?")
+        self.code = _text_box("Short code", WIDE["width"], "All values and the seed. Paste another one to set them.")
+        self.lines = widgets.Textarea(rows=11, description="This run", layout=widgets.Layout(display="none", **WIDE))
+        self.show = widgets.ToggleButton(description="Show the code", layout=widgets.Layout(width="auto"),
+                                         **hint("This run in Python, and as a command."))
+        self.guess = widgets.ToggleButtons(
+            options=[("no guess", ""), *((word, word) for word in (MORE, SAME, LESS))], style={"button_width": "auto"},
+            **hint("Say it before you train: what you expected is set against what came."))
+        images = session.images
+        self.beside = widgets.SelectionSlider(
+            options=[*((f"image {place + 1}: {images.classes[label]}", place)
+                       for place, label in enumerate(images.labels)), (CLASSES, CLASSES)],
+            description="Right side", layout=widgets.Layout(width="420px"),
+            **hint("What stands beside the curves: an image that the teacher is in doubt about, or every class."))
+        self.box = self._laid_out(experiment, session)
+
+    def _laid_out(self, experiment: Experiment, session: Session) -> widgets.VBox:
+        unseen = session.settings(session.values).leave_out
+        note = experiment.note if unseen is None else f"The class is: {unseen}. {experiment.note}"
+        head = LINES.format(f"<b>{escape(experiment.title)}.</b> {escape(experiment.question)} <i>{escape(note)}</i>")
+        press = self.buttons
+        guess = [widgets.Label("My guess: it comes out"), self.guess,
+                 widgets.Label(f"beside {experiment.baseline_name}")]
+        train = [press["Train"], press["Stop"], press["New seed"], self.seed, press["Repeat with three seeds"],
+                 press["Pin"]]
+        after = [press["Download my runs"], self.offer, press["Open the test images"], self.show]
+        box = widgets.VBox([
+            widgets.HTML(FOCUS + head + HELP, layout=WIDE), _wrapped(guess), *self.rows.values(), _wrapped(train),
+            self.state, self.verdict, self.picture, self.beside, self.softness, self.alike,
+            _wrapped([widgets.Label("Try:"), *(pressed for _, pressed in self.presets)]), self.why,
+            widgets.Label("Runs so far, the newest first"), self.table, self.again, _wrapped(after), self.lines,
+            self.code, self.refused])
+        box.add_class("distill-kit-lab")
+        return box
+
+
+def error_folded(error: BaseException | None) -> str:
+    """Make HTML of a whole traceback, behind a fold; nothing where there is none."""
+    if error is None:
+        return ""
+    return folded("The whole error", f"<pre>{escape(''.join(traceback.format_exception(error)))}</pre>")
+
+
+def _wrapped(children: list) -> widgets.HBox:
+    return widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap", **WIDE))
+
+
+def _slider(control: Control, value, foreground: bool) -> widgets.SelectionSlider:
+    return widgets.SelectionSlider(options=control.stops, value=value, readout=False,
+                                   continuous_update=not foreground, layout=widgets.Layout(**SLIDER),
+                                   **hint(control.words))
+
+
+def _typed(control: Control, value) -> widgets.Text:
+    """Make a box to type the value in. It bears the name that a screen reader reads; a slider cannot have a name."""
+    typed = _text_box(control.label, "370px" if control.name == "fault" else "250px", control.words)
+    typed.value, typed.style.description_width = str(value), "150px"
+    return typed
+
+
+def _text_box(name: str, width: str, words: str) -> widgets.Text:
+    """Make a box with a name before it; what is typed counts with Enter, or when the box is left."""
+    return widgets.Text(description=name, continuous_update=False,
+                        layout=widgets.Layout(width=width, max_width=WIDE["max_width"]), **hint(words))
+
+
+def _row(typed: widgets.Text, slider: widgets.SelectionSlider, words: str) -> widgets.HBox:
+    """Put a control's typed value, its slider and what it does side by side."""
+    meaning = f"<small style='padding-left: 12px; display: block'>{escape(words)}</small>"
+    return widgets.HBox([typed, slider, widgets.HTML(LINES.format(meaning),
+                                                     layout=widgets.Layout(flex="1 1 260px", width="auto"))],
+                        layout=widgets.Layout(**WIDE))

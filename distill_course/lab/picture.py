@@ -1,0 +1,107 @@
+"""The lab's picture of a session: the run being trained in front, others behind it, an image or the classes beside."""
+from distill_kit.colours import BLACK, BLUE, LINES
+from distill_kit.metrics import soft_targets
+
+from ..diagnosis.faults import fault_of
+from . import svg
+from .experiments import Experiment
+from .session import LabRun, Session
+from .stored_runs import Stored
+from .words import SHORT, per_cent
+from .worker import FINISHED, RUNNING
+
+WIDTH, HEIGHT, GHOSTS = 820, 380, 3
+CLASSES = "every class"  # what may stand beside the curves instead of one of the images
+
+
+def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> str:
+    """Draw a session as SVG. What is not known yet is left out; nothing else moves.
+
+    beside: which of the session's images stands beside the curves, or CLASSES.
+    """
+    experiment, live = session.experiment, session.live
+    own = live.settings if live else session.settings(session.values)
+    baseline, behind, kept = session.baseline, ghosts(session), stored.runs.get(session.code())
+    low, high = experiment.measure.axis(session.dataset.name)
+    shown = [run.shares for run in (live, baseline, *behind) if run is not None] + ([kept["shares"]] if kept else [])
+    if min((share for shares in shown for share in shares), default=low) < low:
+        low = 0.0
+    chart = svg.Chart(58, 58, 330, 250, max(own.epochs, experiment.baseline_of(own).epochs), low, high)
+    parts = [chart.frame(experiment.measure.label)]
+    if live is not None and live.state == RUNNING:
+        parts.append(chart.progress(live.progress))
+    if live is not None and live.shares:
+        over = live.state == FINISHED and live.best is not None
+        name = f"this run {per_cent(live.best)}" if over else f"now {per_cent(live.shares[-1])}"
+        parts.append(chart.line(live.shares, name, BLUE, width=3, dots=True, best=live.best_epoch if over else None))
+    if baseline is not None and baseline.best is not None:
+        name = f"{experiment.baseline_name.split(',')[0]} {per_cent(baseline.best)}"
+        parts.append(chart.line(baseline.shares, name, BLACK, "7 4", 2, best=baseline.best_epoch))
+    parts += [chart.line(run.shares, name_of(run, live), svg.GHOST, "2 3", 2) for run in behind]
+    if kept is not None:
+        parts.append(chart.line(kept["shares"], f"stored {per_cent(kept['best'])}", svg.GHOST, "9 3 2 3", 2))
+        origin = f"stored: the same settings on the course's machine, {stored.source}, {stored.date}"
+        parts.append(svg.text(18, HEIGHT - 8, origin, svg.FAINT, size=12))
+    parts.append(chart.names())
+    panel = class_bars(session) if beside == CLASSES else one_image(session)
+    return svg.document(WIDTH, HEIGHT, [*parts, panel], experiment.title)
+
+
+def draw_stored(experiment: Experiment, stored: Stored) -> str:
+    """Draw the stored runs of the presets as SVG: what a reader sees where nothing can be moved."""
+    runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
+    stored_presets = [(preset.name, run["shares"], run["best"]) for preset, run in runs if run is not None]
+    epochs = max((len(shares) for _, shares, _ in stored_presets), default=1)
+    low, high = experiment.measure.axis(stored.data)
+    if min((share for _, shares, _ in stored_presets for share in shares), default=low) < low:
+        low = 0.0
+    chart = svg.Chart(58, 58, 330, 250, epochs, low, high)
+    lines = [chart.line(shares, f"{name} {per_cent(best)}", colour, dash, 2)
+             for (name, shares, best), (colour, dash, _) in zip(stored_presets, LINES)]
+    note = f"stored: {stored.source}, {stored.date}, seed 0" if stored_presets else ""
+    below = svg.text(18, HEIGHT - 8, note, svg.FAINT, size=12)
+    return svg.document(WIDTH, HEIGHT, [chart.frame(experiment.measure.label), *lines, chart.names(letters=50), below],
+                        experiment.title)
+
+
+def ghosts(session: Session) -> list[LabRun]:
+    """List the pinned runs and the last ones, without the run in front."""
+    newest = [run for run in session.runs if run is not session.live][-GHOSTS:]
+    return [*session.pinned, *(run for run in newest if run not in session.pinned and run is not session.live)]
+
+
+def name_of(run: LabRun, live: LabRun | None) -> str:
+    """Write a run's number in the table, and the values in which it differs from the run in front."""
+    if (ill := fault_of(run.settings)) is not None:
+        fault, strength = ill
+        return f"{run.number}: {strength} {fault.name.replace('_', ' ')}"
+    differs = [(name, value) for name, value in run.values.items() if live is None or live.values.get(name) != value]
+    words = ", ".join(f"{SHORT.get(name, name)} {value}" for name, value in differs[:2])
+    return f"{run.number}: {words or f'seed {run.settings.seed}'}"
+
+
+def one_image(session: Session) -> str:
+    """Draw what teacher and student say of a validation image, both at the chosen temperature."""
+    temperature, live, images = session.settings(session.values).temperature, session.live, session.images
+    teacher, student = [0.0] * len(images.classes), None
+    if (says := session.teacher_says) is not None:
+        teacher = soft_targets(says[session.chosen[session.image]], temperature).tolist()
+    if live is not None and live.logits:  # as the loss compares them: both at the same temperature
+        student = soft_targets(live.logits[-1][session.image], temperature).tolist()
+    x = 628
+    return (svg.text(x - 38, 28, "One validation image,", weight="600")
+            + svg.text(x - 38, 46, f"a {images.classes[images.labels[session.image]]}", weight="600")
+            + svg.pixels(x - 92, 8, 44, images.images[session.image])
+            + svg.paired_bars(x, 62, 170, images.classes, teacher, student,
+                              (f"teacher at T = {temperature:g}", f"student at T = {temperature:g}")))
+
+
+def class_bars(session: Session) -> str:
+    """Draw how many images of each class the run and its baseline get right, once they are over."""
+    live, baseline, x = session.live, session.baseline, 628
+    runs = [run.by_class if run is not None else None for run in (baseline, live)]
+    none = [0.0] * len(session.images.classes)
+    title = "Right, of each class" if any(runs) else "Each class: when a run is over"
+    return (svg.text(x - 92, 40, title, weight="600")
+            + svg.paired_bars(x, 62, 170, session.images.classes, runs[0] or none, runs[1],
+                              (session.experiment.baseline_name.split(",")[0], "this run")))

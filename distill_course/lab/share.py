@@ -1,0 +1,73 @@
+"""Words that bring a run back: a short code for any lab, a command line, a dozen lines of Python."""
+import shlex
+
+from distill_kit.settings import Settings
+
+from ..diagnosis.faults import fault_of
+from ..settings import changed
+from .experiments import EXPERIMENTS, Experiment
+
+ALSO = ("seed", "hide", "lock")  # of a code, beside the controls
+
+
+def code_of(experiment: Experiment, values: dict, seed: int) -> str:
+    """Write a code: the experiment, every control, the seed.
+
+        >>> code_of(EXPERIMENTS["alpha"], {"alpha": 0.5, "label_noise": 0.4}, seed=3)
+        'alpha/alpha=0.5/label_noise=0.4/seed=3'
+    """
+    return "/".join([experiment.name, *(f"{name}={value}" for name, value in values.items()), f"seed={seed}"])
+
+
+def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ...]]]:
+    """Read a code: experiment, values of its controls, seed, and which controls a lesson hides or locks (hide=alpha).
+
+    Raises ValueError, naming the part that cannot be read and what it may be.
+    """
+    name, *parts = code.strip().split("/")
+    if name not in EXPERIMENTS:
+        raise ValueError(f"a code begins with one of {', '.join(EXPERIMENTS)}; got {name!r}")
+    experiment = EXPERIMENTS[name]
+    controls = {control.name: control for control in experiment.controls}
+    values, seed, lesson = {}, 0, {"hide": (), "lock": ()}
+    for part in parts:
+        key, _, text = part.partition("=")
+        if key in ("hide", "lock"):
+            unknown = [control for control in text.split(",") if control not in controls]
+            if unknown:
+                raise ValueError(f"{key} must name controls of {name} ({', '.join(controls)}); got {unknown[0]!r}")
+            lesson[key] = tuple(text.split(","))
+        elif key == "seed":
+            if not text.isdecimal():
+                raise ValueError(f"seed must be a whole number from 0; got {text!r}")
+            seed = int(text)
+        elif key in controls:
+            values[key] = controls[key].read(text)
+        else:
+            raise ValueError(f"{key!r} is not a part of a code for {name}: {', '.join([*controls, *ALSO])}")
+    return experiment, values, seed, lesson
+
+
+def command_line(settings: Settings) -> str:
+    """Write the command that trains this student again."""
+    values = changed(settings)
+    values.pop("changes", None)
+    if (ill := fault_of(settings)) is not None:
+        values |= {"fault": ill[0].name, "fault_strength": ill[1]}
+    options = (f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in values.items())
+    return " ".join(["python -m distill_kit distill", *options])
+
+
+def python_lines(settings: Settings) -> str:
+    """Write the lines of Python that train this student again, without widgets."""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in changed(settings).items() if name != "data")
+    return "\n".join([
+        "from distill_kit import Materials, Run, Settings, load_dataset, load_teacher",
+        *(["import distill_course.diagnosis  # knows the fault"] if settings.changes else []),
+        f"dataset = load_dataset({settings.data!r})",
+        "teacher, card = load_teacher(dataset)",
+        f"settings = Settings(data={settings.data!r}, {arguments})",
+        "run = Run(settings, Materials.of(settings, dataset, teacher))",
+        "for row in run.rows():",
+        "    print(row['epoch'], row['val_accuracy'])",
+        "print(run.report())"])

@@ -1,0 +1,64 @@
+"""Results of the lab that ship with the course (benchmarks/stored/lab.py): how seeds differ, a run for each stop."""
+from dataclasses import dataclass, field
+
+from ..shipped import read_stored
+from ..statistics import by_luck
+from .experiments import Control, Experiment
+from .share import code_of
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is stored for one experiment on one data set."""
+    data: str = ""                                      # name of the data set
+    source: str = ""                                    # the copy of it
+    date: str = ""
+    noise: dict | None = None                           # of the measure over seeds: n, mean, sd; also the baseline's
+    runs: dict[str, dict] = field(default_factory=dict)  # by their code: shares, best
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of these runs over seeds, in points."""
+        return 0.0 if self.noise is None else 100 * self.noise["sd"]
+
+    @property
+    def baseline_spread(self) -> float:
+        """The same for the baseline."""
+        return 0.0 if self.noise is None else 100 * self.noise.get("baseline sd", self.noise["sd"])
+
+    @property
+    def luck(self) -> float:
+        """Points by which two of these runs differ by luck, 19 times of 20, if their settings are equally good."""
+        return 0.0 if self.noise is None else by_luck(self.spread, self.spread, self.noise["n"])
+
+    @property
+    def luck_beside_baseline(self) -> float:
+        """The same for a run and its baseline."""
+        return 0.0 if self.noise is None else by_luck(self.spread, self.baseline_spread, self.noise["n"])
+
+    def of(self, experiment: Experiment, values: dict) -> dict | None:
+        """Return the stored run with these values; the other controls are as the experiment begins."""
+        return self.runs.get(code_of(experiment, {**experiment.first_values, **values}, 0))
+
+
+def stored_for(dataset: str, experiment: str) -> Stored:
+    """Return what is stored for an experiment on a data set; `Stored()` where nothing is."""
+    data = read_stored("lab-stored").get(dataset, {})
+    return Stored(dataset, data["source"], data["date"], **data["experiments"][experiment]) \
+        if experiment in data.get("experiments", {}) else Stored()
+
+
+def alike(stored: Stored, experiment: Experiment, values: dict, control: Control) -> list:
+    """List the stops next to the control's value, on both sides, whose stored runs came out within luck of its own."""
+    def best(place: int) -> float | None:
+        run = stored.runs.get(code_of(experiment, {**values, control.name: control.stops[place]}, 0))
+        return None if run is None else 100 * run["best"]
+    here = control.stops.index(values[control.name])
+    found = []
+    for step in (-1, 1):
+        place = here + step
+        while 0 <= place < len(control.stops) and None not in (best(here), best(place)) \
+                and abs(best(place) - best(here)) <= stored.luck:
+            found.append(place)
+            place += step
+    return [control.stops[place] for place in sorted(found)]

@@ -1,0 +1,240 @@
+"""The lab on the screen: what its widgets do when they are moved, and what they show when something is new."""
+import sys
+import threading
+import time
+from base64 import b64encode
+from html import escape
+from pathlib import Path
+
+from torch import nn
+
+from distill_kit.data import load_dataset
+from distill_kit.data.imageset import Dataset
+from distill_kit.openmp import rest_threads
+from distill_kit.teachers import load_teacher
+
+from ..shown import LINES, bundle, lines
+from .experiments import EXPERIMENTS, Control, Experiment, Preset
+from .export import runs_zip, still
+from .panel import Panel, error_folded
+from .picture import CLASSES, draw
+from .session import LabRun, Session
+from .share import command_line, python_lines, read_code
+from .stored_runs import stored_for
+from .words import alike_sentence, on_this_machine, per_cent, settings_words, softness, state_sentence, verdict
+from .worker import RUNNING
+
+FRAME_SECONDS = 0.3  # between two pictures of one run
+UNDRAWN = "This could not be drawn. Training goes on, and every run is on the disk."
+
+
+class Lab:
+    """Sliders that train a student again, shown by being the last line of a cell.
+
+        >>> Lab("temperature")
+        >>> Lab("alpha/alpha=0.5/label_noise=0.4/seed=3", epochs=4)
+
+    experiment: a name from EXPERIMENTS, a code (share.py), or a record of your own.
+    dataset, teacher: the best at hand where None.
+    folder: where runs go. start: further fields of Settings (epochs=4, say).
+    """
+
+    def __init__(self, experiment: str | Experiment = "plain", dataset: Dataset | None = None,
+                 teacher: nn.Module | None = None, *, device: str | None = None, folder: Path | str | None = None,
+                 **start):
+        values, seed, lesson = {}, 0, {}
+        if isinstance(experiment, str):
+            if "/" not in experiment and experiment not in EXPERIMENTS:
+                raise ValueError(f"experiment must be one of {', '.join(EXPERIMENTS)}, or a code; got {experiment!r}")
+            experiment, values, seed, lesson = read_code(experiment)
+        dataset = load_dataset() if dataset is None else dataset
+        teacher = load_teacher(dataset)[0] if teacher is None else teacher
+        # Colab shows nothing that another thread does to a widget, so there a run holds its cell until it is over.
+        self.foreground = "google.colab" in sys.modules
+        self.session = Session(experiment, dataset, teacher, device=device, folder=folder, on_change=self._refresh,
+                               foreground=self.foreground, **start)
+        self.session.values.update(values)
+        self.session.seed = seed
+        self.stored = stored_for(dataset.name, experiment.name)
+        self.undrawn: Exception | None = None                   # why a drawing failed
+        self._drawn, self._shown, self._alike_code = 0.0, None, ""
+        self._drawing, self._drawer = threading.Lock(), None  # the thread that draws: what it writes is no order
+        self.panel = Panel(experiment, self.session, self.foreground)
+        self._connect(experiment)
+        for name in lesson.get("hide", ()):
+            self.panel.rows[name].layout.display = "none"
+        for name in lesson.get("lock", ()):
+            self.panel.sliders[name].disabled = self.panel.typed[name].disabled = True
+        self._refresh()
+
+    def run(self, **values) -> LabRun:
+        """Set controls, train and wait for the end: the lab without a hand on it. Raises what the run failed with."""
+        self._set(values)
+        self.session.join()
+        if self.undrawn is not None:
+            raise self.undrawn
+        return self.session.live
+
+    def _connect(self, experiment: Experiment) -> None:
+        session, panel = self.session, self.panel
+        for control in experiment.controls:
+            self._on(panel.sliders[control.name], lambda value, control=control: self._moved(control, value))
+            self._on(panel.typed[control.name], lambda text, control=control: self._type(control, text))
+        presses = {"Train": session.train, "Stop": session.stop, "New seed": session.new_seed,
+                   "Repeat with three seeds": session.repeat, "Pin": self._pin, "Download my runs": self._offer,
+                   "Open the test images": self._open_test}
+        for name, press in presses.items():
+            panel.buttons[name].on_click(lambda _, press=press: press())
+        for preset, pressed in panel.presets:
+            pressed.on_click(lambda _, preset=preset: self._choose(preset))
+        for widget, react in ((panel.table, self._restore), (panel.again, self._go_back), (panel.seed, self._sow),
+                              (panel.code, self._paste), (panel.beside, self._show_beside)):
+            self._on(widget, react)
+        self._on(panel.show, lambda is_on: setattr(panel.lines.layout, "display", "" if is_on else "none"))
+        self._on(panel.guess, lambda word: setattr(session, "expected", word or None))
+
+    @staticmethod
+    def _on(widget, react) -> None:
+        widget.observe(lambda change: react(change["new"]), "value")
+
+    # Reactions: they leave an order and return
+
+    def _moved(self, control: Control, value) -> None:
+        self.panel.typed[control.name].value = str(value)
+        if self.session.values[control.name] != value:
+            self.session.move(**{control.name: value})
+            self._explain("")  # it was about a preset
+            self._alike_code = self.session.code()  # the sentence only holds for these values and this seed
+            sentence = alike_sentence(self.session, self.stored, control)
+            self.panel.alike.value = lines(sentence) if sentence else ""
+
+    def _type(self, control: Control, text: str) -> None:
+        try:
+            self.panel.sliders[control.name].value = control.read(text)
+        except ValueError as error:
+            self._explain(f"{error}.")
+            self.panel.typed[control.name].value = str(self.session.values[control.name])
+
+    def _choose(self, preset: Preset) -> None:
+        self._explain(f"{preset.name}: {preset.why}")
+        self._set(preset.values)
+
+    def _explain(self, words: str) -> None:
+        self.panel.why.value = lines(words)
+
+    def _pin(self) -> None:
+        run = self.session.pin()
+        self._explain("There is no run yet that could be pinned." if run is None else
+                      f"Run {run.number} {'stays in the picture' if run in self.session.pinned else 'is let go'}.")
+
+    def _open_test(self) -> None:
+        self._explain("" if self.session.runs else "There is no run yet that could be measured.")
+        self.session.open_test()
+
+    def _go_back(self, text: str) -> None:
+        if not text or threading.get_ident() == self._drawer:
+            return
+        run = next((run for run in self.session.runs if str(run.number) == text.strip()), None)
+        if run is None:
+            self._explain(f"There is no run {text.strip()}; there are {len(self.session.runs)}.")
+        else:
+            self.session.restore(run)
+            self._follow()
+        self.panel.again.value = ""
+
+    def _sow(self, text: str) -> None:
+        if threading.get_ident() == self._drawer or text == str(self.session.seed):
+            return
+        if not text.strip().isdecimal():
+            self._explain(f"A seed is a whole number from 0; got {text!r}.")
+            self.panel.seed.value = str(self.session.seed)
+            return
+        self.session.seed = int(text)
+        self.session.train()
+
+    def _restore(self, place: int | None) -> None:
+        if place is not None and threading.get_ident() != self._drawer:
+            self.session.restore(self.session.runs[place])
+            self._follow()
+
+    def _show_beside(self, chosen: int | str) -> None:
+        self.session.image = chosen if chosen != CLASSES else self.session.image
+        self._drawn = 0.0
+        self._refresh()
+
+    def _offer(self) -> None:
+        if not self.session.runs:
+            self._explain("There is no run yet that could be saved.")
+            return
+        content = b64encode(runs_zip(self.session)).decode()
+        self.panel.offer.value = (
+            "<a style='text-decoration: underline' download='distill_kit-runs.zip' "
+            f"href='data:application/zip;base64,{content}'>Save {len(self.session.runs)} runs</a>")
+
+    def _paste(self, code: str) -> None:
+        if threading.get_ident() == self._drawer or code == self.session.code():
+            return
+        try:
+            experiment, values, seed, _ = read_code(code)
+            if experiment != self.session.experiment:
+                raise ValueError(f"this code is for Lab({experiment.name!r})")
+        except ValueError as error:
+            self.panel.refused.value = lines(f"Not taken: {error}.")
+            return
+        self.panel.refused.value = ""
+        self.session.seed = seed
+        self._set(values)
+
+    def _set(self, values: dict) -> None:  # all at once: a single run begins, and the sliders follow
+        self.session.move(**values)
+        self._follow()
+
+    def _follow(self) -> None:
+        for name, value in self.session.values.items():
+            self.panel.sliders[name].value = value
+
+    # From the worker's thread
+
+    def _refresh(self) -> None:
+        with self._drawing:
+            self._drawer = threading.get_ident()
+            try:
+                self._draw()
+            except Exception as error:
+                self.undrawn = error
+                self.panel.state.value = LINES.format(UNDRAWN + error_folded(error))
+            finally:
+                self._drawer = None
+                if threading.current_thread() is threading.main_thread():
+                    rest_threads()  # drawing started OpenMP helpers for this thread; see there
+
+    def _draw(self) -> None:
+        session, panel, now = self.session, self.panel, time.monotonic()
+        live = session.live
+        state = (live and live.state, len(session.runs), session.second is not None, session.failure, session.looks)
+        if state == self._shown and live is not None and live.state == RUNNING and now - self._drawn < FRAME_SECONDS:
+            return
+        self._drawn = now
+        panel.picture.value = draw(session, self.stored, panel.beside.value).encode()
+        words = f"{state_sentence(session)} {on_this_machine(session.second or live)}".strip()
+        panel.state.value = LINES.format(escape(words) + error_folded(session.failure))
+        panel.softness.value = lines(softness(session))
+        panel.verdict.value = lines(verdict(session, self.stored), bold=True)
+        if state != self._shown:
+            panel.table.options = [(self._line(run), place) for place, run in enumerate(session.runs)][::-1]
+            panel.table.value = None
+            panel.offer.value = ""
+            settings = session.settings(session.values)
+            panel.lines.value = f"{python_lines(settings)}\n\n# or, in a terminal:\n{command_line(settings)}"
+        panel.code.value, panel.seed.value = session.code(), str(session.seed)
+        if self._alike_code != session.code():
+            panel.alike.value = ""
+        self._shown, self.undrawn = state, None
+
+    def _line(self, run: LabRun) -> str:
+        return (f"{run.number}   {settings_words(run)}:   {per_cent(run.best)} "
+                f"({run.state}, {run.seconds:.1f} s)")
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        """Show the widget; where none can be shown, the run in front, or what is stored of the presets."""
+        return bundle(self.panel.box, **still(self.session, self.stored))

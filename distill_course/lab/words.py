@@ -1,0 +1,186 @@
+"""Words of a lab: sentences about its runs, from plain figures."""
+import math
+
+from distill_kit.metrics import entropy_bits, soft_targets
+from distill_kit.neighbours import TAKEN
+from distill_kit.openmp import allowed_threads, cores, counted, cpu_quota
+
+from ..diagnosis.faults import fault_of
+from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
+from ..statistics import in_words
+from .experiments import Control, Experiment
+from .measures import teachers_share
+from .session import LabRun, Session
+from .stored_runs import Stored, alike
+from .worker import FAILED, FINISHED, RUNNING, STOPPED, WAITING
+
+SHORT = {"temperature": "T", "learning_rate": "rate", "label_noise": "random labels", "labelled": "labels",
+         "final_alpha": "alpha to", "final_temperature": "T to",
+         "schedule": "on the way", "fault_strength": "how much"}
+MORE, SAME, LESS = "better", "about the same", "worse"  # than what it is held against: what a learner may expect
+
+
+def per_cent(share: float) -> str:
+    """Write a share as learners read it: "61.8 %"."""
+    return f"{100 * share:.1f} %"
+
+
+def state_sentence(session: Session) -> str:
+    """Say what goes on now, and how long it will take."""
+    live = session.live
+    if session.failure is not None:
+        return f"That failed: {session.failure} The next move starts afresh."
+    if live is None:
+        return "Nothing is trained yet. Move a slider, or press Train."
+    if session.second is not None:
+        return f"Now training what it is held against, seed {live.settings.seed}: {done(session.second)}."
+    return {WAITING: "Waiting for the slider to come to rest.",
+            RUNNING: f"Training: {done(live)}." if live.progress else "Fetching the images and the teacher's answers.",
+            FINISHED: "Done.",
+            STOPPED: "Stopped. What was learnt so far is kept in the list of runs." if live.shares else
+                     "Stopped before the first epoch was over: there is nothing to keep.",
+            FAILED: f"This run failed: {live.error}"}[live.state]
+
+
+def done(run: LabRun) -> str:
+    """Say where a run stands, and the time left for its steps and for what the teacher has still to be asked."""
+    words = f"epoch {min(len(run.shares) + 1, run.settings.epochs)} of {run.settings.epochs}"
+    if not run.progress:
+        return words
+    left = run.seconds / run.progress * (1 - run.progress) + run.teacher_left
+    return f"{words}, about {left:.0f} s left"
+
+
+def on_this_machine(run: LabRun | None) -> str:
+    """Say how many threads a run on a CPU has, why they are fewer than the cores, and what other programs cost it."""
+    if run is None or run.threads is None or run.settings.device not in (None, "cpu"):
+        return ""
+    here, quota, sentences = cores(), cpu_quota(), [f"It trains in {counted(run.threads, 'thread')}."]
+    if quota is not None and allowed_threads() < here:
+        sentences = [f"{sentences[0][:-1]}: this container may use {quota:g} of {here} cores."]
+    busy = (run.taken or 0.0) > TAKEN
+    if run.others or busy:
+        taken = f"Other programs kept {run.taken:.1f} of {here} cores busy when it began. " if busy else ""
+        kit = f"{counted(run.others, 'other run')} of the kit trained at the same time. " if run.others else ""
+        whole = here if quota is None else min(here, quota)
+        sentences.append(f"{taken}{kit}It has had {run.used:.1f} cores, so it takes about {whole / run.used:.1f} times "
+                         "as long as on an idle machine.")
+    return " ".join(sentences)
+
+
+def softness(session: Session) -> str:
+    """Say what the sliders change without any training."""
+    settings = session.settings(session.values)
+    temperature, alpha = settings.temperature, settings.alpha
+    if (says := session.teacher_says) is None:
+        return "The teacher is yet to be trained: it is the student that only has the labels."
+    targets = soft_targets(says[session.chosen[session.image]], temperature)                        # (C,)
+    classes = session.images.classes
+    first = ", ".join(f"{classes[k]} {targets[k]:.0%}" for k in targets.argsort(descending=True)[:3])
+    share = teachers_share(says, session.seen.labels, temperature, alpha)
+    says_so = (f"At T = {temperature:g} the teacher says of this image: {first}. Entropy "
+               f"{entropy_bits(targets):.1f} of {math.log2(len(classes)):.1f} bits.")
+    if fault_of(settings) is not None:  # whose loss may be another
+        return (f"This run has T = {temperature:g} and alpha = {alpha:g}. The shipped teacher, without any fault: "
+                f"{says_so}")
+    return (f"{says_so} At alpha = {alpha:g} the teacher makes {share:.0%} of a new student's first step, the labels "
+            f"{1 - share:.0%}.")
+
+
+def stored_sentences(experiment: Experiment, stored: Stored) -> list[str]:
+    """Say of each preset whose result is stored how it came out, and why."""
+    runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
+    return [f"{preset.name}: {per_cent(run['best'])} {experiment.measure.unit}. {preset.why}"
+            for preset, run in runs if run is not None]
+
+
+def outcome(difference: float, luck: float) -> str:
+    """Judge a difference in points: MORE, LESS, or SAME where another seed might have made it."""
+    return SAME if round(abs(difference), 1) <= round(luck, 1) else MORE if difference > 0 else LESS
+
+
+def verdict(session: Session, stored: Stored) -> str:
+    """Say what happened, and how sure you can be."""
+    live, baseline = session.live, session.baseline
+    if live is None or live.best is None:
+        return ""
+    here = f"{per_cent(live.best)} {session.experiment.measure.unit}"
+    if live.state == RUNNING:
+        return f"{trend(live.shares)} {what_is_wrong(live)}".strip()
+    if live.state == STOPPED:
+        return (f"Stopped after {len(live.shares)} of {live.settings.epochs} epochs, at {here}. A run that was not "
+                "finished is compared with nothing.")
+    wrong = what_is_wrong(live)
+    here += f" (its best epoch, number {live.best_epoch})" if live.best_epoch != len(live.shares) else ""
+    if baseline is None or baseline.best is None:
+        return f"{here}. {wrong}".strip()
+    if baseline.settings == live.settings:
+        return f"{here}. This is itself what the others are held against: {session.experiment.baseline_name}."
+    difference = round(100 * live.best, 1) - round(100 * baseline.best, 1)  # of the figures that are shown
+    sentences = [f"{here}, against {per_cent(baseline.best)} for {session.experiment.baseline_name}: "
+                 f"{difference:+.1f} points, one run each."]
+    came = outcome(difference, stored.luck_beside_baseline)
+    if session.expected is not None:
+        sentences.insert(0, f"You expected {session.expected}; it came out {came}.")
+    if len(pairs := session.pairs(live)) > 1:
+        sentences.append(f"{in_words([100 * (a - b) for a, b in pairs])}.")
+    elif stored.noise is not None:
+        sure = ("That is no more than luck can do." if came == SAME else "That is more than luck can do.")
+        sentences.append(f"If both settings were equally good, one pair of runs would still differ by up to "
+                         f"{stored.luck_beside_baseline:.1f} points, 19 times of 20 (measured with "
+                         f"{stored.noise['n']} seeds, at this lab's first values). {sure}")
+    if live.swallowed is not None and baseline.swallowed is not None:
+        sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
+                         f"{session.experiment.baseline_name}: {baseline.swallowed:.0%}.")
+    if live.test is not None:
+        times = "once" if session.looks == 1 else f"{session.looks} times"
+        sentences.append(f"Test images: {per_cent(live.test)} right, of all classes. You have looked at them {times}; "
+                         "each choice made after a look makes the next one worth less.")
+    return " ".join([*sentences, *([wrong] if wrong else [])])
+
+
+def what_is_wrong(run: LabRun) -> str:
+    """Say the first severe finding. In the faults' lab, once the run is over, also a milder one, or that there is none.
+
+    Empty otherwise.
+    """
+    asked = "fault" in run.values and run.state == FINISHED
+    findings = [finding for finding in run.findings if asked or finding.severity == SEVERE]
+    fault, _ = fault_of(run.settings) or (None, "")
+    if asked and fault and not {finding.name for finding in findings} & set(fault.findings):
+        findings = [finding for finding in findings if finding.severity == SEVERE]  # what else there is would mislead
+        if not findings:
+            return "The kit does not find this fault here."
+    if not findings:
+        return "The kit finds nothing wrong with it." if asked else ""
+    first = findings[0]
+    how = ("Something is wrong" if first.severity == SEVERE else "Worth a look" if first.kind != HARMLESS else
+           "By the way" if first.severity == NOTE else "This looks wrong, and seldom costs anything")
+    return f"{how}: {first.in_words()}"
+
+
+def trend(shares: list[float]) -> str:
+    """Say how a run goes: where it began, where it is now, and which way it moves."""
+    if len(shares) == 1:
+        return f"{per_cent(shares[0])} after one epoch."
+    step = shares[-1] - shares[-2]
+    way = "hardly moving" if abs(step) < 0.005 else "rising" if step > 0 else "fell in the last epoch"
+    return f"Began at {per_cent(shares[0])}, now {per_cent(shares[-1])}, {way}."
+
+
+def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
+    """Say which stops of a control come out as its present stop does; nothing but for seed 0, which was measured."""
+    if session.seed != 0:
+        return ""
+    here = session.values[control.name]
+    stops = sorted([here, *alike(stored, session.experiment, session.values, control)], key=control.stops.index)
+    if len(stops) == 1:
+        return ""
+    return (f"{control.label}: {stops[0]} to {stops[-1]} cannot be told apart from {here} by one run of each; their "
+            f"stored runs lie within {stored.luck:.1f} points of it, as two seeds of one setting may.")
+
+
+def settings_words(run: LabRun) -> str:
+    """Write the controls' values: "T 4, alpha 0.1, seed 0"."""
+    parts = [f"{SHORT.get(name, name)} {value}" for name, value in run.values.items()]
+    return ", ".join([*parts, f"seed {run.settings.seed}"])

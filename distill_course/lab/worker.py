@@ -1,0 +1,141 @@
+"""The worker: one thread at a time that trains, always at work on what was asked for last.
+
+`Orders` is only the rule, a state without threads or clocks; `Worker` is the thread that follows it. Whoever moves a
+slider only leaves an order and goes on.
+"""
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from distill_kit.openmp import rest_threads
+
+LOG = logging.getLogger(__name__)
+QUIET_SECONDS = 0.25  # without a further order: then the slider has come to rest
+
+WAITING, RUNNING, FINISHED, STOPPED, FAILED = "waiting", "running", "finished", "stopped", "failed"
+
+
+@dataclass
+class Orders:
+    """The rule that the last order counts: it replaces an order that waits, and makes one at work out of date."""
+    quiet: float = QUIET_SECONDS
+    newest: int = 0                                             # number of the last order; 0 before the first
+    _waiting: tuple[object, float] | None = field(default=None, repr=False)  # what was asked, and when it is due
+    _stopped: int = 0                                           # orders up to this one are not wanted any more
+
+    def ask(self, order: object, now: float) -> int:
+        """Leave an order; returns its number. It may be taken after the quiet time, in seconds."""
+        self.newest += 1
+        self._waiting = order, now + self.quiet
+        return self.newest
+
+    def stop(self) -> None:
+        """Want no order that was left so far."""
+        self._waiting, self._stopped = None, self.newest
+
+    def due_in(self, now: float) -> float | None:
+        """Return the seconds until an order may be taken, None where there is none."""
+        return None if self._waiting is None else max(self._waiting[1] - now, 0.0)
+
+    def take(self, now: float) -> tuple[int, object]:
+        """Take the order; returns its number and itself. Only where `due_in` is 0."""
+        if self.due_in(now) != 0.0:
+            raise RuntimeError("there is no order that is due")
+        (order, _), self._waiting = self._waiting, None
+        return self.newest, order
+
+    def is_wanted(self, number: int) -> bool:
+        """Is the order of this number still the last, and not stopped?"""
+        return number == self.newest and number > self._stopped
+
+
+class Worker:
+    """A worker on the last order, in a thread of its own that ends when nothing is left to do.
+
+    begin: from an order to a generator of events, run in the thread and closed as soon as the order is out of date.
+    tell: called in the thread: tell(number, state, event); of an order that is out of date, only that it is STOPPED.
+    foreground: no thread; `ask` returns when the order has been followed, and an interrupt stops it. For Colab, which
+        shows nothing that another thread does to a widget.
+    Only one worker of a process works at a time: two trainings at once would slow each other down many times. An order
+    to another worker stops this one.
+    """
+    _turn, _last = threading.Lock(), None
+
+    def __init__(self, begin: Callable[[object], Iterator], tell: Callable[[int, str, object], None],
+                 quiet: float = QUIET_SECONDS, foreground: bool = False):
+        self._begin, self._tell, self._foreground = begin, tell, foreground
+        self._orders, self._changed, self._thread = Orders(quiet), threading.Condition(), None
+
+    def ask(self, order: object) -> int:
+        """Leave an order; returns its number."""
+        rest_threads()  # release the caller's OpenMP helpers: they would slow the worker's thread
+        other, Worker._last = Worker._last, self
+        if other not in (None, self):
+            other.stop()
+        with self._changed:
+            number = self._orders.ask(order, time.monotonic())
+            if self._thread is None and not self._foreground:
+                self._thread = threading.Thread(target=self._work, name="distill_kit lab", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+        if self._foreground:
+            self._work()
+        return number
+
+    def stop(self) -> None:
+        """Stop what is at work, and drop what waits."""
+        with self._changed:
+            self._orders.stop()
+            self._changed.notify_all()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is left to do; returns whether that came before the timeout, in seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._thread is None, timeout)
+
+    def _work(self) -> None:
+        try:
+            while (order := self._next()) is not None:
+                self._follow(*order)
+        except BaseException:  # not one that ends an order: whoever waits in `join` must not wait for ever
+            with self._changed:
+                self._thread = None
+                self._changed.notify_all()
+            raise
+
+    def _next(self) -> tuple[int, object] | None:
+        """Take the next order, once it is due. None, and the end of the thread, where there is none."""
+        with self._changed:
+            while (seconds := self._orders.due_in(time.monotonic())) != 0.0:
+                if seconds is None:
+                    self._thread = None
+                    self._changed.notify_all()
+                    return None
+                self._changed.wait(seconds)
+            return self._orders.take(time.monotonic())
+
+    def _follow(self, number: int, order: object) -> None:
+        try:
+            with Worker._turn:
+                events = self._begin(order)
+                for event in events:
+                    if not self._orders.is_wanted(number):
+                        events.close()
+                        self._say(number, STOPPED, None)
+                        return
+                    self._say(number, RUNNING, event)
+            self._say(number, FINISHED if self._orders.is_wanted(number) else STOPPED, None)
+        except KeyboardInterrupt:  # comes to the foreground alone
+            self.stop()
+            self._say(number, STOPPED, None)
+        except Exception as error:  # whatever it is, the learner is told, and the next order is followed
+            self._say(number, FAILED, error)
+
+    def _say(self, number: int, state: str, event: object) -> None:
+        """Tell what happens. A listener that fails, a drawing say, ends neither the order nor the worker."""
+        try:
+            self._tell(number, state, event)
+        except Exception:
+            LOG.exception("what the lab's worker tells could not be heard")

@@ -1,0 +1,126 @@
+"""Many students at once: on a CPU side by side, in processes of one thread each.
+
+Two students in two processes take less time than one after the other in two threads, and each is, bit for bit, what a
+single thread would have trained. Comparisons with several seeds stand on it.
+"""
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+
+import torch
+from torch import nn
+
+from distill_kit.data.imageset import Dataset
+from distill_kit.run import Materials, Run
+from distill_kit.settings import Settings
+
+from . import diagnosis, habits  # noqa: F401 (register, in workers too, the changes that settings name)
+
+REPORT, FAILED = "report", "failed"  # kinds of rows, beside history.EPOCH
+TRIES = 2                            # attempts per setting when its process dies
+
+
+def train_many(settings: Iterable[Settings], dataset: Dataset, teacher: nn.Module, *, workers: int | None = None,
+               progress: bool = True) -> Iterator[dict]:
+    """Train a student per setting; yield their rows as students finish, each with the setting's place under "index".
+
+    The epoch rows of a student come in order, then a row of the kind "report" with the figures of `Run.report`, or of
+    the kind "failed" with a sentence under "error". The teacher is asked first, for all students, in this process.
+    Leave the `for` to stop them all. A student whose process dies is trained again from the start.
+    workers: processes at once; as many as threads where None. On a GPU students are trained one after the other.
+    """
+    from tqdm import tqdm
+    settings = list(settings)
+    shared = _materials(settings, dataset, teacher, progress)
+    with tqdm(total=len(settings), desc="training students", unit="student", leave=False, delay=0.5,
+              disable=not progress) as bar:
+        for row in _rows(settings, shared, workers or torch.get_num_threads()):
+            bar.update(row["kind"] in (REPORT, FAILED))
+            yield row
+
+
+def reports(rows: Iterable[dict], count: int) -> list[dict]:
+    """Pick the reports from the rows of `train_many`, in the settings' order. Raises RuntimeError for a failure."""
+    made: list[dict] = [{}] * count
+    for row in rows:
+        if row["kind"] == FAILED:
+            raise RuntimeError(f"setting {row['index']}: {row['error']}")
+        if row["kind"] == REPORT:
+            made[row["index"]] = row
+    return made
+
+
+def _materials(settings: Sequence[Settings], dataset: Dataset, teacher: nn.Module,
+               progress: bool) -> dict[tuple, Materials]:
+    """Build materials for each choice of images, with all that the teacher will be asked."""
+    shared: dict[tuple, Materials] = {}
+    for each in settings:
+        if _key(each) not in shared:
+            shared[_key(each)] = Materials.of(each, dataset, teacher)
+        Run(each, shared[_key(each)])  # a bad setting is refused before anything has begun
+    for each in settings:
+        shared[_key(each)].complete(not each.labels_only, progress)
+    return shared
+
+
+def _key(settings: Settings) -> tuple:
+    return settings.drawn, settings.device, settings.precision
+
+
+def _rows(settings: Sequence[Settings], shared: dict[tuple, Materials], workers: int) -> Iterator[dict]:
+    if any(materials.device.type != "cpu" for materials in shared.values()):
+        for index, each in enumerate(settings):
+            yield from _train(index, each, shared)
+        return
+    from pebble import ProcessExpired, ProcessPool
+    context = torch.multiprocessing.get_context("spawn")  # with which tensors are shared and not copied
+    with ProcessPool(workers, initializer=_begin, initargs=(settings, shared), context=context) as pool:
+        tries, running = [0] * len(settings), {}
+
+        def start(index: int) -> None:
+            tries[index] += 1
+            running[pool.schedule(_work, args=[index])] = index
+        try:
+            for index in range(len(settings)):
+                start(index)
+            while running:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    index = running.pop(future)
+                    try:
+                        yield from future.result()
+                    except ProcessExpired as error:
+                        how = f"its process ended with status {error.exitcode}"
+                        if tries[index] == TRIES:
+                            yield {"kind": FAILED, "index": index, "error": f"{how}, {TRIES} times. Is there enough "
+                                                                            "memory? Fewer workers need less."}
+                            continue
+                        warnings.warn(f"Setting {index}: {how}; its student is trained again from the start.",
+                                      stacklevel=3)
+                        start(index)
+        finally:
+            pool.stop()
+            pool.join()
+
+
+_given: tuple[Sequence[Settings], dict[tuple, Materials]] = (), {}  # in a worker process: what it was given
+
+
+def _begin(settings: Sequence[Settings], shared: dict[tuple, Materials]) -> None:
+    global _given
+    _given = settings, shared
+    torch.set_num_threads(1)
+
+
+def _work(index: int) -> list[dict]:
+    settings, shared = _given
+    return list(_train(index, settings[index], shared))
+
+
+def _train(index: int, settings: Settings, shared: dict[tuple, Materials]) -> Iterator[dict]:
+    try:
+        run = Run(settings, shared[_key(settings)])
+        for row in run.rows():
+            yield {**row, "index": index}
+        yield {"kind": REPORT, "index": index, **run.report()}
+    except (ValueError, RuntimeError) as error:
+        yield {"kind": FAILED, "index": index, "error": str(error)}

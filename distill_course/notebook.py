@@ -1,0 +1,84 @@
+"""What notebooks need beside the ideas: images named and fetched, and a run followed to its end."""
+import os
+import sys
+import threading
+import time
+
+import ipywidgets as widgets
+
+from distill_kit.data import Dataset, download_cifar10
+from distill_kit.run import Materials, Run
+from distill_kit.settings import QUICK_EPOCHS, Settings
+
+from .other_runs import announced
+from .progress import training_bar
+from .shown import Line
+
+ARCHIVE_BYTES = 170_498_071
+EPOCHS = int(os.environ.get("DISTILL_KIT_EPOCHS", QUICK_EPOCHS))  # of the students in the notebooks; tests take 1
+
+
+def data_in_use(dataset: Dataset):
+    """Say which images are in use. Where they are not CIFAR-10: with a button that fetches it.
+
+    Shown by being the last line of a cell.
+    """
+    from IPython.display import Markdown
+    if dataset.name == "cifar10":
+        return Markdown(f"**Images in use.** {dataset.notice}")
+    return download_button(f"Images in use: {dataset.notice}")
+
+
+def download_button(notice: str = "") -> widgets.VBox:
+    """Make a button that fetches CIFAR-10, with a bar that shows size, speed and time left.
+
+    The download runs in a thread of its own, so that the notebook stays usable; on Colab, which does not show what a
+    thread changes, in the foreground. Pressed again after a failure it goes on where it stopped.
+    """
+    from tqdm.notebook import tqdm
+    button = widgets.Button(description=f"Fetch CIFAR-10 ({ARCHIVE_BYTES / 1e6:.0f} MB)", button_style="primary",
+                            layout=widgets.Layout(width="auto"))
+    bar = tqdm(total=ARCHIVE_BYTES, desc="CIFAR-10", unit="B", unit_scale=True, display=False)
+    bar.container.layout.display = "none"
+    words = widgets.HTML()
+
+    def follow(done: int, total: int) -> None:
+        if not bar.n:
+            bar.n = bar.last_print_n = bar.initial = done  # what an earlier attempt brought is not this one's speed
+        bar.update(done - bar.n)
+
+    def fetch() -> None:
+        try:
+            download_cifar10(progress=False, on_progress=follow)
+        except (OSError, ValueError) as error:
+            words.value = f"<b>Not fetched.</b> {error}"
+            button.disabled = False
+        else:
+            words.value = "<b>CIFAR-10 is here.</b> Restart the kernel and run all cells (Run menu) to use it."
+
+    def press(_) -> None:
+        button.disabled, bar.container.layout.display, words.value = True, "", "Connecting ..."
+        bar.reset(ARCHIVE_BYTES)
+        if "google.colab" in sys.modules:
+            fetch()
+        else:
+            threading.Thread(target=fetch, daemon=True).start()
+
+    button.on_click(press)
+    return widgets.VBox([widgets.HTML(f"<p>{notice}</p>" if notice else ""), widgets.HBox([button, bar.container]),
+                         words])
+
+
+def train_and_tell(settings: Settings, materials: Materials, name: str = "student") -> Run:
+    """Train a student to its end, with a progress bar, and say how it came out; returns the run.
+
+    Interrupting the kernel stops it; `run.student` then has the weights of its best epoch so far.
+    """
+    from IPython.display import display
+    run, started = Run(settings, materials), time.monotonic()
+    with announced(), training_bar(settings.epochs * len(run.batches), name) as follow:
+        for row in run.rows(every=5):
+            follow(row)
+    best = max(row.get("val_accuracy", 0) for row in run.history)
+    display(Line(f"{name}: done in {time.monotonic() - started:.0f} s, best validation accuracy {best:.1%}"))
+    return run

@@ -1,0 +1,219 @@
+"""Training of teachers: their recipes, one long run, and the card that goes with the weights."""
+import time
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from distill_kit.batches import Batch, PlainBatches, ViewBatches
+from distill_kit.data.imageset import Dataset
+from distill_kit.devices import casting, choose_device, choose_precision
+from distill_kit.files import replace_file
+from distill_kit.history import EPOCH, Row
+from distill_kit.metrics import measure
+from distill_kit.models import Architecture, ConvNet, make_model, parameter_count
+from distill_kit.optimizers import Muon
+from distill_kit.schedules import constant, linear, warmup_then
+from distill_kit.training import train
+from distill_kit.views import ALL_VIEWS, PLAIN, ViewBank
+from distill_kit.weights import save_model
+
+
+@dataclass(frozen=True)
+class TeacherRecipe:
+    """How a teacher is trained: with cross-entropy, and no label smoothing (which makes a worse teacher)."""
+    architecture: Architecture
+    epochs: int
+    batch_size: int = 500
+    learning_rate: float = 2e-3   # AdamW's, for head, biases and norms
+    muon_ratio: float = 50.0      # the convolutions' learning rate over AdamW's
+    warmup_epochs: float = 1.0
+    cutout: int = 0               # side of a square that is hidden in every training image, in pixels
+
+
+RECIPES = {
+    "cifar10": TeacherRecipe(Architecture(widths=(64, 128, 256), depth=3, stem_stride=1, head="max"), epochs=36,
+                             cutout=12),
+    "shapes10": TeacherRecipe(Architecture(widths=(32, 64, 128), depth=2, stem_stride=1, head="max"), epochs=6,
+                              batch_size=250),
+}
+
+
+def recipe_for(dataset: Dataset) -> TeacherRecipe:
+    """Return the recipe of a shipped teacher, or CIFAR-10's fitted to classes and size of another data set."""
+    recipe = RECIPES.get(dataset.name, RECIPES["cifar10"])
+    fitted = {**asdict(recipe.architecture), "num_classes": len(dataset.pool.classes),
+              "image_size": dataset.pool.images.shape[-1]}
+    return TeacherRecipe(**{**recipe.__dict__, "architecture": Architecture(**fitted)})
+
+
+def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed: int = 0, device: str | None = None,
+                  precision: str = "auto", epochs: int | None = None, learning_rate: float | None = None,
+                  out: Path | str | None = None, start: tuple[ConvNet, dict] | None = None,
+                  on_row: Callable[[Row], None] | None = None) -> tuple[ConvNet, dict]:
+    """Train a teacher on the whole pool of `dataset`; return it, rounded to float16 as it will be kept, and its card.
+
+    Validation images are looked at after each epoch but decide nothing; the test images are read once, for the card.
+    out: where the weights go in the end, with their card beside them. After each epoch they are kept in
+        OUT.unfinished.safetensors: an interrupted hour is not lost, and only finished weights replace good ones.
+    epochs, learning_rate: instead of the recipe's.
+    start: a network of the recipe's architecture and its card, to be trained further instead of a fresh one: after
+        warm-up, a second straight line to 0. The result is the mean of both networks' weights, and its card tells of
+        both trainings.
+    on_row: called with light rows every ten steps and with each epoch's row.
+
+    Raises ValueError for bad arguments, RuntimeError where the loss is no longer finite.
+    """
+    recipe = recipe or recipe_for(dataset)
+    device = choose_device(device)
+    precision = choose_precision(precision, device)
+    epochs = recipe.epochs if epochs is None else epochs
+    if epochs < 1:
+        raise ValueError(f"epochs must be 1 or more; got {epochs}")
+    recipe = recipe if learning_rate is None else replace(recipe, learning_rate=learning_rate)
+    if start is not None and start[0].architecture != recipe.architecture:
+        raise ValueError(f"the weights to start from are of {start[0].architecture}; the recipe's are of "
+                         f"{recipe.architecture}")
+    model = make_model(recipe.architecture, dataset.pool.images, seed) if start is None else deepcopy(start[0])
+    model = model.to(device)
+    batches = ViewBatches(ViewBank(dataset.pool.images, ALL_VIEWS, device), dataset.pool.labels, recipe.batch_size,
+                          seed)
+    training = Cutout(batches, recipe.cutout, seed) if recipe.cutout else batches
+    validation = PlainBatches(ViewBank(dataset.validation.images, PLAIN, device), dataset.validation.labels)
+    unfinished = None if out is None else Path(out).with_suffix(".unfinished.safetensors")
+    keep_unfinished(model, unfinished, dataset, {"epoch": 0})  # no write access is better known before the hour
+    steps = epochs * len(batches)
+    warmup = round(recipe.warmup_epochs * len(batches))
+    rate = recipe.learning_rate
+    started = time.perf_counter()
+    for row in train(model, training, validation, epochs=epochs, optimizer=Muon(model, recipe.muon_ratio),
+                     learning_rate=warmup_then(linear(rate, 0.0, steps - warmup), rate, warmup),
+                     temperature=constant(1.0), alpha=constant(1.0), every=10, precision=precision):
+        if on_row is not None:
+            on_row(row)
+        if row["kind"] == EPOCH and "stopped" in row:
+            raise RuntimeError(row["stopped"])
+        if row["kind"] == EPOCH:
+            keep_unfinished(model, unfinished, dataset, row)
+    if start is not None:
+        to_mean_of_weights(model, start[0], training, precision)
+    seconds = time.perf_counter() - started
+    rounded(model)
+    card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
+            "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
+            "recipe": {**asdict(recipe), "epochs": epochs, "seed": seed, "optimizer": "Muon with AdamW",
+                       "label_smoothing": 0.0},
+            "started_from": None if start is None else {name: start[1].get(name) for name in CARRIED},
+            "seconds": round(seconds), "threads": torch.get_num_threads(),
+            "device": device.type, "precision": precision, "parameters": parameter_count(model),
+            "forward_flops": forward_flops(model, recipe.architecture.image_size),
+            "torch": torch.__version__, "validation": measure(model, dataset.validation),
+            "test": measure(model, dataset.test)}
+    if out is not None:
+        save_model(model, out, card)
+        replace_file(Path(out).with_suffix(".md"), card_text(card).encode())
+        unfinished.unlink()
+    return model, card
+
+
+def to_mean_of_weights(model: ConvNet, other: ConvNet, batches: Iterable[Batch], precision: str) -> None:
+    """Set `model` to the mean of its weights and those of `other`, both at ends of one long training.
+
+    Such a mean lies where the loss is flatter and generalises better (Izmailov et al., 2018). BatchNorm's statistics
+    are not those of either, so they are measured anew on `batches`.
+    """
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        for mine, theirs in zip(model.state_dict().values(), other.state_dict().values()):
+            if mine.is_floating_point():
+                mine.lerp_(theirs.to(device), 0.5)
+    with casting(device, precision):
+        torch.optim.swa_utils.update_bn(batches, model)
+    model.eval()
+
+
+class Cutout:
+    """Batches in which a square of each image is hidden behind the batch's mean colour (DeVries and Taylor, 2017).
+
+    It lies at a new random place each time. Only for teachers: a student must see what its teacher saw.
+    """
+
+    def __init__(self, batches: Iterable[Batch], side: int, seed: int):
+        self.batches, self.side = batches, side
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.batches:
+            yield batch._replace(images=self._hide(batch.images))
+
+    def _hide(self, images: Tensor) -> Tensor:
+        count, _, height, width = images.shape
+        down, right = (self._within(count, size).to(images.device) for size in (height, width))
+        hidden = down[:, None, :, None] & right[:, None, None, :]                        # (N, 1, H, W)
+        return torch.where(hidden, images.mean((0, 2, 3), keepdim=True), images)
+
+    def _within(self, count: int, size: int) -> Tensor:
+        """Draw which places along a line lie in the square: bool (N, size)."""
+        start = torch.randint(size - self.side + 1, (count, 1), generator=self._generator)
+        place = torch.arange(size)
+        return (place >= start) & (place < start + self.side)
+
+
+def forward_flops(model: nn.Module, image_size: int = 32) -> int:
+    """Count the floating-point operations for an image forward, a multiply-add as two."""
+    from torch.utils.flop_counter import FlopCounterMode
+    image = torch.zeros(1, 3, image_size, image_size, device=next(model.parameters()).device)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        deepcopy(model).eval()(image)
+    return counter.get_total_flops()
+
+
+def rounded(model: ConvNet) -> ConvNet:
+    """Round the network's numbers to float16 in place, as `save_model` will keep them."""
+    with torch.no_grad():
+        for value in model.state_dict().values():
+            if value.is_floating_point():
+                value.copy_(value.half())
+    return model
+
+
+def keep_unfinished(model: ConvNet, path: Path | None, dataset: Dataset, row: Row) -> None:
+    """Write the weights so far, where a path is given."""
+    if path is not None:
+        save_model(model, path, {"classes": list(dataset.pool.classes), "unfinished": row})
+
+
+DATA_LICENCES = {
+    "cifar10": "The images: Krizhevsky 2009, published for research without a licence of their own; not shipped.",
+    "shapes10": "The images: drawn by the kit, MIT.",
+}
+
+
+CARRIED = ("recipe", "seconds", "test")  # from the card of the weights that a training started from
+
+
+def card_text(card: dict) -> str:
+    """Write a teacher's card in Markdown: what it is, how it was made, what it can do and what is allowed."""
+    template = (files(__package__) / "assets" / "teacher-card.md").read_text(encoding="utf-8")
+    architecture, cutout = card["recipe"]["architecture"], card["recipe"]["cutout"]
+    return template.format(
+        **card, architecture=architecture, class_names=", ".join(card["classes"]), mflop=card["forward_flops"] / 1e6,
+        channels=", ".join(map(str, architecture["widths"])), started=started_text(card.get("started_from")),
+        hidden=f", a square of {cutout} pixels hidden" if cutout else "")
+
+
+def started_text(start: dict | None) -> str:
+    """Write the line of the weights that a training started from; nothing where there were none."""
+    if start is None:
+        return ""
+    recipe = start["recipe"]
+    if recipe is None:
+        return "| started from | the weights of a training that was interrupted |\n"
+    return ("| mean of | the weights of this training and those that it started from, "
+            f"the end of {recipe['epochs']} epochs at learning rate {recipe['learning_rate']:g} with seed "
+            f"{recipe['seed']}, made in {start['seconds']:,} s: "
+            f"{start['test']['accuracy']:.2%} of the test images |\n")

@@ -1,0 +1,243 @@
+"""Figures of a row: sums over the images of an epoch, and what is looked at once in it. history.py has the columns.
+
+Everything here is cheap and stays on the device until an epoch is over: reading a figure makes a GPU wait.
+"""
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .batches import Batch
+from .history import EPOCH, STEP, Row
+from .losses import LossTerms
+from .metrics import entropy
+from .schedules import Numbers
+
+TRAIN = "train"   # prefix of what is summed while training
+LOOKED_AT = 256   # images, so that the share of dead units does not depend on the size of a batch
+
+
+class Sums(NamedTuple):
+    """Sums over images, in the order in which they lie in one tensor [11]."""
+    total: float | Tensor            # of the loss
+    hard: float | Tensor             # as it enters the total: a batch without any label adds 0
+    labelled_hard: float | Tensor    # over labelled images
+    soft: float | Tensor
+    correct: float | Tensor          # images of which the student knows the label
+    agreed: float | Tensor           # images of which student and teacher say the same; NaN without a teacher
+    labelled: float | Tensor         # images with a label
+    images: float | Tensor
+    teacher_correct: float | Tensor  # NaN without a teacher
+    entropy: float | Tensor          # of the student, softened as in the loss
+    teacher_entropy: float | Tensor  # NaN without a teacher
+
+
+class Stepped(NamedTuple):
+    """What a step of training leaves, on the device and without gradients. The next step may overwrite it."""
+    terms: LossTerms
+    logits: Tensor   # float [N, C]
+    norm: Tensor     # length of the gradient before clipping
+    sums: Tensor     # of the batch: see Tally.of
+
+
+class Tally:
+    """Running sums over an epoch. `of` sums one batch, inside a recorded step; `add` accumulates."""
+
+    def __init__(self, device: torch.device):
+        self._sums = torch.zeros(len(Sums._fields), device=device,
+                                 dtype=torch.float64 if device.type != "mps" else torch.float32)
+        self._labels: list[Tensor] = []
+        self._classes = 0
+
+    @staticmethod
+    @torch.no_grad()
+    def of(terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
+           temperature: float | Tensor = 1.0) -> Tensor:
+        """Sum one batch: a tensor in the order of `Sums`. logits [N, C], labels int64 [N], -100 where not known."""
+        logits = logits.float()
+        predicted = logits.argmax(dim=1)                                              # (N,)
+        labelled, count = (labels >= 0).sum(), len(labels)
+        agreed = teacher_correct = teacher_entropy = labelled * torch.nan
+        if teacher_logits is not None:
+            teacher_logits = teacher_logits.float()
+            taught = teacher_logits.argmax(dim=1)                                     # (N,)
+            agreed, teacher_correct = (predicted == taught).sum(), (taught == labels).sum()
+            teacher_entropy = entropy(teacher_logits, temperature).sum()
+        return torch.stack(Sums(
+            total=terms.total * count, hard=terms.hard * count, labelled_hard=terms.hard * labelled,
+            soft=terms.soft * count, correct=(predicted == labels).sum(), agreed=agreed, labelled=labelled,
+            images=torch.full_like(labelled, count), teacher_correct=teacher_correct,
+            entropy=entropy(logits, temperature).sum(), teacher_entropy=teacher_entropy))
+
+    def add(self, sums: Tensor, labels: Tensor, classes: int) -> None:
+        """Add the sums of a batch with these labels, int64 [N]."""
+        self._sums += sums
+        self._labels.append(labels)
+        self._classes = classes
+
+    def is_finite(self) -> bool:
+        """Is the loss still a finite number?"""
+        return bool(torch.isfinite(self._sums[0]))
+
+    def figures(self, prefix: str) -> dict[str, float | None]:
+        """Means under their column names; None for what needs labels or a teacher where there are none.
+
+        While training the terms are means over batches, as they enter the total, so that they add up to it. On
+        validation images the hard term is the mean over labelled images.
+        """
+        sums = Sums(*self._sums.tolist())
+        if not sums.images:
+            raise ValueError(f"no batch to compute {prefix}_loss from: is the loader empty?")
+        taught, labelled = not math.isnan(sums.agreed), sums.labelled > 0
+        hard = sums.hard / sums.images if prefix == TRAIN else sums.labelled_hard / max(sums.labelled, 1)
+        return {f"{prefix}_loss": sums.total / sums.images, f"{prefix}_hard": hard if labelled else None,
+                f"{prefix}_soft": sums.soft / sums.images if taught else None,
+                f"{prefix}_accuracy": sums.correct / sums.labelled if labelled else None,
+                f"{prefix}_agreement": sums.agreed / sums.images if taught else None,
+                f"{prefix}_teacher_accuracy": sums.teacher_correct / sums.labelled if taught and labelled else None,
+                f"{prefix}_entropy": sums.entropy / sums.images,
+                f"{prefix}_teacher_entropy": sums.teacher_entropy / sums.images if taught else None}
+
+    def label_mix(self) -> float | None:
+        """How mixed the labels of the batches added so far are: see `label_mix`."""
+        sizes = [len(labels) for labels in self._labels]
+        return label_mix(torch.cat(self._labels).cpu().split(sizes), self._classes)  # a GPU waits once
+
+
+class EpochFigures:
+    """Figures of one epoch, gathered step by step. Make it before the first step: it looks at the weights."""
+
+    def __init__(self, student: nn.Module, clip_norm: float):
+        self.clip_norm, self.weights = clip_norm, matrices(student)
+        self.before = [weight.detach().clone() for weight in self.weights]
+        self.tally, self.norms = Tally(next(student.parameters()).device), []
+        self.numbers: Numbers | None = None  # of the last step
+
+    def add(self, batch: Batch, numbers: Numbers, stepped: Stepped) -> None:
+        """Add what a step on a batch left."""
+        if not self.norms:
+            self.moved = update_ratio(self.before, self.weights)
+            self.first = {**{name: value.clone() for name, value in zip(("hard", "soft", "loss"), stepped.terms)},
+                          "alpha": numbers.alpha, "temperature": numbers.temperature}
+            self.taught, self.classes = batch.teacher_logits is not None, stepped.logits.shape[1]
+        self.norms.append(stepped.norm.clone())  # a recorded step writes into the same place again
+        self.tally.add(stepped.sums, batch.labels, self.classes)
+        self.numbers = numbers
+
+    def step_row(self, epoch: int, steps: int) -> Row:
+        """Make a light row: the means so far."""
+        return {"kind": STEP, "epoch": epoch, "steps": steps, **self.numbers._asdict(), **self.tally.figures(TRAIN)}
+
+    def epoch_row(self, epoch: int, steps: int) -> Row:
+        """Make the epoch's row, without what validation adds. Raises ValueError where there was no step."""
+        if not self.norms:
+            raise ValueError(f"batches must yield a batch in every epoch; epoch {epoch} had none")
+        row = {**self.step_row(epoch, steps), "kind": EPOCH, **gradient_figures(self.norms, self.clip_norm),
+               "update_ratio": None if self.moved is None else float(self.moved), "label_mix": self.tally.label_mix(),
+               "classes": self.classes, "threads": torch.get_num_threads()}
+        if epoch == 1:
+            row |= {f"first_{name}": float(value) for name, value in self.first.items()}
+            row["first_soft"] = row["first_soft"] if self.taught else None
+        return row
+
+
+class Clock:
+    """Seconds since it was made, without those in which it was paused."""
+
+    def __init__(self):
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self._started
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Open a context whose time does not count."""
+        left = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._started += time.perf_counter() - left
+
+
+def label_mix(batches: Sequence[Tensor], classes: int) -> float | None:
+    """Compute how mixed the labels of a batch are, relative to all labels: about 1 where batches are drawn at random.
+
+    It is the mean entropy of the labels in a batch over the entropy of all labels. A small batch shows too little
+    entropy; Miller's correction (1955) adds (classes seen - 1) / (2 N). None without a label, or with a single class.
+    """
+    seen = [counts for labels in batches if (counts := _counts(labels, classes)).sum() > 0]
+    if not seen:
+        return None
+    whole = _corrected_entropy(torch.stack(seen).sum(0))
+    if whole < 1e-6:
+        return None
+    return (sum(_corrected_entropy(counts) for counts in seen) / len(seen)) / whole
+
+
+def _counts(labels: Tensor, classes: int) -> Tensor:
+    return torch.bincount(labels[labels >= 0], minlength=classes).double()      # (C,)
+
+
+def _corrected_entropy(counts: Tensor) -> float:
+    shares = counts / counts.sum()
+    plain = -(shares * shares.clamp_min(1e-12).log()).sum().item()
+    return plain + ((counts > 0).sum().item() - 1) / (2 * counts.sum().item())
+
+
+def gradient_figures(norms: list[Tensor], clip_norm: float) -> dict[str, float | None]:
+    """Summarise the gradient's norm before clipping: mean, median, largest, and the share of clipped steps."""
+    norms = torch.stack(norms).float()
+    return {"gradient_norm": norms.mean().item(), "gradient_norm_median": norms.median().item(),
+            "gradient_norm_max": norms.max().item(), "clipped": (norms > clip_norm).float().mean().item(),
+            "clip_norm": clip_norm if math.isfinite(clip_norm) else None}
+
+
+def matrices(student: nn.Module) -> list[Tensor]:
+    """List the trained weights of two or more dimensions: biases and norms move by rules of their own."""
+    return [parameter for parameter in student.parameters() if parameter.requires_grad and parameter.ndim >= 2]
+
+
+@torch.no_grad()
+def update_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor | None:
+    """Compute how far a step moved the weights: the norm of the change over the norm before it.
+
+    A scalar on the device: nobody waits for it here.
+    """
+    if not before:
+        return None
+    moved = torch.stack([(b - a).norm() for b, a in zip(before, after)]).norm()
+    return moved / torch.stack([b.norm() for b in before]).norm().clamp_min(1e-12)                      # ()
+
+
+@contextmanager
+def counting_dead_units(student: nn.Module, figures: dict):
+    """Count dead units while the student looks at a batch: channels of nn.ReLU modules that stay at 0.
+
+    Only the first LOOKED_AT images count. At the end `figures["dead_units"]` is the share of such channels; None for a
+    student without nn.ReLU modules.
+    """
+    largest: dict[tuple, Tensor] = {}
+    calls: dict[nn.Module, int] = {}
+
+    def look(module, _, output):
+        place = module, calls.get(module, 0)
+        calls[module] = place[1] + 1
+        output = output[:LOOKED_AT]
+        over = [axis for axis in range(output.ndim) if axis != 1]
+        highest = output.detach().amax(dim=over) if output.ndim > 1 else output.detach()        # (channels,)
+        largest[place] = highest
+    handles = [module.register_forward_hook(look) for module in student.modules() if isinstance(module, nn.ReLU)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        units = torch.cat([highest.flatten() for highest in largest.values()]) if largest else None
+        figures["dead_units"] = None if units is None else (units <= 0).float().mean().item()

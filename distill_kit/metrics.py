@@ -1,0 +1,72 @@
+"""Figures of logits and probabilities: accuracy, rank, calibration, entropy, divergence. Pure functions of tensors."""
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .data.imageset import ImageSet
+from .teachers import Teacher
+
+BIT = math.log(2)  # in nats: rows of a history hold nats, learners are shown bits
+
+
+def soft_targets(logits: Tensor, temperature: float) -> Tensor:
+    """Soften logits [..., C] by a temperature: probabilities [..., C] (Hinton, Vinyals, Dean, 2015).
+
+        >>> soft_targets(torch.tensor([2.0, 0.0]), temperature=2.0)
+        tensor([0.7311, 0.2689])
+    """
+    return (logits / temperature).softmax(dim=-1)
+
+
+def entropy(logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+    """Compute the entropy of softmax(logits / temperature) in nats: [N, C] -> [N]. ln C where all classes are alike."""
+    log = torch.log_softmax(logits / temperature, dim=1)                              # (N, C)
+    return -(log.exp() * log).sum(dim=1)
+
+
+def entropy_bits(probabilities: Tensor) -> float:
+    """Compute the mean entropy in bits of distributions [C] or [N, C]; log2 C where all classes are alike."""
+    return torch.special.entr(probabilities).sum(-1).mean().item() / BIT
+
+
+def divergence_bits(true: Tensor, predicted: Tensor) -> float:
+    """Compute the mean KL(true || predicted) in bits over rows of probabilities [N, C]."""
+    return (torch.special.xlogy(true, true) - torch.special.xlogy(true, predicted)).sum(1).mean().item() / BIT
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Compute the share of rows of logits [N, C] whose highest logit is the label's."""
+    return (logits.argmax(1) == labels).double().mean().item()
+
+
+def share_in_top(logits: Tensor, labels: Tensor, number: int, places: int) -> float:
+    """Compute the share of images of class `number` for which it is among the `places` highest logits [N, C]."""
+    top = logits[labels == number].topk(places, dim=1).indices                       # (n, places)
+    return (top == number).any(dim=1).float().mean().item()
+
+
+def classification_figures(logits: Tensor, labels: Tensor) -> dict:
+    """Compute accuracy, cross_entropy and ece from logits [N, C].
+
+    ece: the expected calibration error over 15 bins (Guo et al., 2017).
+    """
+    from torchmetrics.functional.classification import multiclass_calibration_error
+    ece = multiclass_calibration_error(logits.softmax(1), labels, num_classes=logits.shape[1], n_bins=15)
+    return {"accuracy": accuracy(logits, labels), "ece": ece.item(),
+            "cross_entropy": nn.functional.cross_entropy(logits, labels).item()}
+
+
+def answers(model: nn.Module, images: ImageSet, device: torch.device | str | None = None,
+            precision: str = "float32") -> Tensor:
+    """Ask a model about plain images: logits float32 [N, C] on the CPU, rounded to float16 as a teacher's are.
+
+    device: where to compute; the model is there afterwards. None leaves it where it is.
+    """
+    device = next(model.parameters(), torch.empty(0)).device if device is None else device
+    return Teacher(model, device, precision).about(images.images).float()
+
+
+def measure(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu", precision: str = "float32") -> dict:
+    """Measure a classifier on plain images, without test-time augmentation: images, and classification_figures."""
+    return {"images": len(images), **classification_figures(answers(model, images, device, precision), images.labels)}

@@ -1,0 +1,75 @@
+"""Settings of a run: everything that makes it what it is, as plain data."""
+import math
+from dataclasses import dataclass
+
+from .changes import check_change
+from .losses import check_alpha, check_temperature
+from .models import STUDENTS
+from .openmp import cores
+from .optimizers import OPTIMIZERS
+from .schedules import SHAPES
+
+DEFAULT_EPOCHS, QUICK_EPOCHS = 14, 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What makes a run what it is. The defaults are the default run; epochs=8 makes it the quick one.
+
+        >>> Settings(temperature=2.0, alpha=0.5, epochs=8, seed=1)
+
+    Raises ValueError, naming the field and its value.
+    """
+    data: str = "auto"
+    images: int = 5_000             # training images, drawn from the pool
+    epochs: int = DEFAULT_EPOCHS    # of images // batch_size steps each
+    temperature: float = 4.0
+    final_temperature: float | None = None
+    alpha: float = 0.1              # weight of the hard term; 1 is cross-entropy without a teacher
+    final_alpha: float | None = None
+    schedule: str = "linear"        # how alpha and temperature go to their final values
+    learning_rate: float = 1e-2     # at its highest, after one epoch of warm-up; AdamW's (see optimizers.Muon)
+    batch_size: int = 256
+    optimizer: str = "muon"         # or "adamw", as the article has it: batch_size=64 suits it better
+    label_noise: float = 0.0        # share of labels drawn at random
+    labelled: int | None = None     # so many images keep their label, the others only enter the soft term
+    leave_out: str | None = None    # a class that the student never sees
+    student: str = "default"
+    seed: int = 0                   # weights, batch order, view offsets, noise
+    data_seed: int = 0              # which training images
+    device: str | None = None
+    precision: str = "auto"
+    threads: int | None = None      # of the CPU; None: as many as are best while other programs run
+    changes: tuple[str, ...] = ()   # names of registered changes (changes.py)
+
+    def __post_init__(self):
+        for name in ("temperature", "final_temperature"):
+            if (value := getattr(self, name)) is not None:
+                check_temperature(value)
+        for name in ("alpha", "final_alpha"):
+            if (value := getattr(self, name)) is not None:
+                check_alpha(value)
+        for name in ("images", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more; got {getattr(self, name)}")
+        if self.threads is not None and not 1 <= self.threads <= cores():
+            raise ValueError(f"threads must be 1 to {cores()}, the cores at hand, or None; got {self.threads}")
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise ValueError(f"learning_rate must be a finite number above 0; got {self.learning_rate}")
+        if not 0 <= self.label_noise <= 1:
+            raise ValueError(f"label_noise must be 0 to 1; got {self.label_noise}")
+        for name, known in (("student", STUDENTS), ("schedule", SHAPES), ("optimizer", OPTIMIZERS)):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        for name in self.changes:
+            check_change(name)
+
+    @property
+    def labels_only(self) -> bool:
+        """Has the teacher no say at all?"""
+        return self.alpha == 1 and self.final_alpha in (None, 1)
+
+    @property
+    def drawn(self) -> tuple[int, int, str | None]:
+        """Which training images: runs that agree in this can share their materials."""
+        return self.images, self.data_seed, self.leave_out

@@ -1,0 +1,1 @@
+from small_commands import answer, little_machine  # noqa: F401 (fixtures of the tests of commands)

@@ -1,0 +1,106 @@
+"""python -m distill_kit: a JSON value or text, exit statuses, a sentence for what is wrong. What all commands share."""
+import subprocess
+import sys
+
+import pytest
+from small import CLASSES
+from small_commands import DATASET, QUICK, value_of
+
+from distill_kit.models import Architecture, make_model
+from distill_kit.weights import save_model
+
+
+@pytest.mark.parametrize("arguments", [[], ["distil"], ["distill", "--epochs", "few"], ["teacher"],
+                                       ["teacher", "--train", "--evaluate"]])
+def test_what_cannot_be_read_is_exit_status_2(answer, arguments):
+    status, out, errors = answer(*arguments)
+    assert status == 2 and out == "" and "error:" in errors
+
+
+def test_a_missing_package_is_a_sentence(answer, monkeypatch):
+    for name in ("tqdm", "tqdm.auto"):
+        monkeypatch.setitem(sys.modules, name, None)
+    status, _, errors = answer("distill", *QUICK)
+    assert status == 1 and "Traceback" not in errors
+    assert "tqdm" in errors.splitlines()[-1] and "pip install \"distill_kit[course]\"" in errors.splitlines()[-1]
+
+
+def test_teacher_evaluate_answers_with_its_accuracy(answer):
+    status, out, _ = answer("teacher", "--evaluate", "--json", "--device", "cpu", "--precision", "float32")
+    report = value_of(out)
+    assert status == 0 and {"data", "test_accuracy", "card"} <= set(report) and report["test_accuracy"] > 0.9
+    status, out, _ = answer("teacher", "--evaluate", "--device", "cpu")
+    assert status == 0 and "test accuracy" in out and "%" in out
+
+
+def test_teacher_train_writes_weights(answer, monkeypatch, tmp_path):
+    from distill_course import teacher_training
+    recipe = teacher_training.TeacherRecipe(Architecture((8,), 1, 1, "max", 4, 16), epochs=1, batch_size=20)
+    monkeypatch.setattr(teacher_training, "recipe_for", lambda dataset: recipe)
+    status, out, _ = answer("teacher", "--train", "--device", "cpu", "--out", tmp_path / "t.safetensors", "--json")
+    report = value_of(out)
+    assert status == 0 and {"test_accuracy", "seconds", "weights", "card"} <= set(report)
+    assert (tmp_path / "t.safetensors").is_file() and report["weights"] == str(tmp_path / "t.safetensors")
+    status, _, errors = answer("teacher", "--train", "--epochs", "0", "--out", tmp_path / "t.safetensors")
+    assert status == 2 and "epochs must be 1 or more; got 0" in errors
+
+
+def test_weights_that_are_not_a_teachers_are_exit_status_2(answer, monkeypatch, tmp_path):
+    monkeypatch.undo()
+    monkeypatch.setattr("distill_kit.data.load_dataset", lambda *_, **__: DATASET)
+    status, _, errors = answer("distill", *QUICK, "--teacher", tmp_path / "nowhere.safetensors")
+    assert status == 2 and "no weights at" in errors.splitlines()[-1]
+    other = make_model(Architecture((8,), image_size=16, num_classes=4), DATASET.pool.images)
+    save_model(other, tmp_path / "other.safetensors", {"classes": ["a", "b", "c", "d"]})
+    status, _, errors = answer("distill", *QUICK, "--teacher", tmp_path / "other.safetensors")
+    assert status == 2 and "knows the classes a, b, c, d" in errors.splitlines()[-1]
+
+
+def test_data_says_what_is_at_hand(answer):
+    status, out, _ = answer("data", "--json")
+    report = value_of(out)
+    assert status == 0 and report["classes"] == list(CLASSES)
+    assert (report["pool"], report["validation"], report["test"]) == tuple(
+        len(part) for part in (DATASET.pool, DATASET.validation, DATASET.test))
+    assert "Coloured noise." in report["notice"] and "Coloured noise." in answer("data")[1]
+
+
+def test_doctor_answers_with_all_its_keys(answer, monkeypatch):
+    monkeypatch.setattr("distill_course.commands.doctor.slider_run_seconds", lambda *_: 5.5)
+    status, out, _ = answer("doctor", "--json", "--device", "cpu")
+    report = value_of(out)
+    assert {"ok", "problems", "python", "packages", "device", "precision", "memory", "data",
+            "slider_run_seconds"} <= set(report)
+    assert status == (0 if report["ok"] else 1)
+    assert "a quick run" in answer("doctor", "--device", "cpu")[1]
+
+
+def test_doctor_that_finds_a_problem_is_exit_status_1(answer, monkeypatch):
+    monkeypatch.setattr("distill_course.commands.doctor.slider_run_seconds", lambda *_: 5.5)
+    monkeypatch.setattr("distill_course.commands.doctor.LEAST_MEMORY", 1e18)
+    status, out, _ = answer("doctor", "--json", "--device", "cpu")
+    assert status == 1 and value_of(out)["ok"] is False and "memory" in value_of(out)["problems"][-1]
+
+
+def test_faults_are_listed(answer):
+    status, out, _ = answer("faults", "--json")
+    listed = value_of(out)
+    assert status == 0 and len(listed) > 16
+    assert all(set(fault) == {"name", "sentence", "findings", "needs_probe", "harmless"} for fault in listed)
+    assert "t_squared_missing" in answer("faults")[1]
+
+
+def command(*arguments):
+    return subprocess.run([sys.executable, "-m", "distill_kit", *arguments], capture_output=True, text=True)
+
+
+def test_as_a_process_a_bad_argument_is_a_line_without_traceback(little_machine):
+    done = command("distill", "--temperature", "0", "--json")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "distill_kit: temperature must be a finite number above 0; got 0.0\n"
+
+
+def test_as_a_process_auto_says_that_it_took_shapes_and_how_to_get_cifar10(little_machine):
+    done = command("data", "--json")
+    assert done.returncode == 0 and value_of(done.stdout)["name"] == "shapes10"
+    assert "No CIFAR-10 in" in value_of(done.stdout)["notice"] and "--download" in value_of(done.stdout)["notice"]

@@ -1,0 +1,149 @@
+"""Which order is followed: the rule with a made-up clock, and the thread that keeps to it."""
+import random
+import threading
+import time
+
+import pytest
+
+from distill_course.lab.worker import FAILED, FINISHED, RUNNING, STOPPED, Orders, Worker
+
+
+def test_an_order_is_due_when_the_slider_has_been_quiet():
+    orders = Orders(quiet=0.3)
+    assert orders.due_in(0.0) is None
+    orders.ask("a", 1.0)
+    assert orders.due_in(1.1) == pytest.approx(0.2)
+    orders.ask("b", 1.2)  # it moved again: the quiet time begins anew
+    assert orders.due_in(1.4) == pytest.approx(0.1) and orders.due_in(1.5) == 0.0
+    assert orders.take(1.5) == (2, "b") and orders.due_in(9.0) is None
+
+
+def test_only_the_last_order_is_wanted():
+    orders = Orders(quiet=0.0)
+    first = orders.ask("a", 0.0)
+    assert orders.is_wanted(first)
+    second = orders.ask("b", 0.0)
+    assert not orders.is_wanted(first) and orders.is_wanted(second)
+    orders.stop()
+    assert not orders.is_wanted(second) and orders.due_in(5.0) is None
+    assert orders.is_wanted(orders.ask("c", 6.0))
+
+
+def test_an_order_cannot_be_taken_before_it_is_due():
+    orders = Orders(quiet=1.0)
+    orders.ask("a", 0.0)
+    with pytest.raises(RuntimeError, match="no order that is due"):
+        orders.take(0.5)
+
+
+class Trainings:
+    """Begins as many slow trainings as it is asked for, and notes what became of each."""
+
+    def __init__(self, steps=50, quiet=0.0):
+        self.alive = self.most_alive = 0
+        self.told, self.steps = [], steps
+        self.worker = Worker(self.begin, lambda *heard: self.told.append(heard), quiet)
+
+    def begin(self, order):
+        self.alive += 1
+        self.most_alive = max(self.alive, self.most_alive)
+        try:
+            for step in range(self.steps):
+                if order == "bad" and step == 2:
+                    raise ValueError("this order is bad")
+                time.sleep(0.002)
+                yield order, step
+        finally:
+            self.alive -= 1
+
+    def states(self, *wanted):
+        return [(number, state) for number, state, _ in self.told if state in wanted]
+
+
+def test_an_order_is_followed_to_its_end_and_the_thread_ends():
+    trainings = Trainings(steps=3)
+    trainings.worker.ask("a")
+    assert trainings.worker.join(5)
+    assert [state for _, state, _ in trainings.told] == [RUNNING] * 3 + [FINISHED]
+    assert not any(thread.name == "distill_kit lab" for thread in threading.enumerate())
+
+
+def test_a_burst_of_orders_ends_in_one_run_that_finishes():
+    trainings, chance = Trainings(), random.Random(0)
+    for order in range(20):
+        trainings.worker.ask(order)
+        time.sleep(chance.random() * 0.03)
+    assert trainings.worker.join(10)
+    assert trainings.states(FINISHED) == [(20, FINISHED)] and trainings.most_alive == 1
+    assert trainings.told[-2][2] == (19, 49)
+
+
+def test_stop_ends_it_at_the_next_event():
+    trainings = Trainings(steps=10_000)
+    trainings.worker.ask("a")
+    while not trainings.told:
+        time.sleep(0.001)
+    trainings.worker.stop()
+    assert trainings.worker.join(1) and trainings.told[-1][1] == STOPPED and trainings.alive == 0
+
+
+def test_a_failure_is_told_and_the_next_order_is_followed():
+    trainings = Trainings(steps=5)
+    trainings.worker.ask("bad")
+    assert trainings.worker.join(5)
+    number, state, error = trainings.told[-1]
+    assert state == FAILED and str(error) == "this order is bad"
+    trainings.worker.ask("good")
+    assert trainings.worker.join(5) and trainings.told[-1][1] == FINISHED
+
+
+def test_an_order_to_another_worker_stops_this_one():
+    one, other = Trainings(steps=10_000), Trainings(steps=3)
+    one.worker.ask("a")
+    while not one.told:
+        time.sleep(0.001)
+    other.worker.ask("b")
+    assert one.worker.join(2) and other.worker.join(2)
+    assert one.told[-1][1] == STOPPED and other.told[-1][1] == FINISHED
+
+
+def test_in_the_foreground_an_order_is_followed_before_ask_comes_back_and_an_interrupt_stops_it():
+    told = []
+
+    def begin(order):
+        yield order
+        if order == "interrupted":
+            raise KeyboardInterrupt
+    worker = Worker(begin, lambda number, state, event: told.append((number, state)), quiet=0.0, foreground=True)
+    threads = threading.active_count()
+    worker.ask("whole")
+    assert told == [(1, RUNNING), (1, FINISHED)] and threading.active_count() == threads
+    worker.ask("interrupted")
+    worker.ask("whole")
+    assert told[2:] == [(2, RUNNING), (2, STOPPED), (3, RUNNING), (3, FINISHED)]
+
+
+def test_who_cannot_hear_what_is_told_ends_neither_the_order_nor_the_worker(caplog):
+    def begin(order):
+        yield from range(3)
+
+    def tell(number, state, event):
+        raise ValueError("deaf")
+    worker = Worker(begin, tell, quiet=0.0)
+    for _ in range(2):
+        worker.ask("a")
+        assert worker.join(5)
+    assert caplog.text.count("ValueError: deaf") == 8  # three events and the end, twice
+
+
+def test_what_ends_the_thread_ends_the_waiting_too(monkeypatch):
+    def begin(order):
+        raise SystemExit
+        yield
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    worker = Worker(begin, lambda *_: None, quiet=0.0)
+    worker.ask("a")
+    assert worker.join(5)
+    for thread in threading.enumerate():
+        if thread.name == "distill_kit lab":
+            thread.join(5)

@@ -1,0 +1,184 @@
+"""Training of teachers: the recipes, what is written on the way and at the end, and the cards of those that ship."""
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from small import coloured_dataset, same_state, state_of
+
+from distill_course.teacher_training import (
+    RECIPES,
+    Cutout,
+    TeacherRecipe,
+    card_text,
+    forward_flops,
+    recipe_for,
+    rounded,
+    to_mean_of_weights,
+    train_teacher,
+)
+from distill_kit.batches import Batch
+from distill_kit.metrics import measure
+from distill_kit.models import STUDENTS, Architecture, ConvNet, make_model, parameter_count
+from distill_kit.teachers import shipped_path
+from distill_kit.weights import load_model, save_model
+
+DATASET = coloured_dataset()
+RECIPE = TeacherRecipe(Architecture((8,), 1, 1, "max", num_classes=4, image_size=16), epochs=2, batch_size=20)
+
+
+def test_cutout_hides_one_square_of_each_image_and_nothing_else():
+    images = torch.rand(30, 3, 16, 12)
+    batch = Batch(images, torch.arange(30), None)
+    seen = [next(iter(Cutout([batch], side=5, seed=seed))) for seed in (0, 0, 1)]
+    changed = (seen[0].images != images).any(1)                                      # (30, 16, 12)
+    rows, columns = changed.any(2), changed.any(1)
+    assert (changed == rows[:, :, None] & columns[:, None, :]).all()
+    assert set(rows.sum(1).tolist()) == set(columns.sum(1).tolist()) == {5}
+    assert (rows.int().diff(dim=1).abs().sum(1) <= 2).all() and len(torch.unique(rows, dim=0)) > 5
+    hidden = seen[0].images[0][:, changed[0]]                                        # (3, 25)
+    assert torch.allclose(hidden, images.mean((0, 2, 3))[:, None].expand_as(hidden))
+    assert torch.equal(seen[0].images, seen[1].images) and not torch.equal(seen[0].images, seen[2].images)
+    assert torch.equal(seen[0].labels, batch.labels)
+
+
+def test_a_teacher_is_trained_written_and_described(tmp_path):
+    rows = []
+    path = tmp_path / "teacher.safetensors"
+    model, card = train_teacher(DATASET, RECIPE, device="cpu", precision="float32", out=path, on_row=rows.append)
+    loaded, kept = load_model(path)
+    assert same_state(state_of(model), state_of(loaded)) and kept["test"] == card["test"]
+    assert [row["epoch"] for row in rows if row["kind"] == "epoch"] == [1, 2]
+    assert card["data"] == "coloured noise" and card["classes"] == list(DATASET.pool.classes)
+    assert card["training_images"] == 180 and card["parameters"] == parameter_count(model)
+    assert card["recipe"]["epochs"] == 2 and card["recipe"]["label_smoothing"] == 0.0
+    assert card["test"] == measure(loaded, DATASET.test) and card["validation"] == measure(loaded, DATASET.validation)
+    assert card["test"]["images"] == 60 and card["seconds"] >= 0
+
+
+def test_the_rows_of_a_teacher_show_that_it_learns():
+    rows = []
+    train_teacher(DATASET, RECIPE, device="cpu", precision="float32", epochs=4, on_row=rows.append)
+    assert rows[-1]["epoch"] == 4 and rows[-1]["val_accuracy"] > 0.5
+    assert rows[-1]["train_soft"] is None and rows[-1]["alpha"] == 1
+
+
+def test_same_seed_same_teacher():
+    one, other, third = (train_teacher(DATASET, RECIPE, seed=seed, device="cpu", precision="float32", epochs=1)[0]
+                         for seed in (1, 1, 2))
+    assert same_state(state_of(one), state_of(other)) and not same_state(state_of(one), state_of(third))
+
+
+def test_an_unfinished_teacher_is_there_after_each_epoch_and_replaces_no_finished_one(tmp_path):
+    path = tmp_path / "teacher.safetensors"
+    train_teacher(DATASET, RECIPE, device="cpu", epochs=1, out=path)
+    assert sorted(tmp_path.iterdir()) == [path.with_suffix(".md"), path]
+
+    class Enough(Exception):
+        pass
+
+    def stop(row):
+        if row["kind"] == "epoch" and row["epoch"] == 2:
+            raise Enough
+    with pytest.raises(Enough):
+        train_teacher(DATASET, RECIPE, device="cpu", out=path, on_row=stop)
+    assert load_model(tmp_path / "teacher.unfinished.safetensors")[1]["unfinished"]["epoch"] == 1
+    assert "unfinished" not in load_model(path)[1]
+
+
+def test_a_teacher_can_be_trained_further_and_its_card_tells(tmp_path):
+    first, _ = train_teacher(DATASET, RECIPE, device="cpu", epochs=1, out=tmp_path / "first.safetensors")
+    before = state_of(first)
+    further, card = train_teacher(DATASET, RECIPE, device="cpu", epochs=1, learning_rate=1e-4, seed=5,
+                                  start=load_model(tmp_path / "first.safetensors"),
+                                  out=tmp_path / "further.safetensors")
+    change = max((one - other).abs().max() for one, other in zip(state_of(further).values(), before.values())
+                 if one.is_floating_point())
+    assert 0 < change < 1 and card["recipe"]["learning_rate"] == 1e-4
+    assert card["started_from"]["recipe"]["epochs"] == 1 and card["started_from"]["recipe"]["learning_rate"] == 2e-3
+    assert "started from, the end of 1 epochs at learning rate 0.002" in (tmp_path / "further.md").read_text()
+    interrupted = card_text({**card, "started_from": {"recipe": None}})
+    assert "a training that was interrupted" in interrupted
+
+
+def test_the_mean_of_two_networks_has_its_own_batchnorm_statistics():
+    one, other = (make_model(RECIPE.architecture, DATASET.pool.images, seed) for seed in (0, 1))
+    expected = (one.head.weight + other.head.weight) / 2
+    batches = [Batch(DATASET.pool.images[:60].float() / 255, DATASET.pool.labels[:60], None)]
+    to_mean_of_weights(one, other, batches, "float32")
+    assert torch.allclose(one.head.weight, expected) and not one.training
+    norm, seen = one.blocks[0].norms[0], []
+    hook = norm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    one(batches[0].images)
+    hook.remove()
+    assert torch.allclose(norm.running_mean, seen[0].mean((0, 2, 3)), atol=1e-5)
+    assert torch.allclose(norm.running_var, seen[0].var((0, 2, 3)), rtol=1e-3)
+
+
+def test_weights_of_another_architecture_are_no_start():
+    other = make_model(Architecture((4,), 1, 1, "max", num_classes=4, image_size=16), DATASET.pool.images)
+    with pytest.raises(ValueError, match="weights to start from are of .*widths=.4,.*widths=.8,"):
+        train_teacher(DATASET, RECIPE, device="cpu", start=(other, {}))
+
+
+def test_a_place_without_write_access_is_found_before_the_training(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    rows = []
+    with pytest.raises(OSError, match="cannot write to"):
+        train_teacher(DATASET, RECIPE, device="cpu", out=tmp_path / "file" / "teacher.safetensors", on_row=rows.append)
+    assert not rows
+
+
+def test_a_teacher_that_diverges_says_so():
+    with pytest.raises(RuntimeError, match="no longer a finite number"):
+        train_teacher(DATASET, replace(RECIPE, learning_rate=1e30), device="cpu", precision="float32")
+
+
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_a_teacher_without_epochs_is_refused(epochs):
+    with pytest.raises(ValueError, match=f"epochs must be 1 or more; got {epochs}"):
+        train_teacher(DATASET, RECIPE, epochs=epochs)
+
+
+def test_a_recipe_fits_the_classes_and_the_size():
+    architecture = recipe_for(DATASET).architecture
+    assert (architecture.num_classes, architecture.image_size) == (4, 16)
+    assert architecture.widths == RECIPES["cifar10"].architecture.widths
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_shipped_teacher_is_small_and_has_a_whole_card(name):
+    path = shipped_path(name)
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in the package")
+    model, card = load_model(path)
+    assert path.stat().st_size <= 5e6
+    assert model.architecture == RECIPES[name].architecture and card["recipe"]["label_smoothing"] == 0.0
+    assert {"data", "recipe", "seconds", "test", "classes", "training_images"} <= set(card)
+    assert {"accuracy", "ece", "cross_entropy", "images"} <= set(card["test"])
+
+
+def test_flops_agree_with_a_count_by_hand():
+    stem = 16 * 16 * 24 * 12
+    blocks = 16 * 16 * 32 * 24 * 9 + 8 * 8 * 64 * 32 * 9 + 4 * 4 * 128 * 64 * 9
+    head = 4 * 4 * 128 * 10
+    assert forward_flops(ConvNet(STUDENTS["default"])) == 2 * (stem + blocks + head)
+
+
+def test_counting_flops_leaves_the_model_as_it_was():
+    model = make_model(RECIPE.architecture, DATASET.pool.images).train()
+    before = state_of(model)
+    forward_flops(model, 16)
+    assert model.training and same_state(before, state_of(model))
+
+
+def test_flops_of_a_whole_teacher_are_finite():
+    assert math.isfinite(forward_flops(ConvNet(Architecture((8, 16), 2, 1, "max"))))
+
+
+def test_weights_rounded_in_place_are_those_that_are_kept_in_half_precision(tmp_path):
+    model = make_model(RECIPE.architecture, DATASET.pool.images, seed=4)
+    before = state_of(model)
+    loaded, _ = load_model(save_model(model, tmp_path / "model.safetensors", {}))
+    assert rounded(model) is model and same_state(state_of(model), state_of(loaded))
+    assert not same_state(before, state_of(model))

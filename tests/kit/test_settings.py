@@ -1,0 +1,36 @@
+"""Settings: the defaults, and what is refused before anything is made."""
+import math
+
+import pytest
+from small_runs import settings_of
+
+from distill_kit.settings import Settings
+
+
+def test_defaults_are_those_of_the_default_run():
+    settings = Settings()
+    assert (settings.images, settings.epochs, settings.temperature, settings.alpha) == (5000, 14, 4.0, 0.1)
+    assert (settings.batch_size, settings.learning_rate, settings.schedule, settings.seed) == (256, 1e-2, "linear", 0)
+
+
+@pytest.mark.parametrize("name, value, message", [
+    ("temperature", 0, "temperature must be a finite number above 0; got 0"),
+    ("final_temperature", math.nan, "temperature must be .*; got nan"),
+    ("alpha", 2, "alpha must be between .*; got 2"),
+    ("final_alpha", -1, "alpha must be between .*; got -1"),
+    ("images", 0, "images must be 1 or more; got 0"),
+    ("epochs", -1, "epochs must be 1 or more; got -1"),
+    ("batch_size", 0, "batch_size must be 1 or more; got 0"),
+    ("learning_rate", math.inf, "learning_rate must be a finite number above 0; got inf"),
+    ("label_noise", 1.5, "label_noise must be 0 to 1; got 1.5"),
+    ("student", "huge", "student must be one of small, default, wide, wider, tiny, tiniest, layer_norm; got 'huge'"),
+    ("optimizer", "adam", "optimizer must be one of muon, adamw, sgd; got 'adam'"),
+    ("schedule", "square", "schedule must be one of linear, cosine; got 'square'")])
+def test_bad_settings_are_refused(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        settings_of(**{name: value})
+
+
+@pytest.mark.parametrize("alpha, final, without", [(1, None, True), (1, 1, True), (1, 0.5, False), (0.9, 1, False)])
+def test_the_teacher_is_left_out_only_where_it_never_has_a_say(alpha, final, without):
+    assert settings_of(alpha=alpha, final_alpha=final).labels_only is without
