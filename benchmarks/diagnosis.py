@@ -81,7 +81,7 @@ def results(half: str) -> Path:
 def done(half: str) -> dict[int, dict]:
     """Read the runs that there are, by their number and in its order."""
     path, packed = results(half), results(half).with_suffix(".jsonl.gz")
-    lines = gzip.open(packed, "rt").read().splitlines() if packed.exists() else []
+    lines = gzip.decompress(packed.read_bytes()).decode().splitlines() if packed.exists() else []
     lines += path.read_text().splitlines() if path.exists() else []
     return dict(sorted((entry["number"], entry) for entry in map(json.loads, lines)))
 
@@ -236,7 +236,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="train no more runs than these")
     options = parser.parse_args()
     if options.what == "train":
-        return train(options.half, options.workers, options.limit)
+        train(options.half, options.workers, options.limit)
+        return
     report = score(options.half)
     show(report, options.half)
     if options.half == "unseen":

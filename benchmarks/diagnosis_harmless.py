@@ -25,7 +25,7 @@ def main() -> None:
         dataset = load_dataset(data)
         teacher = load_teacher(dataset)[0]
 
-        def share(settings: Settings) -> float:
+        def share(settings: Settings, dataset=dataset, teacher=teacher) -> float:
             return trained(settings, Materials.of(settings, dataset, teacher)).report()["val_accuracy"]
         for name in [name for name, fault in FAULTS.items() if fault.harmless]:
             usual = {setting: getattr(Settings, setting) for setting in FAULTS[name].itself}

@@ -19,8 +19,14 @@ import time
 import torch
 from shared import write_json
 
-from distill_kit.losses import (check_alpha, check_logits, check_teacher, check_temperature, distillation_loss,
-                                distillation_terms)
+from distill_kit.losses import (
+    check_alpha,
+    check_logits,
+    check_teacher,
+    check_temperature,
+    distillation_loss,
+    distillation_terms,
+)
 from distill_kit.models import STUDENTS, make_model
 from distill_kit.optimizers import adamw
 

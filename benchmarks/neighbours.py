@@ -138,9 +138,15 @@ def main() -> None:
     parser.add_argument("--serve", choices=list(WAITING), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        return serve(options.serve)
-    if options.pages:
-        return write_pages(read_json("neighbours.json"))
+        serve(options.serve)
+    elif options.pages:
+        write_pages(read_json("neighbours.json"))
+    else:
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Time every way of waiting in every scene, and write what came of it."""
     precisions = options.precision or ["bfloat16"] * cpu_has_bfloat16() + ["float32"]
     arms = [options.only] if options.only else list(WAITING)
     runners = {arm: [Runner(arm, options.sessions) for _ in range(6 if arm in ARMS else 1)] for arm in arms}

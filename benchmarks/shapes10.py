@@ -42,7 +42,8 @@ def main() -> None:
     options = parser.parse_args()
     shapes = load_dataset("shapes10")
     if options.picture:
-        return draw_sheet(shapes.validation, ROOT / "docs" / "shapes10.png")
+        draw_sheet(shapes.validation, ROOT / "docs" / "shapes10.png")
+        return
     sets = {"shapes10": (shapes, options.teacher)}
     try:
         sets["cifar10"] = load_dataset("cifar10"), None

@@ -36,11 +36,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from distill_kit import REPOSITORY  # noqa: E402
-from distill_course import exercises as package  # noqa: E402
-from distill_course.exercises import Exercise  # noqa: E402
-from distill_course.exercises.checking import judge  # noqa: E402
-from distill_course.exercises.verdict import RIGHT  # noqa: E402
+from distill_course import exercises as package
+from distill_course.exercises import Exercise
+from distill_course.exercises.checking import judge
+from distill_course.exercises.verdict import RIGHT
+from distill_kit import REPOSITORY
 
 SOURCES = sorted((HERE / "source").glob("*.py"))
 TEXTS = HERE.parent / "distill_course" / "assets" / "exercises.json"
@@ -228,6 +228,7 @@ def fill(page: Path, name: str, text: str) -> None:
 def run(source: Path) -> None:
     """Execute the solutions and store the outputs in both notebooks: all cells but the exercises are the same."""
     from nbclient import NotebookClient
+
     from distill_course.comparisons import machine_in_words
     from distill_kit.data import load_dataset
     done, started = built(source, solution=True), time.perf_counter()

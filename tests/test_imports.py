@@ -1,7 +1,9 @@
-"""What an import costs, which way imports go, and how large files are."""
+"""What an import costs, which way imports go, and how large files and packages are."""
 import ast
+import io
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,27 @@ def test_files_are_short_and_narrow(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 300
     assert [f"line {number}: {len(line)}" for number, line in enumerate(lines, 1) if len(line) > 120] == []
+
+
+def code_lines(path):
+    """Numbers of the lines that hold code: no blank lines, comments or docstrings."""
+    text = path.read_text(encoding="utf-8")
+    documented = [node for node in ast.walk(ast.parse(text)) if isinstance(
+        node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None]
+    docstrings = {number for node in documented
+                  for number in range(node.body[0].lineno, node.body[0].end_lineno + 1)}
+    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    return {number for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in layout
+            for number in range(token.start[0], token.end[0] + 1)} - docstrings
+
+
+def test_lines_of_code_are_counted_without_docstrings_comments_and_blank_lines(tmp_path):
+    path = tmp_path / "example.py"
+    path.write_text('"""A module\n\nin three lines."""\n\n# a comment\ntext = """two\nlines"""  # and another\n\n\n'
+                    'def double(x):\n    """Twice x."""\n    return (x +\n            x)\n')
+    assert code_lines(path) == {6, 7, 10, 12, 13}
+
+
+@pytest.mark.parametrize(("package", "most"), [("distill_kit", 2_600), ("distill_course", 4_200)])
+def test_the_packages_stay_thin(package, most):
+    assert sum(len(code_lines(path)) for path in MODULES if path.is_relative_to(ROOT / package)) <= most

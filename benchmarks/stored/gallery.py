@@ -17,7 +17,7 @@ from distill_course.gallery.game import HEALTHY
 from distill_kit import Settings
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # behind the libraries
-from diagnosis import done  # noqa: E402
+from diagnosis import done
 
 FAULTS = ("t_squared_missing", "softmax_for_log_softmax", "teacher_rows_shuffled", "weak_teacher", "false_labels",
           "batches_in_class_order", "too_few_images", "too_few_epochs", "learning_rate_too_high",

@@ -75,7 +75,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Reference:
-    """What healthy runs on some images came to, measured (benchmarks/diagnosis.py).
+    """What healthy runs on some images came to, measured (benchmarks/stored/reference.py).
 
     Without a reference run, low accuracy is not reported.
     """
