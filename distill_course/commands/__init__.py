@@ -15,7 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(unknown_option(unknown[0], options))
         return options.command(options)
     except ModuleNotFoundError as error:
-        return complain(f"{error}. Install what is missing: pip install \"distill_kit[course]\"", 1)
+        return complain(f"{error}. Install what is missing: pip install \"distill_kit[course]\" (in a clone: "
+                        "pip install -r requirements.txt)", 1)
     except (ValueError, FileNotFoundError) as error:
         return complain(error, 2)
     except (RuntimeError, OSError) as error:

@@ -22,7 +22,8 @@ def run_doctor(options) -> int:
         ("images", report["data"]),
         ("a quick run", f"about {report['slider_run_seconds']:.0f} s for a student of 5,000 images and 8 epochs, "
                         "as busy as this machine is now"),
-        ("verdict", "ready" if report["ok"] else " ".join(report["problems"]))])
+        ("verdict", "ready" if report["ok"] else " ".join(report["problems"])),
+        *(("note", note) for note in report["notes"])])
     return 0 if report["ok"] else 1
 
 

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from distill_kit.history import epoch_rows
+from distill_kit.history import Row, epoch_rows
 
 from .causes import CAUSES
 from .deficits import DEFICITS
@@ -14,7 +14,6 @@ from .probes import is_refuted, proofs
 ORDER = (SEVERE, LOOK, NOTE)
 USED = tuple(dict.fromkeys([column for cause in CAUSES.values() for column in cause.needs] + [
     "train_hard", "val_hard", "val_soft", "learning_rate", "alpha"]))
-NOT_READ = ("kind", "epoch", "steps", "seconds", "best", "stopped", "threads", "cores_taken")  # and no mistake
 ALSO_CALLED = {"loss": "train_loss", "training": "train", "validation": "val", "valid": "val", "dev": "val",
                "acc": "accuracy", "lr": "learning_rate"}
 
@@ -89,7 +88,7 @@ def usable_columns(rows: Sequence[dict]) -> tuple[list[str], list[str]]:
     """
     names = dict.fromkeys(name for row in rows for name in row)
     used = [name for name in names if name in USED]
-    unknown = [_remark(name) for name in names if name not in (*USED, *NOT_READ) and _meant(name)]
+    unknown = [_remark(name) for name in names if name not in (*USED, *Row.__annotations__) and _meant(name)]
     if not used:
         raise ValueError(f"the history must have a column that is known, train_loss, val_loss or val_accuracy, say; it "
                          f"has {', '.join(names) or 'none'}. {' '.join(unknown)}".strip())
