@@ -5,8 +5,8 @@ from html import escape
 try:
     import ipywidgets as widgets
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(f"the course's widgets need {error.name}, which is not installed: pip install "
-                              "\"distill_kit[course]\" (in a clone: pip install -r requirements.txt)", name=error.name) from None
+    how = 'pip install "distill_kit[course]" (in a clone: pip install -r requirements.txt)'
+    raise ModuleNotFoundError(f"the course needs {error.name}, which is missing: {how}", name=error.name) from None
 
 IPYWIDGETS_8 = int(widgets.__version__.split(".")[0]) >= 8
 LINES = "<div style='line-height: 1.4; padding: 2px 0'>{}</div>"  # widgets.HTML has them twice as far apart

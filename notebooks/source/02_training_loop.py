@@ -16,8 +16,8 @@
 # %% tags=["setup"]
 import sys
 if "google.colab" in sys.modules:  # only on Colab; on your machine this cell does nothing
-    kit = "git+https://github.com/distill-kit/distill_kit"
-    %pip install --quiet --no-deps {kit} torchmetrics lightning-utilities
+    kit = "distill_kit[course] @ git+https://github.com/distill-kit/distill_kit"
+    %pip install --quiet "{kit}"
 
 # %%
 import math
