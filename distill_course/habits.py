@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from distill_kit.batches import Batch, ViewBatches
-from distill_kit.changes import Parts, register
+from distill_kit.changes import register
 from distill_kit.devices import casting
 from distill_kit.models import logits_of
+from distill_kit.parts import Parts
 from distill_kit.schedules import constant, cosine, linear, warmup_then
 from distill_kit.teachers import Teacher
 

@@ -17,7 +17,7 @@ def read_stored(name: str) -> dict | list:
 
 
 def read_table(name: str) -> dict[str, dict]:
-    """Read a TOML file of the assets: its tables by their names, with tuples for its lists."""
+    """Read a TOML file of the assets: its tables by their names. A list that is a table's own value becomes a tuple."""
     table = tomllib.loads((files(__package__) / "assets" / f"{name}.toml").read_text(encoding="utf-8"))
     return {key: {field: tuple(value) if isinstance(value, list) else value for field, value in entry.items()}
             for key, entry in table.items()}

@@ -12,7 +12,7 @@ PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.floa
 def choose_device(device: str | torch.device | None = None) -> torch.device:
     """Return the requested device. None picks CUDA if available, else the CPU.
 
-    Apple's mps is only used on request: nobody has measured it to be faster on networks this small.
+    Apple's mps is used only on request: nobody has measured it to be faster on networks this small.
     Raises ValueError if the device is unknown or not there.
     """
     if device is None:

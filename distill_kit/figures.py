@@ -27,7 +27,7 @@ class Sums(NamedTuple):
     hard: float | Tensor             # as it enters the total: a batch without any label adds 0
     labelled_hard: float | Tensor    # over labelled images
     soft: float | Tensor
-    correct: float | Tensor          # images of which the student knows the label
+    correct: float | Tensor          # images that the student gets right
     agreed: float | Tensor           # images of which student and teacher say the same; NaN without a teacher
     labelled: float | Tensor         # images with a label
     images: float | Tensor

@@ -13,7 +13,7 @@ UNFINISHED = ".part"  # ending of a file that is being written, or that a killed
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of `path` when the `with` ends: a reader sees the old file or the new one.
 
-        >>> with replacing(Path("figures.json")) as file:
+        >>> with replacing(pathlib.Path("figures.json")) as file:
         ...     file.write(b"{}")
 
     Its folder is made. Raises OSError with one sentence if the place cannot be written, and leaves nothing.

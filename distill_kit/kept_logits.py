@@ -3,7 +3,7 @@
 On the disk they are addressed by what an image shows and not by where it stands. An image's address is a hash of its
 pixels, so nothing that is done to a data set can misalign its logits: shuffling, subsetting, other labels, a class left
 out. A store belongs to one teacher (its weights), one set of views, one precision and one kind of machine; anything
-else is another store. Each process only ever adds files of its own, whole or not at all. So any number of processes may
+else is another store. Each process adds only files of its own, whole or not at all. So any number of processes may
 share a store without locks, and one that is killed loses what it had not yet added.
 """
 import os

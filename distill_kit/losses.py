@@ -16,7 +16,7 @@ NO_LABEL = -100  # the label of an image whose class is not known: PyTorch's cro
 
 
 class LossTerms(NamedTuple):
-    """The two terms of the loss and their sum: scalars."""
+    """The two terms of the loss and their weighted sum: scalars."""
     hard: Tensor   # cross-entropy with the labels
     soft: Tensor   # T^2 * KL(teacher_T || student_T); NaN without a teacher
     total: Tensor  # alpha * hard + (1 - alpha) * soft
@@ -24,10 +24,10 @@ class LossTerms(NamedTuple):
 
 def distillation_terms(student_logits: Tensor, teacher_logits: Tensor | None, true_labels: Tensor,
                        temperature: float = 4.0, alpha: float = 0.7) -> LossTerms:
-    """Compute the named terms of `distillation_loss`, without its checks: what the training loop calls.
+    """Compute both terms of `distillation_loss` and the total, without its checks: what the training loop calls.
 
-        >>> distillation_terms(student_logits, teacher_logits, labels, temperature=2.0, alpha=0.5).soft
-        tensor(0.3561)
+        >>> distillation_terms(student_logits, teacher_logits, labels, temperature=2.0, alpha=0.5)  # as in that example
+        LossTerms(hard=tensor(0.4100), soft=tensor(0.3561), total=tensor(0.3831))
 
     student_logits, teacher_logits: [N, C]; true_labels: int64 [N], -100 where a label is not known. Without a
     teacher (None) the total is alpha times the hard term. No gradient reaches the teacher.
@@ -47,7 +47,7 @@ def distillation_terms(student_logits: Tensor, teacher_logits: Tensor | None, tr
     return LossTerms(hard, soft, alpha * hard + (1 - alpha) * soft)
 
 
-def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, true_labels: Tensor,
+def distillation_loss(student_logits: Tensor, teacher_logits: Tensor | None, true_labels: Tensor,
                       temperature: float = 4.0, alpha: float = 0.7) -> Tensor:
     """Compute alpha * cross-entropy + (1 - alpha) * T^2 * KL(teacher_T || student_T), the mean over a batch: a scalar.
 
@@ -57,11 +57,12 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, true_label
         >>> distillation_loss(student_logits, teacher_logits, labels, temperature=2.0, alpha=0.5)
         tensor(0.3831)
 
-    student_logits, teacher_logits: float [N, C], before any softmax. true_labels: int64 [N], a class number or -100
-    for "not known": the hard term is the mean over the labelled rows (0 if there are none), the soft term over all
-    rows. temperature: above 0; 1 leaves the teacher's probabilities as they are, a higher one makes them softer.
-    alpha: 0 to 1, the weight of the hard term: 1 ignores the teacher, 0 ignores the labels. Half precision is
-    computed in float32; float64 stays float64.
+    student_logits, teacher_logits: float [N, C], before any softmax; the teacher's may be None where alpha is 1.
+    true_labels: int64 [N], a class number or -100 for "not known": the hard term is the mean over the labelled rows (0
+        if there are none), the soft term over all rows.
+    temperature: above 0; 1 leaves the teacher's probabilities as they are, a higher one makes them softer.
+    alpha: 0 to 1, the weight of the hard term: 1 ignores the teacher, 0 ignores the labels.
+    Half precision is computed in float32; float64 stays float64.
 
     Raises ValueError, naming the argument and its value.
     """

@@ -1,4 +1,7 @@
-"""Figures of logits and probabilities: accuracy, rank, calibration, entropy, divergence. Pure functions of tensors."""
+"""Figures of logits and probabilities: accuracy, rank, calibration, entropy, divergence.
+
+Pure functions of tensors, but for `answers` and `measure`, which ask a model.
+"""
 import math
 
 import torch
@@ -40,10 +43,10 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     return (logits.argmax(1) == labels).double().mean().item()
 
 
-def share_in_top(logits: Tensor, labels: Tensor, number: int, places: int) -> float:
-    """Compute the share of images of class `number` for which it is among the `places` highest logits [N, C]."""
-    top = logits[labels == number].topk(places, dim=1).indices                       # (n, places)
-    return (top == number).any(dim=1).float().mean().item()
+def share_in_top(logits: Tensor, labels: Tensor, class_number: int, places: int) -> float:
+    """Compute for how many of a class's images that class is among the `places` highest logits [N, C]: a share."""
+    top = logits[labels == class_number].topk(places, dim=1).indices                       # (n, places)
+    return (top == class_number).any(dim=1).float().mean().item()
 
 
 def classification_figures(logits: Tensor, labels: Tensor) -> dict:

@@ -64,7 +64,7 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, depth: int, halves: bool, norm: str):
         super().__init__()
         self.halves = halves
-        self.relu = nn.ReLU()  # a module, so that what it lets through can be looked at (signals.py)
+        self.relu = nn.ReLU()  # a module, so that what it lets through can be looked at (figures.py)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(inputs if place == 0 else outputs, outputs, 3, padding=1, bias=False) for place in range(depth))
         self.norms = nn.ModuleList(NORMS[norm](outputs) for _ in range(depth))
@@ -167,7 +167,7 @@ def logits_of(output) -> Tensor:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Count the numbers that training may change."""
+    """Count the trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 

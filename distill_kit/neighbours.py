@@ -15,7 +15,7 @@ from .devices import casting
 from .openmp import cores, may_change_waiting, prepare, rest_threads
 from .views import ViewBank
 
-TAKEN = 0.5         # cores: so much may be missing before a number of threads is too many
+TAKEN = 0.5         # cores that may be missing before fewer threads are tried
 LOOK_SECONDS = 0.2  # the shortest look at what others do
 PROBED = 128        # images of a step that is tried
 ROUNDS = 2          # steps with each number of threads, after one that warms up

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from .batches import PlainBatches, ViewBatches
-from .changes import CHANGES, Parts
+from .changes import CHANGES
 from .data.imageset import Dataset, ImageSet, class_number, keep_labels, leave_out, subset, with_label_noise
 from .devices import choose_device, choose_precision
 from .history import EPOCH, Row, best_row, save_history
@@ -20,6 +20,7 @@ from .metrics import accuracy, answers, share_in_top
 from .models import STUDENTS, ConvNet, Stem, make_model, whitening_stem
 from .neighbours import Choice, Load, Room, choose_threads, next_with
 from .optimizers import OPTIMIZERS, RECORDABLE
+from .parts import Parts
 from .schedules import from_to, warmup_cosine
 from .settings import Settings
 from .teachers import Teacher
@@ -36,7 +37,7 @@ class Materials:
         >>> materials = Materials.of(settings, dataset, teacher)
 
     Build it once and hand it to many runs: the teacher is asked once for each image and view.
-    training, validation, test: the images. watched: batches of the validation images that are looked at each epoch.
+    training, validation, test: the images. watched: batches of validation images, measured after each epoch.
     """
 
     def __init__(self, dataset: Dataset, teacher: nn.Module, *, images: int = 5_000, data_seed: int = 0,
@@ -101,13 +102,15 @@ class Run:
         >>> run.report()["test_accuracy"]
         0.716
 
-    student: the network, trained in place. history: the epoch rows so far. parts: what the loop is given.
+    student: the network, trained in place. history: the epoch rows so far. parts: what the loop is given, changes made;
+    batches: the batches as they were before.
     """
 
     def __init__(self, settings: Settings, materials: Materials, load: Load | None = None):
         """load: begun when the run was asked for, so that nobody waits for a look at what else the machine does.
 
-        Raises ValueError where settings and materials do not fit.
+        Raises ValueError where the materials hold other images than the settings ask for. Device and precision are
+        those of the materials.
         """
         if settings.drawn != materials.drawn:
             raise ValueError("settings must ask for the images of the materials: images, data_seed and leave_out are "
@@ -130,7 +133,7 @@ class Run:
         self._began: tuple[float, float] | None = None      # wall clock, and work of this process
 
     def rows(self, every: int | None = None, folder: Path | None = None) -> Iterator[Row]:
-        """Train; yield a row an epoch and a light one every `every` steps. `seconds` leaves the teacher's time out.
+        """Train, once: yield a row an epoch and a light row every `every` steps. `seconds` leaves the teacher out.
 
         folder: gets the history after every epoch and the student at the end, whichever way the run ends.
         """
@@ -177,7 +180,7 @@ class Run:
         return (time.process_time() - worked) / (time.perf_counter() - began)
 
     def report(self) -> dict:
-        """Compute the run's figures; read the test images for it, once, but not where the run diverged.
+        """Compute the run's figures. Call it once: it reads the test images, but not where the run diverged.
 
         Keys: val_accuracy and test_accuracy (shares from 0 to 1, of all images), seconds (training and validation),
         teacher_seconds, images_per_second, precision, best_epoch, epochs_done. With a class left out: rank2_left_out,

@@ -16,9 +16,11 @@ DEFAULT_EPOCHS, QUICK_EPOCHS = 14, 8
 class Settings:
     """What makes a run what it is. The defaults are the default run; epochs=8 makes it the quick one.
 
-        >>> Settings(temperature=2.0, alpha=0.5, epochs=8, seed=1)
+        >>> Settings(temperature=2.0, alpha=0.5, epochs=8, seed=1).labels_only
+        False
 
-    Raises ValueError, naming the field and its value.
+    Raises ValueError, naming field and value, for what is wrong whatever the data and the machine. What depends on them
+    (data, device, precision, leave_out, labelled, more images than there are) is checked where they are known.
     """
     data: str = "auto"
     images: int = 5_000             # training images, drawn from the pool
@@ -32,7 +34,7 @@ class Settings:
     batch_size: int = 256
     optimizer: str = "muon"         # or "adamw", as the article has it: batch_size=64 suits it better
     label_noise: float = 0.0        # share of labels drawn at random
-    labelled: int | None = None     # so many images keep their label, the others only enter the soft term
+    labelled: int | None = None     # this many images keep their label, the others only enter the soft term
     leave_out: str | None = None    # a class that the student never sees
     student: str = "default"
     seed: int = 0                   # weights, batch order, view offsets, noise

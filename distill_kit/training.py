@@ -30,7 +30,8 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
           loss: Callable = distillation_terms, recorded: bool = False) -> Iterator[Row]:
     """Train `student` in place; yield a row an epoch (columns: history.py) and a light one every `every` steps.
 
-        >>> for row in train(student, batches, validation, epochs=8, optimizer=adamw(student), ...):
+        >>> for row in train(student, batches, validation, epochs=8, optimizer=adamw(student),
+        ...                  learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1)):
         ...     print(row["epoch"], row["val_accuracy"])
 
     batches, validation: iterated once an epoch; `Batch`es on the student's device.

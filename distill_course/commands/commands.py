@@ -218,12 +218,14 @@ def run_bench(options) -> int:
 
 def draw(run, folder: Path) -> str:
     """Draw the run's curves into its folder; returns the picture's path."""
+    from distill_kit.files import replacing
     from distill_kit.plotting import run_figure
     settings = run.settings
     path = folder / "curves.png"
     title = (f"{run.materials.training.source}: {settings.images:,} images, {settings.epochs} epochs, "
              f"T = {settings.temperature:g}, alpha = {settings.alpha:g}, seed {settings.seed}")
-    run_figure(run.history, title).savefig(path, dpi=120)
+    with replacing(path) as file:
+        run_figure(run.history, title).savefig(file, format="png", dpi=120)
     return str(path)
 
 

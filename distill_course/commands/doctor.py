@@ -6,25 +6,35 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
+import torch
 from packaging.requirements import Requirement
 
 from distill_kit import openmp
+from distill_kit.batches import Batch
+from distill_kit.data import data_folders, find_cifar10
+from distill_kit.data.cache import cache_folder
+from distill_kit.devices import choose_device, choose_precision
+from distill_kit.memory import keep_freed_memory
+from distill_kit.models import STUDENTS, make_model
+from distill_kit.neighbours import Load, Room, choose_threads, using_threads
+from distill_kit.optimizers import OPTIMIZERS
+from distill_kit.schedules import constant
+from distill_kit.settings import QUICK_EPOCHS, Settings
+from distill_kit.training import train
+from distill_kit.views import ViewBank
 
 LISTS = Path(__file__).resolve().parents[2] / "requirements"  # where this is a checkout of the project
 LEAST_MEMORY = 2e9  # bytes; a default run stays under 1.2 GB, the notebook server needs the rest
 
 
 def examine(device: str | None = None) -> dict:
-    """Everything `doctor` reports, as plain data.
+    """Collect what `doctor` reports, as plain data.
 
     cores: those that this process may run on; cpu_quota: of which a container may use so many, None where all;
     cores_taken: those that other programs keep busy now; threads: torch's, of which a run takes fewer beside them.
     notes: what the course lacks where the kit was installed without it, which is no problem.
     """
-    import psutil
-
-    from distill_kit.devices import choose_device, choose_precision
-    from distill_kit.neighbours import Load
     taken = Load().taken()
     kit = requirements("kit")
     course = [need for need in requirements("course") if need not in kit]
@@ -40,14 +50,14 @@ def examine(device: str | None = None) -> dict:
     seconds = slider_run_seconds(chosen, precision)
     return {"ok": not problems, "problems": problems, "notes": notes, "python": platform.python_version(),
             "packages": {need.name: _version(need.name) for need in kit + course}, "device": str(chosen),
-            "precision": precision, "threads": _threads(), "cores": openmp.cores(),
+            "precision": precision, "threads": torch.get_num_threads(), "cores": openmp.cores(),
             "cpu_quota": openmp.cpu_quota(), "cores_taken": round(taken, 1),
             "memory": {"total": memory.total, "available": memory.available}, "data": data_at_hand(),
             "slider_run_seconds": round(seconds, 1)}
 
 
 def requirements(part: str) -> list[Requirement]:
-    """What "kit" or "course" needs on this Python: the list of a checkout, else what the installed package asks for."""
+    """List what "kit" or "course" needs on this Python: a checkout's list, else what the installed package asks for."""
     lines = (LISTS / f"{part}.txt").read_text(encoding="utf-8").splitlines() if in_checkout() \
         else importlib.metadata.requires("distill_kit")
     needs = [Requirement(words) for line in lines if (words := line.partition("#")[0].strip())]
@@ -55,17 +65,11 @@ def requirements(part: str) -> list[Requirement]:
 
 
 def lacks(part: str, needs: list[Requirement]) -> list[str]:
-    """A sentence about the packages that are missing or too old, with their mend; none where all are there."""
+    """Say which packages are missing or too old, with their mend; nothing where all are there."""
     wanting = [f"{need.name}{need.specifier}" + (f" (here: {version})" if version else "") for need in needs
                if not (version := _version(need.name)) or not need.specifier.contains(version, prereleases=True)]
-    return [f"The {part} needs {', '.join(wanting)}: {how_to_install(part)}"] if wanting else []
-
-
-def how_to_install(part: str) -> str:
-    """The command that brings what "kit" or "course" needs."""
-    if in_checkout():
-        return "pip install -r requirements.txt"
-    return {"kit": "pip install distill_kit", "course": 'pip install "distill_kit[course]"'}[part]
+    how = "-r requirements.txt" if in_checkout() else "distill_kit" if part == "kit" else '"distill_kit[course]"'
+    return [f"The {part} needs {', '.join(wanting)}: pip install {how}"] if wanting else []
 
 
 def in_checkout() -> bool:
@@ -74,8 +78,7 @@ def in_checkout() -> bool:
 
 
 def data_at_hand() -> str:
-    """What "auto" would load, in words; nothing is decoded or fetched."""
-    from distill_kit.data import data_folders, find_cifar10
+    """Say what "auto" would load; nothing is decoded or fetched."""
     folders = data_folders()
     places = find_cifar10(folders)
     if places:
@@ -85,18 +88,7 @@ def data_at_hand() -> str:
 
 
 def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
-    """Seconds of a quick run with kept logits, estimated from `budget` seconds of its own training step."""
-    import torch
-
-    from distill_kit.batches import Batch
-    from distill_kit.memory import keep_freed_memory
-    from distill_kit.models import STUDENTS, make_model
-    from distill_kit.neighbours import Load, Room, choose_threads, using_threads
-    from distill_kit.optimizers import OPTIMIZERS
-    from distill_kit.schedules import constant
-    from distill_kit.settings import QUICK_EPOCHS, Settings
-    from distill_kit.training import train
-    from distill_kit.views import ViewBank
+    """Estimate the seconds of a quick run with kept logits, from `budget` seconds of its own training step."""
     keep_freed_memory()
     settings = Settings()
     generator = torch.Generator().manual_seed(0)
@@ -123,7 +115,6 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
 
 
 def _places() -> dict[str, Path]:
-    from distill_kit.data.cache import cache_folder
     return {"DISTILL_KIT_CACHE": cache_folder(), "DISTILL_KIT_RUNS": Path(os.environ.get("DISTILL_KIT_RUNS") or "runs")}
 
 
@@ -141,8 +132,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _threads() -> int:
-    import torch
-    return torch.get_num_threads()

@@ -1,7 +1,7 @@
 """What goes wrong with distillation: a table of faults that people really make, each in three strengths.
 
-A fault maps a run's parts to other parts, and brings the settings without which it would not be there. `faulty` gives
-settings that ask for it. Neither the loop nor `Settings` knows of any.
+A fault changes a run's parts, and brings the settings without which it would not be there. `faulty` gives settings that
+ask for it. Neither the loop nor `Settings` knows of any.
 """
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -11,8 +11,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from distill_kit.batches import Batch
-from distill_kit.changes import Parts, register
+from distill_kit.batches import Batch, ViewBatches
+from distill_kit.changes import register
+from distill_kit.parts import Parts
 from distill_kit.settings import Settings
 
 from ..habits import teacher_in_train_mode
@@ -88,9 +89,16 @@ def shuffled_rows(parts: Parts, share: float) -> Parts:
     return with_teacher(parts, lambda: misaligned, watched=False)
 
 
+def unwrapped(parts: Parts) -> ViewBatches:
+    """Return the batches. Raises ValueError where another change has wrapped them already."""
+    if not isinstance(parts.batches, ViewBatches):
+        raise ValueError("changes must not alter the batches twice; take out one of the changes")
+    return parts.batches
+
+
 def other_view(parts: Parts, views: float) -> Parts:
     """Ask the teacher about another view of each image."""
-    batches = parts.batches
+    batches = unwrapped(parts)
     batches.ask_teacher = lambda rows, seen: batches.logits.take(rows, (seen + int(views)) % len(batches.bank.views))
     return parts
 
@@ -98,14 +106,15 @@ def other_view(parts: Parts, views: float) -> Parts:
 def class_after_class(parts: Parts, share: float) -> Parts:
     """Sort a share of each pass by class."""
     generator = torch.Generator().manual_seed(0)
-    labels, draw_order = parts.batches.labels.cpu(), parts.batches.draw_order
+    batches = unwrapped(parts)
+    labels, draw_order = batches.labels.cpu(), batches.draw_order
 
     def partly_sorted() -> Tensor:
         order = draw_order().clone()
         places = (torch.rand(len(order), generator=generator) < share).nonzero().squeeze(1)
         order[places] = order[places][labels[order[places]].argsort(stable=True)]
         return order
-    parts.batches.draw_order = partly_sorted
+    batches.draw_order = partly_sorted
     return parts
 
 
@@ -187,8 +196,10 @@ def faulty(settings: Settings, name: str, strength: str = "gross") -> Settings:
         >>> faulty(Settings(epochs=8), "dead_units", "clear").changes
         ('dead_units:clear',)
 
-    Raises ValueError for an unknown fault or strength.
+    Raises ValueError for an unknown fault or strength, and for settings that have a fault already.
     """
+    if fault_of(settings) is not None:
+        raise ValueError(f"settings must have no fault yet; got changes {settings.changes}")
     if name not in FAULTS:
         near = "".join(f" Did you mean {other!r}?" for other in get_close_matches(name, FAULTS, n=1))
         raise ValueError(f"fault must be one of {', '.join(FAULTS)}; got {name!r}.{near}")

@@ -120,7 +120,7 @@ def experiment_of(name: str, entry: dict) -> Experiment:
     controls = tuple(CONTROLS[control] for control in entry["controls"])
     presets = tuple(Preset(**preset) for preset in entry.get("presets", ())) or tuple(
         Preset(fault.replace("_", " "), {"fault": fault, "fault_strength": "gross"}, FAULTS[fault].sentence)
-        for fault in FAULTS)
+        for fault in FAULTS if "fault" in entry["controls"])
     changed = {"controls": controls, "presets": presets, "measure": MEASURES[entry.get("measure", "accuracy")]}
     if "baseline_without" in entry:
         changed["baseline"] = dict.fromkeys(entry.pop("baseline_without"))

@@ -149,7 +149,7 @@ class Session:
         """Return the settings of a run with these values of the controls and the seed as it is."""
         return self.experiment.settings({**self.fixed, **values}, self.dataset, self.seed)
 
-    # What the worker does, in its thread
+    # What is known
 
     @property
     def baseline(self) -> LabRun | None:
@@ -172,6 +172,8 @@ class Session:
             if run.values == live.values and run.state == FINISHED and baseline is not None:
                 shares[run.settings.seed] = run.best, baseline.best
         return list(shares.values())
+
+    # What the worker does, in its thread
 
     def _carry_out(self, order: Callable[[], Iterator[LabRun]]) -> Iterator[LabRun]:
         try:

@@ -17,24 +17,18 @@ class Stored:
     runs: dict[str, dict] = field(default_factory=dict)  # by their code: shares, best
 
     @property
-    def spread(self) -> float:
-        """Standard deviation of these runs over seeds, in points."""
-        return 0.0 if self.noise is None else 100 * self.noise["sd"]
-
-    @property
-    def baseline_spread(self) -> float:
-        """The same for the baseline."""
-        return 0.0 if self.noise is None else 100 * self.noise.get("baseline sd", self.noise["sd"])
-
-    @property
     def luck(self) -> float:
         """Points by which two of these runs differ by luck, 19 times of 20, if their settings are equally good."""
-        return 0.0 if self.noise is None else by_luck(self.spread, self.spread, self.noise["n"])
+        return self._luck("sd")
 
     @property
     def luck_beside_baseline(self) -> float:
         """The same for a run and its baseline."""
-        return 0.0 if self.noise is None else by_luck(self.spread, self.baseline_spread, self.noise["n"])
+        return self._luck("baseline sd")
+
+    def _luck(self, other: str) -> float:
+        noise = self.noise
+        return 100 * by_luck(noise["sd"], noise.get(other, noise["sd"]), noise["n"]) if noise else 0.0
 
     def of(self, experiment: Experiment, values: dict) -> dict | None:
         """Return the stored run with these values; the other controls are as the experiment begins."""

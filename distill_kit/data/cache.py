@@ -1,6 +1,6 @@
 """Arrays that can be computed again, kept on the disk: decoded images, a teacher's logits.
 
-A file appears whole or not at all, and is only believed if its key and its checksum are right; so the folder may be
+A file appears whole or not at all, and is believed only if its key and its checksum are right; so the folder may be
 deleted at any time, and any number of processes may share it.
 """
 import os
@@ -34,9 +34,9 @@ def cache_folder() -> Path:
 def cached(source: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays:
     """Return what `make()` returns, from the cache if it was made before for this source and fingerprint.
 
-    source: the file or folder that the arrays are made from; only its newest entry is kept. fingerprint: changes
-    whenever `make()` would return something else. Processes that ask at once wait for the process that makes it.
-    Without write access: a warning, and no cache.
+    source: the file or folder that the arrays are made from; only its newest entry is kept.
+    fingerprint: changes whenever `make()` would return something else.
+    Processes that ask at once wait for the process that makes it. Without write access: a warning, and no cache.
     """
     source_key = sha256(os.path.realpath(source).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     key = sha256(f"{FORMAT} {source_key} {fingerprint}".encode()).hexdigest()[:32]

@@ -36,8 +36,14 @@ def test_the_halves_share_neither_seed_nor_setting():
     assert all(case not in diagnosis.HEALTHY["dev"] for case in chosen)
     for half in ("dev", "unseen"):
         kept = diagnosis.done(half)
-        asked = json.loads(json.dumps(diagnosis.cases(half)))
-        assert all(kept[case["number"]]["settings"] == case["settings"] for case in asked) and len(kept) == len(asked)
+        asked = json.loads(json.dumps(diagnosis.cases(half, diagnosis.FIRST_LISTED)))
+        assert all(kept[case["number"]]["settings"] == case["settings"] for case in asked) and len(kept) >= len(asked)
+
+
+def test_a_fault_that_is_new_gets_its_runs_behind_those_that_there_are():
+    asked = diagnosis.cases("dev", diagnosis.FIRST_LISTED)
+    more = diagnosis.cases("dev", ("made_up", *diagnosis.FIRST_LISTED))
+    assert more[:len(asked)] == asked and {case["fault"] for case in more[len(asked):]} == {"made_up"}
 
 
 def test_the_page_is_what_the_runs_say():

@@ -55,7 +55,7 @@ def test_what_is_stored_is_a_line_beside_the_live_one_and_sentences_without_widg
                                                                                     "Believe the labels"]
 
 
-@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "faults"])  # of faults nothing is stored
+@pytest.mark.parametrize("name", read_stored("lab-stored")["cifar10"]["experiments"])
 def test_what_ships_can_be_read_and_belongs_to_the_experiment(name):
     stored = stored_for("cifar10", name)
     assert stored.noise["n"] >= 5 and 0 < stored.noise["sd"] < 0.1 and stored.source.startswith("CIFAR-10")
