@@ -6,8 +6,9 @@ settings.py, habits.py, many.py: runs as the course asks for them. comparisons.p
 exercises/: checks. diagnosis/, gallery/: what goes wrong with a run. lab/: sliders that train. commands/: the command
 line.
 """
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from distill_kit.lazily import fetched
 
 if TYPE_CHECKING:  # for editors and type checkers, which cannot follow __getattr__
     from .comparisons import paired, stored
@@ -25,15 +26,5 @@ _HOMES = {
     "Lab": "lab",
     "Paired": "statistics",
 }
-__all__ = [*_HOMES]
-
-
-def __getattr__(name: str):
-    """Fetch a name from its module when it is first used: the import itself costs next to nothing."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-
-
-def __dir__():
-    return sorted(__all__)
+__getattr__, __dir__ = fetched(__name__, _HOMES)
+__all__ = __dir__()

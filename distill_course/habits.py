@@ -48,6 +48,13 @@ def no_weight_decay(parts: Parts) -> Parts:
     return parts
 
 
+def unwrapped(parts: Parts) -> ViewBatches:
+    """Return the batches. Raises ValueError where another change has wrapped them already."""
+    if not isinstance(parts.batches, ViewBatches):
+        raise ValueError("changes must not alter the batches twice; take out one of the changes")
+    return parts.batches
+
+
 def teacher_in_train_mode(parts: Parts) -> Parts:
     """Leave the teacher in train mode: its BatchNorm judges each image by the batch that it happens to be in."""
     return replace(parts, batches=AnsweredAnew(parts.batches, parts.kept.teacher))
@@ -55,12 +62,12 @@ def teacher_in_train_mode(parts: Parts) -> Parts:
 
 def easy_first(parts: Parts) -> Parts:
     """Begin with the images about which the teacher is surest; all of them take part from the middle of the run on."""
-    return replace(parts, batches=Curriculum(parts.batches, ease_of(parts), parts.steps // parts.epoch_steps))
+    return replace(parts, batches=Curriculum(unwrapped(parts), ease_of(parts), parts.steps // parts.epoch_steps))
 
 
 def hard_first(parts: Parts) -> Parts:
     """Begin with the images about which the teacher is least sure."""
-    return replace(parts, batches=Curriculum(parts.batches, -ease_of(parts), parts.steps // parts.epoch_steps))
+    return replace(parts, batches=Curriculum(unwrapped(parts), -ease_of(parts), parts.steps // parts.epoch_steps))
 
 
 def ease_of(parts: Parts) -> Tensor:

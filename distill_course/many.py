@@ -30,11 +30,13 @@ def train_many(settings: Iterable[Settings], dataset: Dataset, teacher: nn.Modul
     workers: processes at once; as many as threads where None. On a GPU students are trained one after the other.
     """
     from tqdm import tqdm
-    settings = list(settings)
+    settings, workers = list(settings), torch.get_num_threads() if workers is None else workers
+    if workers < 1:
+        raise ValueError(f"workers must be 1 or more, or None for as many as threads; got {workers}")
     shared = _materials(settings, dataset, teacher, progress)
     with tqdm(total=len(settings), desc="training students", unit="student", leave=False, delay=0.5,
               disable=not progress) as bar:
-        for row in _rows(settings, shared, workers or torch.get_num_threads()):
+        for row in _rows(settings, shared, workers):
             bar.update(row["kind"] in (REPORT, FAILED))
             yield row
 
@@ -112,8 +114,7 @@ def _begin(settings: Sequence[Settings], shared: dict[tuple, Materials]) -> None
 
 
 def _work(index: int) -> list[dict]:
-    settings, shared = _given
-    return list(_train(index, settings[index], shared))
+    return list(_train(index, _given[0][index], _given[1]))
 
 
 def _train(index: int, settings: Settings, shared: dict[tuple, Materials]) -> Iterator[dict]:
@@ -122,5 +123,6 @@ def _train(index: int, settings: Settings, shared: dict[tuple, Materials]) -> It
         for row in run.rows():
             yield {**row, "index": index}
         yield {"kind": REPORT, "index": index, **run.report()}
-    except (ValueError, RuntimeError) as error:
-        yield {"kind": FAILED, "index": index, "error": str(error)}
+    except Exception as error:  # whatever it is, the other students go on
+        plain = isinstance(error, ValueError | RuntimeError)
+        yield {"kind": FAILED, "index": index, "error": f"{error}" if plain else f"{type(error).__name__}: {error}"}

@@ -33,5 +33,4 @@ def settings_for(dataset: Dataset, seed: int, values: dict) -> Settings:
 
 def changed(settings: Settings) -> dict:
     """Return the fields in which settings differ from the default run's."""
-    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    return {field.name: values[field.name] for field in fields(settings) if values[field.name] != field.default}
+    return {each.name: value for each in fields(settings) if (value := getattr(settings, each.name)) != each.default}

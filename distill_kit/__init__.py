@@ -2,10 +2,9 @@
 
     from distill_kit import distillation_loss, load_dataset, train_student_with_distillation
 """
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from . import openmp
+from . import lazily, openmp
 
 if TYPE_CHECKING:  # for editors and type checkers, which cannot follow __getattr__
     from .data import ImageSet, load_dataset
@@ -30,16 +29,6 @@ _HOMES = {
     "Run": "run",
     "Settings": "settings",
 }
-__all__ = ["REPOSITORY", "__version__", *_HOMES]
+__getattr__, __dir__ = lazily.fetched(__name__, _HOMES, "REPOSITORY", "__version__")
+__all__ = __dir__()
 openmp.prepare()  # before anything loads torch: a container may allow fewer threads than there are cores
-
-
-def __getattr__(name: str):
-    """Fetch a public name from its module when it is first used: the import itself costs next to nothing."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-
-
-def __dir__():
-    return sorted(__all__)

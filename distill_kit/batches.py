@@ -47,8 +47,7 @@ class LoaderBatches:
         for pair in self.loader:
             if not isinstance(pair, list | tuple) or len(pair) != 2:
                 raise ValueError(f"{self.name} must yield (images, labels); got {type(pair).__name__}")
-            images, labels = pair
-            images = send(images, self.device)
+            images, labels = send(pair[0], self.device), pair[1]
             logits = None if self.teacher is None else self.teacher(images)
             if self.classes is None:
                 self.classes = self._classes(images, logits)

@@ -17,9 +17,11 @@ def register(name: str, change: Callable) -> None:
     CHANGES[name] = change
 
 
-def check_change(name: str) -> None:
-    """Raise ValueError for a name that nobody has registered."""
+def change_of(name: str) -> Callable:
+    """Look up a change. Raises ValueError for a name that is not registered in this process."""
     if name not in CHANGES:
         known = ", ".join(CHANGES) or "none is registered yet"
         raise ValueError(f"changes must be registered ones ({known}); got {name!r}. Those of the course are registered "
-                         "by `import distill_course.habits` and `import distill_course.diagnosis`.")
+                         "by `import distill_course.habits` and `import distill_course.diagnosis`; one of your own has "
+                         "to be registered in every process that trains with it.")
+    return CHANGES[name]

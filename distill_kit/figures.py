@@ -172,17 +172,14 @@ def label_mix(batches: Sequence[Tensor], classes: int) -> float | None:
     It is the mean entropy of the labels in a batch over the entropy of all labels. A small batch shows too little
     entropy; Miller's correction (1955) adds (classes seen - 1) / (2 N). None without a label, or with a single class.
     """
-    seen = [counts for labels in batches if (counts := _counts(labels, classes)).sum() > 0]
+    counts = [torch.bincount(labels[labels >= 0], minlength=classes).double() for labels in batches]        # each (C,)
+    seen = [each for each in counts if each.sum() > 0]
     if not seen:
         return None
     whole = _corrected_entropy(torch.stack(seen).sum(0))
     if whole < 1e-6:
         return None
     return (sum(_corrected_entropy(counts) for counts in seen) / len(seen)) / whole
-
-
-def _counts(labels: Tensor, classes: int) -> Tensor:
-    return torch.bincount(labels[labels >= 0], minlength=classes).double()      # (C,)
 
 
 def _corrected_entropy(counts: Tensor) -> float:
@@ -231,8 +228,7 @@ def counting_dead_units(student: nn.Module, figures: dict):
         calls[module] = place[1] + 1
         output = output[:LOOKED_AT]
         over = [axis for axis in range(output.ndim) if axis != 1]
-        highest = output.detach().amax(dim=over) if output.ndim > 1 else output.detach()        # (channels,)
-        largest[place] = highest
+        largest[place] = output.detach().amax(dim=over) if output.ndim > 1 else output.detach()  # (channels,)
     handles = [module.register_forward_hook(look) for module in student.modules() if isinstance(module, nn.ReLU)]
     try:
         yield

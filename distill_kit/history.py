@@ -82,7 +82,7 @@ def load_history(path: Path | str) -> tuple[dict, list[Row]]:
     if not path.is_file():
         raise FileNotFoundError(f"no history at {path}")
     lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
         if not line.strip():
             continue
         try:

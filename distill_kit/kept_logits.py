@@ -138,9 +138,8 @@ class LogitStore:
 
         Returns None where nothing is stored. Files that are cut, altered or of another store are removed.
         """
-        paths = sorted(self.folder.glob("*.npz"))
         remove_leftovers(self.folder)
-        files = [(path, read_arrays(path, self.key)) for path in paths]
+        files = [(path, read_arrays(path, self.key)) for path in sorted(self.folder.glob("*.npz"))]
         for path, arrays in files:
             if arrays is None:
                 remove(path)

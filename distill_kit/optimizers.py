@@ -8,15 +8,22 @@ from torch import Tensor, nn
 WEIGHT_DECAY = 0.01
 
 
+def trained(model: nn.Module) -> list[nn.Parameter]:
+    """List the parameters that are not frozen. Raises ValueError where all of them are."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise ValueError("student must have parameters that can be trained; all are frozen (requires_grad is False)")
+    return parameters
+
+
 def adamw(model: nn.Module, weight_decay: float = WEIGHT_DECAY) -> torch.optim.Optimizer:
     """Make AdamW (Loshchilov and Hutter, 2019); only matrices and filters decay, not biases and norms."""
-    return _adamw([parameter for parameter in model.parameters() if parameter.requires_grad], weight_decay)
+    return _adamw(trained(model), weight_decay)
 
 
 def sgd(model: nn.Module, weight_decay: float = 5e-4) -> torch.optim.Optimizer:
     """Make stochastic gradient descent with Nesterov's momentum of 0.9; it takes a learning rate of about 0.05 here."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.SGD(parameters, lr=0.0, momentum=0.9, nesterov=True, weight_decay=weight_decay)
+    return torch.optim.SGD(trained(model), lr=0.0, momentum=0.9, nesterov=True, weight_decay=weight_decay)
 
 
 class Muon(torch.optim.Optimizer):
@@ -30,7 +37,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, model: nn.Module, ratio: float = 20.0, momentum: float = 0.6,
                  weight_decay: float = WEIGHT_DECAY):
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        parameters = trained(model)
         filters = [parameter for parameter in parameters if parameter.ndim == 4]
         super().__init__([{"params": filters, "lr_ratio": ratio}], {"lr": 0.0, "momentum": momentum})
         self._adamw = _adamw([parameter for parameter in parameters if parameter.ndim != 4], weight_decay)

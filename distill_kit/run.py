@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from .batches import PlainBatches, ViewBatches
-from .changes import CHANGES
+from .changes import change_of
 from .data.imageset import Dataset, ImageSet, class_number, keep_labels, leave_out, subset, with_label_noise
 from .devices import choose_device, choose_precision
 from .history import EPOCH, Row, best_row, save_history
@@ -132,11 +132,13 @@ class Run:
         self.teacher_seconds = 0.0
         self._began: tuple[float, float] | None = None      # wall clock, and work of this process
 
-    def rows(self, every: int | None = None, folder: Path | None = None) -> Iterator[Row]:
+    def rows(self, every: int | None = None, folder: Path | str | None = None) -> Iterator[Row]:
         """Train, once: yield a row an epoch and a light row every `every` steps. `seconds` leaves the teacher out.
 
         folder: gets the history after every epoch and the student at the end, whichever way the run ends.
         """
+        if self.has_begun:
+            raise RuntimeError("this run has been trained; make another Run of the same settings")
         parts, materials, before = self.parts, self.materials, self.materials.teacher_seconds
         self.choice = choice = choose_threads(self.settings.threads, self.load, self.student, materials.bank,
                                               materials.precision)
@@ -157,12 +159,12 @@ class Run:
                         self.history.append(row)
                         if folder is not None:
                             about = {**asdict(self.settings), "source": self.training.source}
-                            save_history(folder / "history.jsonl", about, self.history)
+                            save_history(Path(folder, "history.jsonl"), about, self.history)
                     yield row
         finally:
             materials.save_logits()
             if folder is not None and self.history:
-                save_model(self.student, folder / "student.safetensors",
+                save_model(self.student, Path(folder, "student.safetensors"),
                            {"settings": asdict(self.settings), "data": self.training.source,
                             "classes": list(self.training.classes)}, half=False)
 
@@ -225,7 +227,7 @@ class Run:
             alpha=from_to(settings.alpha, settings.final_alpha, steps, settings.schedule),
             peak=settings.learning_rate, steps=steps, kept=self.materials.logits, watched=self.materials.watched)
         for name in settings.changes:
-            parts = CHANGES[name](parts)
+            parts = change_of(name)(parts)
         return parts
 
 

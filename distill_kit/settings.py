@@ -2,7 +2,7 @@
 import math
 from dataclasses import dataclass
 
-from .changes import check_change
+from .changes import change_of
 from .losses import check_alpha, check_temperature
 from .models import STUDENTS
 from .openmp import cores
@@ -45,15 +45,13 @@ class Settings:
     changes: tuple[str, ...] = ()   # names of registered changes (changes.py)
 
     def __post_init__(self):
-        for name in ("temperature", "final_temperature"):
-            if (value := getattr(self, name)) is not None:
-                check_temperature(value)
-        for name in ("alpha", "final_alpha"):
-            if (value := getattr(self, name)) is not None:
-                check_alpha(value)
-        for name in ("images", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more; got {getattr(self, name)}")
+        for name, check in (("temperature", check_temperature), ("alpha", check_alpha)):
+            check(getattr(self, name))
+            if (final := getattr(self, f"final_{name}")) is not None:
+                check(final)
+        for name, least in (("images", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0), ("data_seed", 0)):
+            if not isinstance(value := getattr(self, name), int) or not least <= value < 2**63:
+                raise ValueError(f"{name} must be {least} or more; got {value!r}. It is a whole number below 2**63.")
         if self.threads is not None and not 1 <= self.threads <= cores():
             raise ValueError(f"threads must be 1 to {cores()}, the cores at hand, or None; got {self.threads}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
@@ -63,8 +61,10 @@ class Settings:
         for name, known in (("student", STUDENTS), ("schedule", SHAPES), ("optimizer", OPTIMIZERS)):
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        if not isinstance(self.changes, tuple):
+            raise ValueError(f"changes must be a tuple of names; got {self.changes!r}")
         for name in self.changes:
-            check_change(name)
+            change_of(name)
 
     @property
     def labels_only(self) -> bool:

@@ -34,16 +34,13 @@ class ViewBank:
         self.count = len(images)
         height, width = self.size
         pad = max(max(abs(dy), abs(dx)) for _, dy, dx in views)
-        rows, columns = _mirrored(height, pad), _mirrored(width, pad)
-        images = images.to(self.device)  # as they are, to be padded there
-        padded = images.permute(0, 2, 3, 1)[:, rows][:, :, columns]                 # (N, H + 2 pad, W + 2 pad, 3)
-        if any(flip for flip, _, _ in views):
-            padded = torch.stack([padded, padded.flip(2)], dim=1)                   # (N, 2, H + 2 pad, W + 2 pad, 3)
-        else:
-            padded = padded.unsqueeze(1)
+        images = images.to(self.device).permute(0, 2, 3, 1)                         # (N, H, W, 3), to be padded there
+        padded = images[:, _mirrored(height, pad)][:, :, _mirrored(width, pad)]     # (N, H + 2 pad, W + 2 pad, 3)
+        mirrored = [padded.flip(2)] if any(flip for flip, _, _ in views) else []
+        padded = torch.stack([padded, *mirrored], dim=1)                     # (N, 1 or 2, H + 2 pad, W + 2 pad, 3)
         pixels = padded.contiguous().flatten()
-        places = pixels.numel() // 3
-        self._windows = pixels.as_strided((places - width + 1, 3 * width), (3, 1))  # one that starts at each pixel
+        # A window starts at each pixel.
+        self._windows = pixels.as_strided((pixels.numel() // 3 - width + 1, 3 * width), (3, 1))
         tall, wide = height + 2 * pad, width + 2 * pad
         self._image_step = padded.shape[1] * tall * wide
         starts = [(flip * tall + pad + dy) * wide + pad + dx for flip, dy, dx in views]

@@ -122,7 +122,10 @@ def exercise_of(cells: list[NotebookNode], lesson: str) -> Exercise:
 
 def stub_of(answer: str, name: str, lesson: str) -> str:
     """The answer with `return ...` for all that comes after the docstring; of a class, in each method but __init__."""
-    body, lines = ast.parse(answer).body, answer.splitlines()
+    try:
+        body, lines = ast.parse(answer).body, answer.splitlines()
+    except SyntaxError as error:
+        raise SourceError(lesson, name, f"the answer is no Python: {error.msg}, line {error.lineno}") from None
     if [getattr(node, "name", "") for node in body] != [name]:
         raise SourceError(lesson, name, f"the answer must be one function or class `{name}`, or a cell `# %% stub` "
                                         "must say what the learner gets")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import distill_course
 import distill_kit
 
 ROOT = Path(distill_kit.__file__).parents[1]
@@ -54,12 +55,13 @@ def test_every_public_name_is_there(name):
     assert getattr(distill_kit, name) is not None and name in dir(distill_kit)
 
 
-def test_editors_are_shown_the_names_that_are_fetched():
+@pytest.mark.parametrize("package", [distill_kit, distill_course], ids=lambda package: package.__name__)
+def test_editors_are_shown_the_names_that_are_fetched(package):
     """The imports under TYPE_CHECKING and the names that __getattr__ knows are the same, from the same modules."""
-    tree = ast.parse(Path(distill_kit.__file__).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
     shown = {alias.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level
              and node.module for alias in node.names}
-    assert shown == distill_kit._HOMES
+    assert shown == package._HOMES
 
 
 def test_a_name_that_is_not_public_is_an_attribute_error():

@@ -197,6 +197,8 @@ def run_bench(options) -> int:
     from distill_kit.teachers import load_teacher
 
     from .bench import measure
+    if options.seeds < 1:
+        raise ValueError(f"seeds must be 1 or more; got {options.seeds}")
     dataset = load_dataset(options.data)
     say(dataset.notice)
     teacher, _ = load_teacher(dataset)

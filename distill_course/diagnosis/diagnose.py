@@ -71,13 +71,9 @@ def sure_from(history: list[dict], reference: Reference | None = None) -> dict[s
     rows = [{"epoch": number, **row} for number, row in enumerate(epoch_rows(history), start=1)]
     named = [{finding.name for finding in diagnose(rows[:end], reference=reference, finished=end == len(rows))
               if finding.severity == SEVERE} for end in range(1, len(rows) + 1)]
-    sure = {}
-    for name in named[-1]:
-        since = len(named)
-        while since > 1 and name in named[since - 2]:
-            since -= 1
-        sure[name] = rows[since - 1]["epoch"]
-    return sure
+    since = {name: 1 + max((place for place, names in enumerate(named) if name not in names), default=-1)
+             for name in named[-1]}  # it follows the last epoch without it
+    return {name: rows[place]["epoch"] for name, place in since.items()}
 
 
 def usable_columns(rows: Sequence[dict]) -> tuple[list[str], list[str]]:

@@ -11,12 +11,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from distill_kit.batches import Batch, ViewBatches
+from distill_kit.batches import Batch
 from distill_kit.changes import register
 from distill_kit.parts import Parts
 from distill_kit.settings import Settings
 
-from ..habits import teacher_in_train_mode
+from ..habits import teacher_in_train_mode, unwrapped
 from ..shipped import read_table
 from .wrong_losses import WRONG_LOSSES
 
@@ -89,13 +89,6 @@ def shuffled_rows(parts: Parts, share: float) -> Parts:
     return with_teacher(parts, lambda: misaligned, watched=False)
 
 
-def unwrapped(parts: Parts) -> ViewBatches:
-    """Return the batches. Raises ValueError where another change has wrapped them already."""
-    if not isinstance(parts.batches, ViewBatches):
-        raise ValueError("changes must not alter the batches twice; take out one of the changes")
-    return parts.batches
-
-
 def other_view(parts: Parts, views: float) -> Parts:
     """Ask the teacher about another view of each image."""
     batches = unwrapped(parts)
@@ -147,10 +140,11 @@ def frozen_blocks(parts: Parts, count: float) -> Parts:
 
 # The table
 
-APPLY: dict[str, Callable[[Parts, float], Parts]] = {
+IN_SOFT_TERM: dict[str, Callable[[Parts, float], Parts]] = {  # which is not there where alpha is 1 throughout
     **{name: partial(wrong_loss, name=name) for name in WRONG_LOSSES},
     "softmax_twice": probabilities_for_logits, "weak_teacher": noisy_teacher, "classes_permuted": permuted_classes,
-    "teacher_rows_shuffled": shuffled_rows, "teacher_sees_other_view": other_view,
+    "teacher_rows_shuffled": shuffled_rows, "teacher_sees_other_view": other_view}
+APPLY = IN_SOFT_TERM | {
     "teacher_in_train_mode": lambda parts, _: teacher_in_train_mode(parts), "batches_in_class_order": class_after_class,
     "clipping_under_adamw": clipped, "clipping_too_tight": clipped, "dead_units": low_biases,
     "student_in_eval_mode": blocks_in_eval_mode, "layers_not_trained": frozen_blocks}
@@ -174,7 +168,12 @@ class Fault:
         return self.name, *self.also
 
     def apply(self, parts: Parts, level: float) -> Parts:
-        """Build the fault into a run's parts; a fault of settings leaves them as they are."""
+        """Build the fault into a run's parts; a fault of settings leaves them as they are.
+
+        Raises ValueError for a fault in the soft term where the teacher has no say.
+        """
+        if self.name in IN_SOFT_TERM and parts.alpha(0) == parts.alpha(parts.steps) == 1:
+            raise ValueError(f"{self.name} is a fault in the soft term, which alpha = 1 leaves out; set it lower")
         return APPLY[self.name](parts, level) if self.name in APPLY else parts
 
     def settings_for(self, strength: str) -> dict:

@@ -15,7 +15,7 @@ def right(student: Tensor, teacher: Tensor, labels: Tensor, temperature, alpha) 
     return distillation_terms(student.float(), teacher.float(), labels, temperature, alpha)
 
 
-def mixed(terms: LossTerms, soft: Tensor, alpha) -> LossTerms:
+def mixed(soft: Tensor, terms: LossTerms, alpha) -> LossTerms:
     """Put another soft term in the place of the right one."""
     return LossTerms(terms.hard, soft, alpha * terms.hard + (1 - alpha) * soft)
 
@@ -23,37 +23,34 @@ def mixed(terms: LossTerms, soft: Tensor, alpha) -> LossTerms:
 def t_squared_missing(student, teacher, labels, temperature, alpha) -> LossTerms:
     """Forget the factor T^2: the soft term is T^2 times too small."""
     terms = right(student, teacher, labels, temperature, alpha)
-    return mixed(terms, terms.soft / temperature**2, alpha)
+    return mixed(terms.soft / temperature**2, terms, alpha)
 
 
 def element_mean(student, teacher, labels, temperature, alpha) -> LossTerms:
     """Use `reduction="mean"` for "batchmean", which also divides by the number of classes."""
     terms = right(student, teacher, labels, temperature, alpha)
-    return mixed(terms, terms.soft / student.shape[1], alpha)
+    return mixed(terms.soft / student.shape[1], terms, alpha)
 
 
 def softmax_for_log_softmax(student, teacher, labels, temperature, alpha) -> LossTerms:
     """Hand probabilities to `kl_div`, which expects their logarithms."""
-    terms = right(student, teacher, labels, temperature, alpha)
     wrong = F.kl_div(F.softmax(student.float() / temperature, dim=1), F.softmax(teacher.float() / temperature, dim=1),
                      reduction="batchmean")
-    return mixed(terms, temperature**2 * wrong, alpha)
+    return mixed(temperature**2 * wrong, right(student, teacher, labels, temperature, alpha), alpha)
 
 
 def kl_swapped(student, teacher, labels, temperature, alpha) -> LossTerms:
     """Compute KL(student || teacher): the two arguments the other way round."""
-    terms = right(student, teacher, labels, temperature, alpha)
     other = F.kl_div(F.log_softmax(teacher.float() / temperature, dim=1),
                      F.log_softmax(student.float() / temperature, dim=1), reduction="batchmean", log_target=True)
-    return mixed(terms, temperature**2 * other, alpha)
+    return mixed(temperature**2 * other, right(student, teacher, labels, temperature, alpha), alpha)
 
 
 def student_not_softened(student, teacher, labels, temperature, alpha) -> LossTerms:
     """Divide only the teacher's logits by the temperature."""
-    terms = right(student, teacher, labels, temperature, alpha)
     hard = F.kl_div(F.log_softmax(student.float(), dim=1), F.log_softmax(teacher.float() / temperature, dim=1),
                     reduction="batchmean", log_target=True)
-    return mixed(terms, temperature**2 * hard, alpha)
+    return mixed(temperature**2 * hard, right(student, teacher, labels, temperature, alpha), alpha)
 
 
 def alpha_inverted(student, teacher, labels, temperature, alpha) -> LossTerms:

@@ -78,7 +78,7 @@ def paired_interval_cases(answer: Answer, draw: Draw) -> Cases:
 def pairs_needed_cases(answer: Answer, draw: Draw) -> Cases:
     """The number of pairs from which four of five intervals lie clear of zero."""
     gains, difference = spread(draw.number(0.4, 0.8), draw.number(0.5, 2)), draw.number(0.3, 0.5)
-    needed = answer(gains, difference)
+    needed = answer(gains, difference).double()
     yield Case("Nobody trains half a pair: it is a whole number.", needed == needed.round())
     yield Case("An interval needs two pairs at the least.", answer(gains / 20, 3.0) >= 2)
     yield same("Half a point on each gain changes nothing: spread counts.", answer(gains + 0.5, difference), needed)

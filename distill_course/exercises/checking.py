@@ -126,7 +126,12 @@ class Answer:
                          "place, and so does an assignment to a part of it, as in `x[0] = 1`.")
         if not isinstance(result, Tensor | float | int | np.number | np.ndarray):
             raise Broken(f"It returns a tensor, not {type(result).__name__}.")
-        result = torch.as_tensor(result)
+        try:
+            result = torch.as_tensor(result)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise Broken("It returns numbers that a tensor can hold.") from error
+        if result.is_complex():
+            raise Broken("It returns real numbers.")
         if tuple(result.shape) != shape:
             wanted = f"a tensor of shape {list(shape)}" if shape else "one number (a tensor of shape [])"
             raise Broken(f"It returns {wanted} here; this one has the shape {list(result.shape)}.")
@@ -172,5 +177,5 @@ def sentence_of(error: Exception, function: Callable) -> str:
     """Describe an error with its line: "Line 3, `x = logits / t`: NameError: name 't' is not defined"."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename]
-    place = f"Line {own[-1].lineno}, `{own[-1].line}`: " if own else ""
+    place = f"Line {own[-1].lineno}{f', `{own[-1].line}`' if own[-1].line else ''}: " if own else ""
     return f"{place}{type(error).__name__}: {error}"

@@ -15,7 +15,7 @@ class Prediction:
             raise ValueError(f"value must be a number, or ... for no guess; got {value!r}")
         if unit == "%" and value is not ... and not 0 <= value <= 100:
             raise ValueError(f"value must be 0 to 100 per cent, or ... for no guess; got {value!r}")
-        self.value, self.because, self.unit = value, because, f" {unit}" if unit else ""
+        self.value, self.because, self.unit = value, str(because or ""), f" {unit}" if unit else ""
 
     def __repr__(self) -> str:
         if self.value is ...:

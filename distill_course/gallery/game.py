@@ -86,12 +86,9 @@ class Game:
 
     def score(self) -> dict[str, tuple[int, int, int]]:
         """Count by truth: runs of it, how many of them you got right, how many the kit did."""
-        counts: dict[str, list[int]] = {}
-        for patient, (truth, yours, kit) in zip(self.patients, self.answers):
-            count = counts.setdefault(truth, [0, 0, 0])
-            for place, hit in enumerate((True, yours in patient.accepted, kit in patient.accepted)):
-                count[place] += hit
-        return {truth: tuple(count) for truth, count in counts.items()}
+        hits = [(truth, (1, yours in patient.accepted, kit in patient.accepted))
+                for patient, (truth, yours, kit) in zip(self.patients, self.answers)]
+        return {truth: tuple(map(sum, zip(*(hit for other, hit in hits if other == truth)))) for truth, _ in hits}
 
 
 def kit_score(patients: Sequence[Patient]) -> str:

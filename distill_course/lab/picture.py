@@ -22,11 +22,8 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
     experiment, live = session.experiment, session.live
     own = live.settings if live else session.settings(session.values)
     baseline, behind, kept = session.baseline, ghosts(session), stored.runs.get(session.code())
-    low, high = experiment.measure.axis(session.dataset.name)
     shown = [run.shares for run in (live, baseline, *behind) if run is not None] + ([kept["shares"]] if kept else [])
-    if min((share for shares in shown for share in shares), default=low) < low:
-        low = 0.0
-    chart = svg.Chart(58, 58, 330, 250, max(own.epochs, experiment.baseline_of(own).epochs), low, high)
+    chart = chart_for(experiment, session.dataset.name, shown, max(own.epochs, experiment.baseline_of(own).epochs))
     parts = [chart.frame(experiment.measure.label)]
     if live is not None and live.state == RUNNING:
         parts.append(chart.progress(live.progress))
@@ -51,17 +48,21 @@ def draw_stored(experiment: Experiment, stored: Stored) -> str:
     """Draw the stored runs of the presets as SVG: what a reader sees where nothing can be moved."""
     runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
     stored_presets = [(preset.name, run["shares"], run["best"]) for preset, run in runs if run is not None]
-    epochs = max((len(shares) for _, shares, _ in stored_presets), default=1)
-    low, high = experiment.measure.axis(stored.data)
-    if min((share for _, shares, _ in stored_presets for share in shares), default=low) < low:
-        low = 0.0
-    chart = svg.Chart(58, 58, 330, 250, epochs, low, high)
+    chart = chart_for(experiment, stored.data, [shares for _, shares, _ in stored_presets])
     lines = [chart.line(shares, f"{name} {per_cent(best)}", colour, dash, 2)
              for (name, shares, best), (colour, dash, _) in zip(stored_presets, LINES)]
     note = f"stored: {stored.source}, {stored.date}, seed 0" if stored_presets else ""
     below = svg.text(18, HEIGHT - 8, note, svg.FAINT, size=12)
     return svg.document(WIDTH, HEIGHT, [chart.frame(experiment.measure.label), *lines, chart.names(letters=50), below],
                         experiment.title)
+
+
+def chart_for(experiment: Experiment, data: str, shown: list[list[float]], epochs: int = 1) -> svg.Chart:
+    """Make the chart that holds these curves. epochs: at least so many; its axis goes down to 0 where a curve does."""
+    low, high = experiment.measure.axis(data)
+    if any(share < low for shares in shown for share in shares):
+        low = 0.0
+    return svg.Chart(58, 58, 330, 250, max(epochs, *map(len, shown), 1), low, high)
 
 
 def ghosts(session: Session) -> list[LabRun]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from distill_kit.data.imageset import Dataset
+from distill_kit.data.imageset import Dataset, class_number
 from distill_kit.history import EPOCH
 from distill_kit.memory import give_back_memory
 from distill_kit.metrics import accuracy, answers
@@ -56,12 +56,14 @@ class Session:
     """
 
     def __init__(self, experiment: Experiment, dataset: Dataset, teacher: nn.Module, *, device: str | None = None,
-                 folder: Path | str | None = None, quiet: float | None = None, foreground: bool = False,
+                 folder: Path | str | None = None, quiet: float | None = None, foreground: bool = False, seed: int = 0,
                  on_change: Callable[[], None] = lambda: None, **start):
+        if "data" in start:
+            raise ValueError("data is what the data set says; give another one: dataset=load_dataset(NAME)")
         self.experiment, self.dataset, self.teacher = experiment, dataset, teacher
         self.fixed = {"device": device, **start}                # of Settings, beside what the controls say
         self.folder, self.on_change = folder, on_change
-        self.seed = 0
+        self.seed = seed
         self.expected: str | None = None                        # what the learner said before, in words.outcome's words
         self.values = {name: start.get(name, value) for name, value in experiment.first_values.items()}
         self.live: LabRun | None = None                         # the newest run that was asked for
@@ -78,7 +80,8 @@ class Session:
         self.seen = seen = dataset.validation[:CANDIDATES]
         self.seen_logits = answers(teacher, seen)                                               # (n, C)
         unseen = self.settings(self.values).leave_out
-        self.chosen = doubtful(self.seen_logits, seen.labels, -1 if unseen is None else seen.classes.index(unseen))
+        first_of = -1 if unseen is None else class_number(seen.classes, unseen)
+        self.chosen = doubtful(self.seen_logits, seen.labels, first_of)
         self.images = seen[torch.tensor(self.chosen)]                                                   # SHOWN of them
         self.image = 0                                          # the one of them that is shown
 
@@ -87,8 +90,11 @@ class Session:
     def move(self, **values) -> None:
         """Give some controls new values: what is being trained is out of date, and a new run begins.
 
-        Raises ValueError for a value that a control does not have; nothing has changed then.
+        Raises ValueError for a control that is not there, or a value that it does not have; nothing has changed then.
         """
+        if unknown := set(values) - set(self.values):
+            raise ValueError(f"{', '.join(sorted(unknown))}: no control of this lab ({', '.join(self.values)}). What "
+                             "no control moves is given to Lab")
         self.settings({**self.values, **values})
         self.values.update(values)
         self.train()

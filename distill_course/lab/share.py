@@ -38,8 +38,8 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
                 raise ValueError(f"{key} must name controls of {name} ({', '.join(controls)}); got {unknown[0]!r}")
             lesson[key] = tuple(text.split(","))
         elif key == "seed":
-            if not text.isdecimal():
-                raise ValueError(f"seed must be a whole number from 0; got {text!r}")
+            if not is_seed(text):
+                raise ValueError(f"seed must be a whole number from 0; got {text!r}; the largest is 2**63 - 1")
             seed = int(text)
         elif key in controls:
             values[key] = controls[key].read(text)
@@ -48,11 +48,17 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
     return experiment, values, seed, lesson
 
 
+def is_seed(text: str) -> bool:
+    """Is this a whole number that torch can begin its random numbers with?"""
+    return text.strip().isdecimal() and int(text) < 2**63
+
+
 def command_line(settings: Settings) -> str:
-    """Write the command that trains this student again."""
-    values = changed(settings)
-    values.pop("changes", None)
-    if (ill := fault_of(settings)) is not None:
+    """Write the command that trains this student again; a remark where there is none."""
+    values, ill = changed(settings), fault_of(settings)
+    if len(values.pop("changes", ())) > (ill is not None):
+        return "# no command: `distill` has no option for changes"
+    if ill is not None:
         values |= {"fault": ill[0].name, "fault_strength": ill[1]}
     options = (f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in values.items())
     return " ".join(["python -m distill_kit distill", *options])

@@ -1,5 +1,8 @@
 """Results of the lab that ship with the course (benchmarks/stored/lab.py): how seeds differ, a run for each stop."""
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from ..shipped import read_stored
 from ..statistics import by_luck
@@ -44,15 +47,11 @@ def stored_for(dataset: str, experiment: str) -> Stored:
 
 def alike(stored: Stored, experiment: Experiment, values: dict, control: Control) -> list:
     """List the stops next to the control's value, on both sides, whose stored runs came out within luck of its own."""
-    def best(place: int) -> float | None:
-        run = stored.runs.get(code_of(experiment, {**values, control.name: control.stops[place]}, 0))
-        return None if run is None else 100 * run["best"]
+    def best(stop) -> float:
+        run = stored.runs.get(code_of(experiment, {**values, control.name: stop}, 0))
+        return math.nan if run is None else 100 * run["best"]  # NaN is within luck of nothing
     here = control.stops.index(values[control.name])
-    found = []
-    for step in (-1, 1):
-        place = here + step
-        while 0 <= place < len(control.stops) and None not in (best(here), best(place)) \
-                and abs(best(place) - best(here)) <= stored.luck:
-            found.append(place)
-            place += step
-    return [control.stops[place] for place in sorted(found)]
+
+    def near(stops: Iterable) -> list:
+        return list(takewhile(lambda stop: abs(best(stop) - best(control.stops[here])) <= stored.luck, stops))
+    return near(reversed(control.stops[:here]))[::-1] + near(control.stops[here + 1:])

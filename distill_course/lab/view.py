@@ -19,7 +19,7 @@ from .export import runs_zip, still
 from .panel import Panel, error_folded
 from .picture import CLASSES, draw
 from .session import LabRun, Session
-from .share import command_line, python_lines, read_code
+from .share import command_line, is_seed, python_lines, read_code
 from .stored_runs import stored_for
 from .words import alike_sentence, on_this_machine, per_cent, settings_words, softness, state_sentence, verdict
 from .worker import RUNNING
@@ -52,9 +52,8 @@ class Lab:
         # Colab shows nothing that another thread does to a widget, so there a run holds its cell until it is over.
         self.foreground = "google.colab" in sys.modules
         self.session = Session(experiment, dataset, teacher, device=device, folder=folder, on_change=self._refresh,
-                               foreground=self.foreground, **start)
+                               foreground=self.foreground, **{"seed": seed, **start})
         self.session.values.update(values)
-        self.session.seed = seed
         self.stored = stored_for(dataset.name, experiment.name)
         self.undrawn: Exception | None = None                   # why a drawing failed
         self._drawn, self._shown, self._alike_code = 0.0, None, ""
@@ -145,8 +144,8 @@ class Lab:
     def _sow(self, text: str) -> None:
         if threading.get_ident() == self._drawer or text == str(self.session.seed):
             return
-        if not text.strip().isdecimal():
-            self._explain(f"A seed is a whole number from 0; got {text!r}.")
+        if not is_seed(text):
+            self._explain(f"A seed is a whole number from 0; got {text!r}. The largest is 2**63 - 1.")
             self.panel.seed.value = str(self.session.seed)
             return
         self.session.seed = int(text)

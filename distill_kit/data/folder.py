@@ -86,7 +86,7 @@ def decode(listing: Listing, size: tuple[int, int] | None = None, progress: bool
     from tqdm.auto import tqdm
 
     paths = {part: listing.paths(part) for part in ("train", "test")}
-    size = size or _size_of(paths["train"][0])
+    size = size or _pixels(paths["train"][0], None).shape[:2]
     needed = (len(paths["train"]) + len(paths["test"])) * 3 * size[0] * size[1]
     if needed > MOST_BYTES:
         raise ValueError(f"the images in {listing.root}, {size[0]} x {size[1]}, would take {needed / 2**30:.0f} GB of "
@@ -120,10 +120,6 @@ def _list_split(part: Path, classes: tuple[str, ...]) -> list[File]:
     if any(file[0] < 0 for file in files):  # an order by index needs one in every name
         files = [(-1, *file[1:]) for file in files]
     return sorted(files)
-
-
-def _size_of(path: str) -> tuple[int, int]:
-    return _pixels(path, None).shape[:2]
 
 
 def _pixels(path: str, size: tuple[int, int] | None) -> np.ndarray:

@@ -159,6 +159,8 @@ HINTS = "# %% [markdown] hints\n# 1. Why?\n#    And how?\n# 2. There.\n# 3. This
      "harden: its check is missing: a generator function `harden_cases` in distill_course/exercises/temperature.py"),
     (TASK.replace("soften", "entropy") + ANSWER.replace("soften", "entropy") + HINTS,
      "soft_gradient: `soft_gradient_cases` in distill_course/exercises/temperature.py has no exercise in the lesson"),
+    (TASK + ANSWER.replace("logits, t):", "logits, t:") + HINTS,
+     "the answer is no Python: '(' was never closed, line 1"),
     ("# %%\n1\n\n" + HINTS, "must follow the task of an exercise"),
 ])
 def test_a_source_that_is_not_as_it_must_be_is_named(text, words, tmp_path, monkeypatch):

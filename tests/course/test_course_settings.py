@@ -1,7 +1,5 @@
 """What the course's tables say, and the settings that are made of it; the names of the package."""
-import ast
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -98,13 +96,6 @@ def test_the_machine_is_said_in_words():
 @pytest.mark.parametrize("name", distill_course.__all__)
 def test_a_public_name_is_itself_and_no_module_of_that_name(name):
     assert name in dir(distill_course) and not isinstance(getattr(distill_course, name), ModuleType)
-
-
-def test_editors_are_shown_the_names_that_are_fetched():
-    tree = ast.parse(Path(distill_course.__file__).read_text(encoding="utf-8"))
-    shown = {alias.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level
-             and node.module for alias in node.names}
-    assert shown == distill_course._HOMES
 
 
 def test_a_name_that_is_not_public_is_an_attribute_error():

@@ -46,3 +46,10 @@ def test_diagnose_says_what_is_wrong_with_a_file(answer, tmp_path, text, sentenc
     status, _, error = answer("diagnose", file)
     assert status == 2 and sentence in error
     assert answer("diagnose", tmp_path / "nowhere")[0] == 2
+
+
+def test_a_source_that_is_no_text_is_a_source_that_nobody_knows(answer, tmp_path):
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"kind": "settings", "source": 5}\n{"epoch": 1, "train_loss": 2.1, "val_accuracy": 0.3}\n')
+    status, out, _ = answer("diagnose", file, "--json")
+    assert status == 0 and "harm_withheld" in value_of(out)

@@ -203,3 +203,17 @@ def test_the_page_shows_the_matrix():
 
 if __name__ == "__main__":
     PAGE.write_text(matrix(), encoding="utf-8")
+
+
+@pytest.mark.parametrize("result, words", [
+    (10**400, "numbers that a tensor can hold"), (1j, "a tensor, not complex"), (torch.tensor(1j), "real numbers"),
+    (np.array(1j), "real numbers"), (np.complex64(1j), "real numbers")])
+@pytest.mark.parametrize("name", EVERY)
+def test_whatever_comes_back_is_judged(name, result, words):
+    verdict = judge(EVERY[name][0], lambda *inputs: result, seed=0)
+    assert verdict.kind == WRONG and words in verdict.words
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_yes_and_no_are_judged(name):
+    assert judge(EVERY[name][0], lambda *inputs: True, seed=0).kind == WRONG

@@ -5,7 +5,7 @@ import pytest
 import torch
 from small import coloured_dataset
 
-from distill_course.diagnosis.faults import FAULTS, STRENGTHS, fault_of, faulty
+from distill_course.diagnosis.faults import FAULTS, IN_SOFT_TERM, STRENGTHS, fault_of, faulty
 from distill_course.diagnosis.probes import probe
 from distill_course.diagnosis.wrong_losses import WRONG_LOSSES
 from distill_kit.losses import distillation_terms
@@ -194,3 +194,13 @@ def test_entropy_of_permuted_rows_is_the_same_entropy():
     permuted, plain = (next(iter(run.parts.batches)).teacher_logits.float() for run in runs)
     assert not torch.equal(permuted, plain)
     assert entropy(permuted).mean().item() == pytest.approx(entropy(plain).mean().item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_in_the_soft_term_is_refused_where_there_is_none_and_every_other_fault_trains(name):
+    if name in IN_SOFT_TERM:
+        with pytest.raises(ValueError, match=f"{name} is a fault in the soft term, which alpha = 1 leaves out"):
+            run_with(name, alpha=1.0, final_alpha=None)
+        assert run_with(name, alpha=1.0, final_alpha=0.5).parts.alpha(10**6) == 0.5
+    else:
+        assert len(list(run_with(name, alpha=1.0, epochs=1).rows())) == 1

@@ -5,7 +5,7 @@ import pytest
 import torch
 from small import ColourTeacher, coloured_dataset
 
-from distill_course import habits
+from distill_course import diagnosis, habits  # noqa: F401 (registers faults)
 from distill_course.habits import Curriculum, ease_of
 from distill_kit.changes import CHANGES
 from distill_kit.run import Materials, Run
@@ -101,3 +101,10 @@ def test_there_are_eight_of_them():
 def test_every_habit_trains(name):
     rows = list(run_with(name).rows())
     assert len(rows) == 4 and rows[-1]["steps"] == 24
+
+
+@pytest.mark.parametrize("first", ["weak_teacher:gross", "teacher_in_train_mode", "easy_first", "hard_first"])
+@pytest.mark.parametrize("order", ["easy_first", "hard_first"])
+def test_an_order_is_not_put_on_batches_that_were_changed_before(first, order):
+    with pytest.raises(ValueError, match="changes must not alter the batches twice"):
+        run_with(first, order)

@@ -199,3 +199,29 @@ def test_of_all_that_holds_tensors_equal_means_the_same():
     runs = [LabRun(Settings(), {}, logits=[torch.zeros(2)]) for _ in range(2)]
     for here, there in ((images, twin), (DATASET, dataclasses.replace(DATASET)), runs):
         assert here == here and here != there and here in [there, here] and here not in [there]
+
+
+def test_a_name_that_no_control_has_is_refused_and_nothing_changes(tmp_path):
+    session = session_of(tmp_path)
+    before = dict(session.values)
+    for name in ("temperature", "nonsense"):  # a field of Settings, and none
+        with pytest.raises(ValueError, match=rf"{name}: no control of this lab \(alpha, label_noise\)"):
+            session.move(**{name: 3.0})
+    assert session.values == before and session.live is None
+
+
+def test_a_seed_that_is_given_is_where_the_lab_begins(tmp_path):
+    session = session_of(tmp_path, seed=3)
+    session.train()
+    session.join(60)
+    assert session.seed == session.live.settings.seed == 3 and session.code().endswith("/seed=3")
+    session.new_seed()
+    session.join(60)
+    assert session.seed == session.live.settings.seed == 4
+
+
+def test_what_does_not_fit_the_images_is_refused_in_words(tmp_path):
+    with pytest.raises(ValueError, match="data is what the data set says"):
+        session_of(tmp_path, data="cifar10")
+    with pytest.raises(ValueError, match="no class named 'cat'"):
+        session_of(tmp_path, leave_out="cat")

@@ -35,6 +35,7 @@ def test_a_code_can_hide_and_lock_controls():
     ("beta/alpha=0.5", "a code begins with one of temperature, alpha, .*; got 'beta'"),
     ("alpha/alpha=7", "alpha must be one of 0.0, 0.05, .*; got 7"),
     ("alpha/seed=-1", "seed must be a whole number from 0; got '-1'"),
+    (f"alpha/seed={2**63}", "seed must be a whole number from 0; got '9223372036854775808'; the largest is 2"),
     ("alpha/colour=red", "'colour' is not a part of a code for alpha: alpha, label_noise, seed, hide, lock"),
     ("alpha/hide=T", r"hide must name controls of alpha \(alpha, label_noise\); got 'T'"),
     ("", "a code begins with one of")])
@@ -73,3 +74,10 @@ def test_the_lines_of_python_train_the_same_student(monkeypatch, capsys, setting
     exec(python_lines(settings), names)
     assert names["settings"] == settings and len(names["run"].history) == 2
     assert capsys.readouterr().out.count("\n") == 3
+
+
+def test_no_command_is_given_for_a_run_that_none_trains():
+    run = dataclasses.replace(SETTINGS, changes=("no_warmup",))
+    assert command_line(run).startswith("# no command")
+    assert command_line(faulty(run, "dead_units")).startswith("# no command")
+    assert "--fault dead_units" in command_line(faulty(SETTINGS, "dead_units"))

@@ -240,3 +240,17 @@ def buttons(lab):
             yield child
             yield from below(child)
     return [widget for widget in below(lab.panel.box) if isinstance(widget, widgets.Button)]
+
+
+def test_a_seed_is_given_by_name_or_in_a_code(tmp_path):
+    for experiment, more, seed in (("alpha", {}, 0), ("alpha", {"seed": 3}, 3), ("alpha/seed=5", {}, 5)):
+        lab = Lab(experiment, DATASET, ColourTeacher(), device="cpu", folder=tmp_path, **LITTLE, **more)
+        assert lab.session.seed == seed and lab.panel.seed.value == str(seed)
+
+
+@pytest.mark.parametrize("text", ["three", "-1", "1.5", str(2**63)])
+def test_what_is_no_seed_is_refused_in_words(lab, text):
+    lab.panel.seed.value = text
+    assert f"A seed is a whole number from 0; got {text!r}. The largest is 2**63 - 1.".replace(
+        "'", "&#x27;") in lab.panel.why.value
+    assert lab.panel.seed.value == "0" and lab.session.live is None

@@ -10,6 +10,7 @@ import pytest
 import torch
 from small import ColourTeacher, coloured_dataset
 
+from distill_course import many
 from distill_course.many import FAILED, REPORT, TRIES, reports, train_many
 from distill_kit import changes
 from distill_kit.run import Materials, Run
@@ -116,3 +117,27 @@ def test_reports_come_in_the_order_of_the_settings():
     rows = [{"kind": REPORT, "index": 1, "test_accuracy": 0.2}, {"kind": "epoch", "index": 0, "epoch": 1},
             {"kind": REPORT, "index": 0, "test_accuracy": 0.1}]
     assert [row["test_accuracy"] for row in reports(rows, 2)] == [0.1, 0.2]
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_fewer_than_one_worker_are_refused(workers):
+    with pytest.raises(ValueError, match=f"workers must be 1 or more, .*; got {workers}"):
+        next(train_many(SETTINGS, DATASET, ColourTeacher(), workers=workers, progress=False))
+
+
+def test_a_change_that_workers_do_not_know_fails_its_student_and_no_other(monkeypatch):
+    monkeypatch.setitem(changes.CHANGES, "mine", lambda parts: parts)
+    settings = [replace(SETTINGS[0], changes=("mine",)), SETTINGS[1]]
+    failed, other = of_each(train_many(settings, DATASET, ColourTeacher(), workers=1, progress=False), 2)
+    assert [row["kind"] for row in failed] == [FAILED]
+    assert "got 'mine'" in failed[0]["error"] and "registered in every process" in failed[0]["error"]
+    assert other == alone(SETTINGS[1])
+
+
+def test_an_error_of_any_kind_is_a_row_that_names_it(monkeypatch):
+    def stumble(run):
+        raise KeyError("colour")
+    monkeypatch.setattr(Run, "rows", stumble)
+    materials = {many._key(SETTINGS[0]): Materials.of(SETTINGS[0], DATASET, ColourTeacher())}
+    assert list(many._train(3, SETTINGS[0], materials)) == [
+        {"kind": FAILED, "index": 3, "error": "KeyError: 'colour'"}]

@@ -48,3 +48,8 @@ def test_best_row_is_the_last_one_marked():
 
 def test_where_no_row_is_marked_the_last_weights_are_the_students():
     assert best_row([{"kind": "epoch", "epoch": 1, "stopped": "why"}])["epoch"] == 1
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "history.jsonl").write_text('{"epoch": 1}\n', encoding="utf-8-sig")
+    assert load_history(tmp_path) == ({}, [{"epoch": 1}])

@@ -4,7 +4,7 @@ from small import LittleNet, coloured_images, state_of
 from torch import nn
 
 from distill_kit.batches import ViewBatches
-from distill_kit.optimizers import Muon, adamw, orthogonal
+from distill_kit.optimizers import OPTIMIZERS, Muon, adamw, orthogonal
 from distill_kit.schedules import constant
 from distill_kit.training import train
 from distill_kit.views import ViewBank
@@ -125,3 +125,9 @@ def test_muon_makes_its_averages_once_and_not_at_every_step(monkeypatch):
             patch.setattr(optimizer._adamw, "step", lambda: None)  # AdamW makes its own
             optimizer.step()
     assert len(made) == 2
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_student_that_is_frozen_as_a_whole_is_refused(make):
+    with pytest.raises(ValueError, match="student must have parameters that can be trained; all are frozen"):
+        make(torch.nn.Linear(2, 2).requires_grad_(False))

@@ -141,6 +141,19 @@ def test_a_run_knows_whether_its_training_has_begun():
     assert run.has_begun and run.cores_used > 0 and run.choice.threads == 1
 
 
+def test_a_run_trains_once():
+    run = finished()
+    rows = list(run.history)
+    with pytest.raises(RuntimeError, match="this run has been trained; make another Run"):
+        next(run.rows())
+    assert run.history == rows
+
+
+def test_a_folder_may_be_given_as_text(tmp_path):
+    list(run_of().rows(folder=str(tmp_path)))
+    assert {path.name for path in tmp_path.iterdir()} == {"history.jsonl", "student.safetensors"}
+
+
 def test_the_loop_is_given_the_runs_parts():
     run = run_of()
     parts, before = run.parts, state_of(run.student)
