@@ -76,6 +76,7 @@ def test_each_run_has_a_folder_of_its_own(answer):
     (["--data", "cifar10"], "No CIFAR-10 in "),
     (["--fault", "dead_unit"], "got 'dead_unit'. Did you mean 'dead_units'?"),
     (["--fault", "dead_units", "--fault-strength", "huge"], "fault_strength must be mild, clear, gross; got 'huge'"),
+    (["--fault", "weak_teacher", "--alpha", "1"], "weak_teacher is a fault in the soft term, which alpha"),
     (["--fault-strength", "mild"], "fault-strength must come with --fault"),
 ])
 def test_a_bad_argument_is_a_sentence_and_exit_status_2(answer, tmp_path, options, sentence):

@@ -205,6 +205,11 @@ if __name__ == "__main__":
     PAGE.write_text(matrix(), encoding="utf-8")
 
 
+@pytest.mark.parametrize("because", [None, 5, "for a reason"])
+def test_a_reason_of_any_kind_is_kept(because):
+    assert ("Your reason was" in Prediction(3, because).against(2.0)) == (because is not None)
+
+
 @pytest.mark.parametrize("result, words", [
     (10**400, "numbers that a tensor can hold"), (1j, "a tensor, not complex"), (torch.tensor(1j), "real numbers"),
     (np.array(1j), "real numbers"), (np.complex64(1j), "real numbers")])
