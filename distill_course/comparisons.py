@@ -89,7 +89,11 @@ def _by_seed(results: Results, arm: str, figure: str) -> dict[int, float]:
 
 
 def stored(name: str) -> Results:
-    """Return the shipped results of a comparison. Raises ValueError for a name that none has."""
+    """Return the shipped results of a comparison. Raises ValueError for a name that none has.
+
+        >>> stored("temperature").values("T = 4")  # validation accuracy, a share from 0 to 1, one a seed
+        [0.6972, 0.6934, 0.6938, 0.7008, 0.6958]
+    """
     table = read_stored("comparisons")
     if name not in table:
         raise ValueError(f"name must be one of {', '.join(table)}; got {name!r}")

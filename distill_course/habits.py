@@ -56,7 +56,13 @@ def unwrapped(parts: Parts) -> ViewBatches:
 
 
 def teacher_in_train_mode(parts: Parts) -> Parts:
-    """Leave the teacher in train mode: its BatchNorm judges each image by the batch that it happens to be in."""
+    """Leave the teacher in train mode: its BatchNorm judges each image by the batch that it happens to be in.
+
+    Raises ValueError where another change alters what the teacher says, for this would take its place.
+    """
+    asked = parts.batches.batches if isinstance(parts.batches, Curriculum) else unwrapped(parts)
+    if "ask_teacher" in vars(asked):
+        raise ValueError("changes must not alter what the teacher says twice; take out one of the changes")
     return replace(parts, batches=AnsweredAnew(parts.batches, parts.kept.teacher))
 
 

@@ -79,6 +79,7 @@ def train_and_tell(settings: Settings, materials: Materials, name: str = "studen
     with announced(), training_bar(settings.epochs * len(run.batches), name) as follow:
         for row in run.rows(every=5):
             follow(row)
-    best = max(row.get("val_accuracy", 0) for row in run.history)
-    display(Line(f"{name}: done in {time.monotonic() - started:.0f} s, best validation accuracy {best:.1%}"))
+    best = f"best validation accuracy {max(row.get('val_accuracy', 0) for row in run.history):.1%}"
+    how = f"stopped. {run.history[-1]['stopped']} Before that" if "stopped" in run.history[-1] else "done"
+    display(Line(f"{name}: {how} in {time.monotonic() - started:.0f} s, {best}"))
     return run

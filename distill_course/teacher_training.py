@@ -17,7 +17,7 @@ from distill_kit.history import EPOCH, Row
 from distill_kit.metrics import measure
 from distill_kit.models import Architecture, ConvNet, make_model, parameter_count
 from distill_kit.optimizers import Muon
-from distill_kit.schedules import constant, linear, warmup_then
+from distill_kit.schedules import check_learning_rate, constant, linear, warmup_then
 from distill_kit.training import train
 from distill_kit.views import ALL_VIEWS, PLAIN, ViewBank
 from distill_kit.weights import save_model
@@ -34,6 +34,15 @@ class TeacherRecipe:
     warmup_epochs: float = 1.0
     cutout: int = 0               # side of a square that is hidden in every training image, in pixels
 
+    def __post_init__(self):
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be 1 or more; got {self.epochs}")
+        check_learning_rate(self.learning_rate)
+
+    def changed(self, **values) -> "TeacherRecipe":
+        """Return the recipe with other values; a value of None leaves what is there."""
+        return replace(self, **{name: value for name, value in values.items() if value is not None})
+
 
 RECIPES = {
     "cifar10": TeacherRecipe(Architecture(widths=(64, 128, 256), depth=3, stem_stride=1, head="max"), epochs=36,
@@ -46,9 +55,7 @@ RECIPES = {
 def recipe_for(dataset: Dataset) -> TeacherRecipe:
     """Return the recipe of a shipped teacher, or CIFAR-10's fitted to classes and size of another data set."""
     recipe = RECIPES.get(dataset.name, RECIPES["cifar10"])
-    fitted = {**asdict(recipe.architecture), "num_classes": len(dataset.pool.classes),
-              "image_size": dataset.pool.images.shape[-1]}
-    return TeacherRecipe(**{**recipe.__dict__, "architecture": Architecture(**fitted)})
+    return replace(recipe, architecture=recipe.architecture.fitted(dataset.pool))
 
 
 def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed: int = 0, device: str | None = None,
@@ -68,13 +75,9 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
 
     Raises ValueError for bad arguments, RuntimeError where the loss is no longer finite.
     """
-    recipe = recipe or recipe_for(dataset)
+    recipe = (recipe or recipe_for(dataset)).changed(epochs=epochs, learning_rate=learning_rate)
     device = choose_device(device)
     precision = choose_precision(precision, device)
-    epochs = recipe.epochs if epochs is None else epochs
-    if epochs < 1:
-        raise ValueError(f"epochs must be 1 or more; got {epochs}")
-    recipe = recipe if learning_rate is None else replace(recipe, learning_rate=learning_rate)
     if start is not None and start[0].architecture != recipe.architecture:
         raise ValueError(f"the weights to start from are of {start[0].architecture}; the recipe's are of "
                          f"{recipe.architecture}")
@@ -86,11 +89,11 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     validation = PlainBatches(ViewBank(dataset.validation.images, PLAIN, device), dataset.validation.labels)
     unfinished = None if out is None else Path(out).with_suffix(".unfinished.safetensors")
     keep_unfinished(model, unfinished, dataset, {"epoch": 0})  # no write access is better known before the hour
-    steps = epochs * len(batches)
+    steps = recipe.epochs * len(batches)
     warmup = round(recipe.warmup_epochs * len(batches))
     rate = recipe.learning_rate
     started = time.perf_counter()
-    for row in train(model, training, validation, epochs=epochs, optimizer=Muon(model, recipe.muon_ratio),
+    for row in train(model, training, validation, epochs=recipe.epochs, optimizer=Muon(model, recipe.muon_ratio),
                      learning_rate=warmup_then(linear(rate, 0.0, steps - warmup), rate, warmup),
                      temperature=constant(1.0), alpha=constant(1.0), every=10, precision=precision):
         if on_row is not None:
@@ -105,7 +108,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     rounded(model)
     card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
             "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
-            "recipe": {**asdict(recipe), "epochs": epochs, "seed": seed, "optimizer": "Muon with AdamW",
+            "recipe": {**asdict(recipe), "seed": seed, "optimizer": "Muon with AdamW",
                        "label_smoothing": 0.0},
             "started_from": None if start is None else {name: start[1].get(name) for name in CARRIED},
             "seconds": round(seconds), "threads": torch.get_num_threads(),

@@ -105,7 +105,7 @@ class Tally:
     def label_mix(self) -> float | None:
         """How mixed the labels of the batches added so far are: see `label_mix`."""
         sizes = [len(labels) for labels in self._labels]
-        return label_mix(torch.cat(self._labels).cpu().split(sizes), self._classes)  # a GPU waits once
+        return label_mix(torch.cat(self._labels).cpu().split(sizes), self._classes, least=32)  # a GPU waits once
 
 
 class EpochFigures:
@@ -166,14 +166,15 @@ class Clock:
             self._started += time.perf_counter() - left
 
 
-def label_mix(batches: Sequence[Tensor], classes: int) -> float | None:
+def label_mix(batches: Sequence[Tensor], classes: int, least: int = 1) -> float | None:
     """Compute how mixed the labels of a batch are, relative to all labels: about 1 where batches are drawn at random.
 
     It is the mean entropy of the labels in a batch over the entropy of all labels. A small batch shows too little
-    entropy; Miller's correction (1955) adds (classes seen - 1) / (2 N). None without a label, or with a single class.
+    entropy; Miller's correction (1955) adds (classes seen - 1) / (2 N), which is too little below some 30 labels.
+    least: labels that a batch must have to count. None where no batch does, or with a single class.
     """
     counts = [torch.bincount(labels[labels >= 0], minlength=classes).double() for labels in batches]        # each (C,)
-    seen = [each for each in counts if each.sum() > 0]
+    seen = [each for each in counts if each.sum() >= least]
     if not seen:
         return None
     whole = _corrected_entropy(torch.stack(seen).sum(0))

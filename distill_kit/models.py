@@ -4,12 +4,14 @@ A fixed whitening stem, then blocks of 3x3 convolutions, then one linear layer. 
 airbench (2024); the stem was introduced by Page (2019). Images go in as floats from 0 to 1, [N, 3, H, W]; logits come
 out, [N, C].
 """
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .data.imageset import ImageSet
 
 STEM_PATCH = 2                          # the stem sees 2x2 pixels: 12 numbers
 STEM_CHANNELS = 2 * 3 * STEM_PATCH**2   # each whitened direction and its negative: 24
@@ -36,6 +38,10 @@ class Architecture:
             raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {self.norm!r}")
         if self.final_size < 1:
             raise ValueError(f"image_size {self.image_size} is too small for {len(self.widths)} blocks")
+
+    def fitted(self, images: ImageSet) -> "Architecture":
+        """Return the same for the classes and the size of these images."""
+        return replace(self, num_classes=len(images.classes), image_size=images.images.shape[-1])
 
     @property
     def final_size(self) -> int:
@@ -169,8 +175,3 @@ def logits_of(output) -> Tensor:
 def parameter_count(model: nn.Module) -> int:
     """Count the trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def describe(architecture: Architecture) -> dict:
-    """Turn an architecture into plain data, for JSON."""
-    return asdict(architecture)

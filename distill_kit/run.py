@@ -4,7 +4,7 @@ import functools
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from torch import nn
@@ -212,8 +212,7 @@ class Run:
 
     def fresh_student(self) -> ConvNet:
         """Make the student as it is before the first step."""
-        classes, size = len(self.training.classes), self.training.images.shape[-1]
-        architecture = replace(STUDENTS[self.settings.student], num_classes=classes, image_size=size)
+        architecture = STUDENTS[self.settings.student].fitted(self.training)
         return make_model(architecture, self.training.images, self.settings.seed,
                           self.materials.stem).to(self.materials.device)
 

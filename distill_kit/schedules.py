@@ -51,6 +51,12 @@ def as_schedule(value: float | Schedule) -> Schedule:
     return value if callable(value) else constant(float(value))
 
 
+def check_learning_rate(rate: float) -> None:
+    """Raise ValueError unless a learning rate is a finite number above 0."""
+    if not (rate > 0 and math.isfinite(rate)):
+        raise ValueError(f"learning_rate must be a finite number above 0; got {rate}")
+
+
 SHAPES = {"linear": linear, "cosine": cosine}
 
 

@@ -1,5 +1,4 @@
 """Settings of a run: everything that makes it what it is, as plain data."""
-import math
 from dataclasses import dataclass
 
 from .changes import change_of
@@ -7,7 +6,7 @@ from .losses import check_alpha, check_temperature
 from .models import STUDENTS
 from .openmp import cores
 from .optimizers import OPTIMIZERS
-from .schedules import SHAPES
+from .schedules import SHAPES, check_learning_rate
 
 DEFAULT_EPOCHS, QUICK_EPOCHS = 14, 8
 
@@ -19,8 +18,9 @@ class Settings:
         >>> Settings(temperature=2.0, alpha=0.5, epochs=8, seed=1).labels_only
         False
 
-    Raises ValueError, naming field and value, for what is wrong whatever the data and the machine. What depends on them
-    (data, device, precision, leave_out, labelled, more images than there are) is checked where they are known.
+    Raises ValueError, naming field and value, for what is wrong whatever the data, and for more threads than cores.
+    What depends on data or device (data, device, precision, leave_out, labelled, more images than there are) is checked
+    where they are known.
     """
     data: str = "auto"
     images: int = 5_000             # training images, drawn from the pool
@@ -50,12 +50,11 @@ class Settings:
             if (final := getattr(self, f"final_{name}")) is not None:
                 check(final)
         for name, least in (("images", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0), ("data_seed", 0)):
-            if not isinstance(value := getattr(self, name), int) or not least <= value < 2**63:
+            if type(value := getattr(self, name)) is not int or not least <= value < 2**63:
                 raise ValueError(f"{name} must be {least} or more; got {value!r}. It is a whole number below 2**63.")
-        if self.threads is not None and not 1 <= self.threads <= cores():
+        if self.threads is not None and (type(self.threads) is not int or not 1 <= self.threads <= cores()):
             raise ValueError(f"threads must be 1 to {cores()}, the cores at hand, or None; got {self.threads}")
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise ValueError(f"learning_rate must be a finite number above 0; got {self.learning_rate}")
+        check_learning_rate(self.learning_rate)
         if not 0 <= self.label_noise <= 1:
             raise ValueError(f"label_noise must be 0 to 1; got {self.label_noise}")
         for name, known in (("student", STUDENTS), ("schedule", SHAPES), ("optimizer", OPTIMIZERS)):

@@ -15,7 +15,7 @@ from .losses import check_alpha, check_temperature, distillation_terms
 from .models import logits_of
 from .neighbours import Room
 from .optimizers import adamw
-from .schedules import Numbers, Schedule, as_schedule, warmup_cosine
+from .schedules import Numbers, Schedule, as_schedule, check_learning_rate, warmup_cosine
 from .step import Step
 from .teachers import Teacher
 
@@ -146,8 +146,7 @@ def train_student_with_distillation(
     """
     if num_epochs < 1:
         raise ValueError(f"num_epochs must be 1 or more; got {num_epochs}")
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0; got {learning_rate}")
+    check_learning_rate(learning_rate)
     if patience is not None and patience < 1:
         raise ValueError(f"patience must be 1 or more, or None; got {patience}")
     if student is teacher:

@@ -1,13 +1,14 @@
 """Weights in and out as safetensors (no pickle), with a header that says what they are and lets damage be found."""
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from .files import replace_file
-from .models import Architecture, ConvNet, describe
+from .models import Architecture, ConvNet
 
 
 def save_model(model: ConvNet, path: Path | str, card: dict, half: bool = True) -> Path:
@@ -20,7 +21,7 @@ def save_model(model: ConvNet, path: Path | str, card: dict, half: bool = True) 
     dtype = torch.float16 if half else torch.float32
     tensors = {name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
                for name, value in model.state_dict().items()}
-    header = {"architecture": json.dumps(describe(model.architecture)), "card": json.dumps(card)}
+    header = {"architecture": json.dumps(asdict(model.architecture)), "card": json.dumps(card)}
     header["sha256"] = _fingerprint(header, tensors)
     path = Path(path)
     replace_file(path, save(tensors, header))

@@ -64,6 +64,12 @@ def test_editors_are_shown_the_names_that_are_fetched(package):
     assert shown == package._HOMES
 
 
+@pytest.mark.parametrize("package", [distill_kit, distill_course], ids=lambda package: package.__name__)
+def test_public_names_have_an_example(package):
+    public = {name: getattr(package, name) for name in package.__all__}
+    assert [name for name, value in public.items() if not isinstance(value, str) and ">>> " not in value.__doc__] == []
+
+
 def test_a_name_that_is_not_public_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'distil'"):
         _ = distill_kit.distil

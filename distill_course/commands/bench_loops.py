@@ -1,7 +1,6 @@
 """Loops that are timed: the kit's own, and the article's."""
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import islice
 
 import torch
@@ -129,7 +128,7 @@ class ArticleLoop:
         self.validation_share = watched / len(images)
         self.validation = torch.utils.data.DataLoader(Pictures(images, transforms.ToTensor()), settings.batch_size)
         self.device = torch.device(settings.device)
-        shape = replace(STUDENTS[settings.student], num_classes=len(images.classes), image_size=images.images.shape[-1])
+        shape = STUDENTS[settings.student].fitted(images)
         self.student = make_model(shape, images.images).to(self.device)
         self.teacher = Teacher(teacher, self.device).module.eval()
         self.optimizer = adamw(self.student)

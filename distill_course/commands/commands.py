@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from distill_kit.history import plain
+from distill_kit.openmp import counted
 
 from ..progress import training_bar
 
@@ -29,7 +30,7 @@ def run_doctor(options) -> int:
 
 def threads_in_words(report: dict) -> str:
     """Write the number of threads, and what keeps this process from some of the cores."""
-    words = [f"{report['threads']} thread{'s' * (report['threads'] != 1)}"]
+    words = [counted(report["threads"], "thread")]
     if report["cpu_quota"] is not None:
         words.append(f"this container may use {report['cpu_quota']:g} of {report['cores']} cores")
     if report["cores_taken"] >= 0.5:
@@ -52,6 +53,7 @@ def run_data(options) -> int:
 def run_teacher(options) -> int:
     """Measure a teacher, or train one."""
     from distill_kit.data import load_dataset
+    from distill_kit.devices import choose_device, choose_precision
     from distill_kit.metrics import measure
     from distill_kit.teachers import load_teacher
 
@@ -59,7 +61,6 @@ def run_teacher(options) -> int:
     dataset = load_dataset(options.data)
     say(dataset.notice)
     if options.evaluate:
-        from distill_kit.devices import choose_device, choose_precision
         device = choose_device(options.device)
         model, card = load_teacher(dataset, options.weights)
         figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
@@ -68,13 +69,12 @@ def run_teacher(options) -> int:
     else:
         from distill_kit.run import new_run_folder
         from distill_kit.settings import Settings
+        recipe = recipe_for(dataset).changed(epochs=options.epochs, learning_rate=options.learning_rate)
+        choose_device(options.device), choose_precision(options.precision)  # no folder is left for a bad argument
         out = Path(options.out) if options.out else new_run_folder(Settings(seed=options.seed)) / "teacher.safetensors"
-        recipe = recipe_for(dataset)
-        epochs = recipe.epochs if options.epochs is None else options.epochs
-        with training_bar(epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
+        with training_bar(recipe.epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
             model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
-                                        precision=options.precision, epochs=epochs,
-                                        learning_rate=options.learning_rate, out=out, on_row=on_row,
+                                        precision=options.precision, out=out, on_row=on_row,
                                         start=load_teacher(dataset, options.weights) if options.weights else None)
         report = {"data": dataset.pool.source, "test_accuracy": card["test"]["accuracy"],
                   "test_ece": card["test"]["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
@@ -90,7 +90,7 @@ def run_distill(options) -> int:
 
     from distill_kit.data import load_dataset
     from distill_kit.neighbours import Load
-    from distill_kit.openmp import cores, counted
+    from distill_kit.openmp import cores
     from distill_kit.run import Materials, Run, new_run_folder
     from distill_kit.settings import Settings
     from distill_kit.teachers import load_teacher
@@ -206,7 +206,7 @@ def run_bench(options) -> int:
                      say=lambda sentence: say(f"timing {sentence} ..."))
     speed = report["images_per_second"]
     answer(options, report, [
-        ("computes in", f"{report['precision']}, {report['machine']['threads']} threads"),
+        ("computes in", f"{report['precision']}, {counted(report['machine']['threads'], 'thread')}"),
         ("training loop", f"{speed['loop']:,.0f} images a second, {report['ratio_to_bare_step']:.0%} of the bare step"),
         ("the article's loop", f"{speed['article_loop']:,.0f} images a second: the kit's is "
                                f"{report['ratio_to_article_loop']:.1f} times as fast with the teacher's answers kept, "
@@ -222,8 +222,7 @@ def draw(run, folder: Path) -> str:
     """Draw the run's curves into its folder; returns the picture's path."""
     from distill_kit.files import replacing
     from distill_kit.plotting import run_figure
-    settings = run.settings
-    path = folder / "curves.png"
+    settings, path = run.settings, folder / "curves.png"
     title = (f"{run.materials.training.source}: {settings.images:,} images, {settings.epochs} epochs, "
              f"T = {settings.temperature:g}, alpha = {settings.alpha:g}, seed {settings.seed}")
     with replacing(path) as file:

@@ -14,6 +14,7 @@ from distill_kit import openmp
 from distill_kit.batches import Batch
 from distill_kit.data import data_folders, find_cifar10
 from distill_kit.data.cache import cache_folder
+from distill_kit.data.places import checkout
 from distill_kit.devices import choose_device, choose_precision
 from distill_kit.memory import keep_freed_memory
 from distill_kit.models import STUDENTS, make_model
@@ -24,7 +25,6 @@ from distill_kit.settings import QUICK_EPOCHS, Settings
 from distill_kit.training import train
 from distill_kit.views import ViewBank
 
-LISTS = Path(__file__).resolve().parents[2] / "requirements"  # where this is a checkout of the project
 LEAST_MEMORY = 2e9  # bytes; a default run stays under 1.2 GB, the notebook server needs the rest
 
 
@@ -39,7 +39,7 @@ def examine(device: str | None = None) -> dict:
     kit = requirements("kit")
     course = [need for need in requirements("course") if need not in kit]
     problems, notes = lacks("kit", kit), lacks("course", course)
-    if in_checkout():  # who has the notebooks wants them to run
+    if checkout():  # who has the notebooks wants them to run
         problems, notes = problems + notes, []
     memory = psutil.virtual_memory()
     if memory.total < LEAST_MEMORY:
@@ -58,7 +58,7 @@ def examine(device: str | None = None) -> dict:
 
 def requirements(part: str) -> list[Requirement]:
     """List what "kit" or "course" needs on this Python: a checkout's list, else what the installed package asks for."""
-    lines = (LISTS / f"{part}.txt").read_text(encoding="utf-8").splitlines() if in_checkout() \
+    lines = (here / "requirements" / f"{part}.txt").read_text(encoding="utf-8").splitlines() if (here := checkout()) \
         else importlib.metadata.requires("distill_kit")
     needs = [Requirement(words) for line in lines if (words := line.partition("#")[0].strip())]
     return [need for need in needs if need.marker is None or need.marker.evaluate({"extra": part})]
@@ -68,13 +68,8 @@ def lacks(part: str, needs: list[Requirement]) -> list[str]:
     """Say which packages are missing or too old, with their mend; nothing where all are there."""
     wanting = [f"{need.name}{need.specifier}" + (f" (here: {version})" if version else "") for need in needs
                if not (version := _version(need.name)) or not need.specifier.contains(version, prereleases=True)]
-    how = "-r requirements.txt" if in_checkout() else "distill_kit" if part == "kit" else '"distill_kit[course]"'
+    how = "-r requirements.txt" if checkout() else "distill_kit" if part == "kit" else '"distill_kit[course]"'
     return [f"The {part} needs {', '.join(wanting)}: pip install {how}"] if wanting else []
-
-
-def in_checkout() -> bool:
-    """Say whether this is a clone of the project and not an installed package."""
-    return LISTS.is_dir()
 
 
 def data_at_hand() -> str:

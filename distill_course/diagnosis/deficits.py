@@ -109,7 +109,7 @@ def ended_early(rows: list[dict], reference: Reference | None) -> Finding | None
 def far_below_reference(rows: list[dict], reference: Reference | None) -> Finding | None:
     """Only where a run of enough steps can be held against measured ones."""
     own, others = last(rows, "train_accuracy"), max((value for _, value in values(rows, "val_accuracy")), default=None)
-    if reference is None or None in (own, others) or rows[-1].get("steps", 0) < ENOUGH_STEPS * reference.steps:
+    if reference is None or None in (own, others) or (rows[-1].get("steps") or 0) < ENOUGH_STEPS * reference.steps:
         return None
     if others > reference.accuracy - FAR_BELOW or own - others > FITS_NO_BETTER:
         return None

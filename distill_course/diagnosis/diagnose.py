@@ -93,7 +93,7 @@ def usable_columns(rows: Sequence[dict]) -> tuple[list[str], list[str]]:
             value = row.get(name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
                 raise ValueError(f"{name} must be a number, or null where it is none; epoch {number} has {value!r}")
-            if value is not None and name.endswith("accuracy") and value > 1:
+            if value is not None and name.endswith("accuracy") and not 0 <= value <= 1:
                 raise ValueError(f"{name} must be a share from 0 to 1; epoch {number} has {value:g}. Divide by 100.")
     return used, unknown
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from distill_kit.batches import Batch
 from distill_kit.changes import register
+from distill_kit.losses import distillation_terms
 from distill_kit.parts import Parts
 from distill_kit.settings import Settings
 
@@ -51,7 +52,9 @@ def with_teacher(parts: Parts, begin: Callable[[], Callable[[Tensor], Tensor]], 
 # What is done to a run's parts
 
 def wrong_loss(parts: Parts, _: float, name: str) -> Parts:
-    """Put a loss with a mistake in the place of the right one."""
+    """Put a loss with a mistake in the place of the right one. Raises ValueError where that is another already."""
+    if parts.loss is not distillation_terms:
+        raise ValueError("changes must not alter the loss twice; take out one of the changes")
     return replace(parts, loss=WRONG_LOSSES[name])
 
 
@@ -143,9 +146,11 @@ def frozen_blocks(parts: Parts, count: float) -> Parts:
 IN_SOFT_TERM: dict[str, Callable[[Parts, float], Parts]] = {  # which is not there where alpha is 1 throughout
     **{name: partial(wrong_loss, name=name) for name in WRONG_LOSSES},
     "softmax_twice": probabilities_for_logits, "weak_teacher": noisy_teacher, "classes_permuted": permuted_classes,
-    "teacher_rows_shuffled": shuffled_rows, "teacher_sees_other_view": other_view}
+    "teacher_rows_shuffled": shuffled_rows, "teacher_sees_other_view": other_view,
+    "teacher_in_train_mode": lambda parts, _: teacher_in_train_mode(parts),
+    "temperature_too_high": lambda parts, _: parts}  # its settings are the fault
 APPLY = IN_SOFT_TERM | {
-    "teacher_in_train_mode": lambda parts, _: teacher_in_train_mode(parts), "batches_in_class_order": class_after_class,
+    "batches_in_class_order": class_after_class,
     "clipping_under_adamw": clipped, "clipping_too_tight": clipped, "dead_units": low_biases,
     "student_in_eval_mode": blocks_in_eval_mode, "layers_not_trained": frozen_blocks}
 

@@ -115,5 +115,4 @@ def reference_for(data: str | None) -> Reference | None:
     """Look up the reference for a data set's name ("cifar10"), or for the source that a history names."""
     if data is None:
         return None
-    source = str(data).lower().replace("-", "")
-    return next((reference for name, reference in references().items() if source.startswith(name)), None)
+    return references().get(str(data).partition(",")[0].lower().replace("-", ""))  # "CIFAR-10, JPEG copy"

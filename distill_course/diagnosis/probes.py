@@ -34,6 +34,9 @@ COSTS_LITTLE = ("teacher_in_train_mode", "teacher_sees_other_view")
 def probe(run: Run) -> dict:
     """Ask a run whose training has begun; returns plain data.
 
+        >>> probe(run)["teacher"]
+        'same'
+
     loss: "right" where the run's loss gives on one batch what the kit's gives, else the name in WRONG_LOSSES that does,
         or "other". loss_ratio: its soft term over the right one
     teacher: what the teacher's logits in a batch are, beside its answers when asked again in eval mode: "same",
@@ -99,15 +102,12 @@ def _what_else(given: Tensor, again: Tensor, teacher: Teacher, batch: Batch) -> 
     columns = torch.cdist(given.T, again.T).argmin(dim=1)                              # (C,)
     if _rows_match(given, again[:, columns]) > 0.9:
         return "permuted"
-    if _rows_match(given, _in_train_mode(teacher, batch.images)) > 0.9:
+    with statistics_kept(teacher.module):
+        in_train_mode = answer_in_train_mode(teacher, batch.images).float()            # (N, C)
+    if _rows_match(given, in_train_mode) > 0.9:
         return "train_mode"
     # Another crop of an image moves a good teacher's logits, but seldom its mind.
     return "other_view" if (given.argmax(1) == again.argmax(1)).float().mean() > 0.85 else "other"
-
-
-def _in_train_mode(teacher: Teacher, images: Tensor) -> Tensor:
-    with statistics_kept(teacher.module):
-        return answer_in_train_mode(teacher, images).float()
 
 
 def _student(run: Run) -> dict:

@@ -11,6 +11,9 @@ from .verdict import Verdict
 def check(answer: object, name: str | None = None) -> Verdict:
     """Judge an answer: not attempted, an error in your code, not yet right, or right.
 
+        >>> check(lambda logits, temperature: (logits / temperature).softmax(1), "soften")
+        ✓ soften: right. ...
+
     answer: what you wrote. name: of the exercise, where the answer has another name.
     """
     return judge(find(name or getattr(answer, "__name__", "")), answer)

@@ -5,7 +5,11 @@ from ..shown import Line
 
 
 class Prediction:
-    """A guess: `guess = Prediction(0.4, "because ...")`, and after the run `guess.against(measured)`.
+    """A guess before a run, to be compared with the result afterwards.
+
+        >>> guess = Prediction(3.0, "the teacher knows more than the labels", "points")
+        >>> guess.against(2.0)
+        You said 3 points; measured: 2 points. That is 1 points too high. Your reason was: ... Does it still hold?
 
     value: a number, or `...` for no guess. because: your reason. unit: "points", for example.
     """

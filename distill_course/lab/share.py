@@ -50,7 +50,7 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
 
 def is_seed(text: str) -> bool:
     """Is this a whole number that torch can begin its random numbers with?"""
-    return text.strip().isdecimal() and int(text) < 2**63
+    return text.strip().isdecimal() and len(text) < 99 and int(text) < 2**63
 
 
 def command_line(settings: Settings) -> str:

@@ -133,7 +133,7 @@ def _read_image_folder(root: Path, progress: bool, cifar10: bool = False) -> Dat
     if cifar10:
         return _cifar10(arrays, f"CIFAR-10, {'JPEG' if listing.has_jpeg() else 'PNG'} copy", root)
     name = root.resolve().name
-    name = str(root) if name in NAMES else name  # a folder of that name is not that data set
+    name = str(root) if name.lower().replace("-", "") in NAMES else name  # a folder of that name is not that data set
     return _cut(name, arrays, listing.classes, f"images in {root}", f"Images in {root}: {_counts(arrays)}.")
 
 

@@ -15,7 +15,11 @@ from ..losses import NO_LABEL
 
 @dataclass(frozen=True, eq=False)  # tensors cannot be compared as numbers are
 class ImageSet:
-    """Labelled images on the CPU.
+    """Labelled images on the CPU. A part is taken as of a tensor: by a slice, a mask or an index tensor.
+
+        >>> images = load_dataset("shapes10").pool
+        >>> len(images[:100]), images.images.shape[1:], images.classes[images.labels[0]]
+        (100, torch.Size([3, 32, 32]), 'fish')
 
     images: uint8 [N, 3, H, W], 0 to 255.
     labels: int64 [N], a class number, or -100 where the label is not known.
@@ -127,5 +131,5 @@ def _take(values: Tensor, rows) -> Tensor:
 
 
 def _check_count(name: str, count: int, available: int, least: int) -> None:
-    if not least <= count <= available:
-        raise ValueError(f"{name} must be {least} to {available:,} (as many images as there are); got {count:,}")
+    if type(count) is not int or not least <= count <= available:
+        raise ValueError(f"{name} must be {least} to {available:,} (all images), a whole number; got {count:,}")

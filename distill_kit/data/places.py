@@ -18,7 +18,7 @@ def data_folders() -> list[Path]:
     named = os.environ.get("DISTILL_KIT_DATA")
     if named:
         return [Path(named).expanduser()]
-    return list(dict.fromkeys([Path.cwd() / "data", *_checkout_data()]))
+    return list(dict.fromkeys([Path.cwd() / "data", *([here / "data"] if (here := checkout()) else [])]))
 
 
 def download_folder() -> Path:
@@ -46,9 +46,10 @@ def in_short(path: Path) -> str:
     return str(path)
 
 
-def _checkout_data() -> list[Path]:
-    checkout = Path(__file__).resolve().parents[2]
-    return [checkout / "data"] if (checkout / "start.py").is_file() else []  # an installed wheel has no checkout
+def checkout() -> Path | None:
+    """Return the folder of the clone that this file lies in; None for an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "start.py").is_file() else None
 
 
 def _has_batches(path: Path) -> bool:

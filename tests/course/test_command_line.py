@@ -45,6 +45,15 @@ def test_teacher_train_writes_weights(answer, monkeypatch, tmp_path):
     assert status == 2 and "epochs must be 1 or more; got 0" in errors
 
 
+@pytest.mark.parametrize("option, value, sentence", [
+    ("--epochs", "0", "epochs must be 1 or more; got 0"), ("--seed", "-1", "seed must be 0 or more; got -1"),
+    ("--learning-rate", "-1", "learning_rate must be a finite number above 0; got -1.0"),
+    ("--device", "tpu", "device must be 'cpu'"), ("--precision", "int4", "precision must be auto")])
+def test_a_bad_argument_of_teacher_train_leaves_no_folder_behind(answer, tmp_path, option, value, sentence):
+    status, _, errors = answer("teacher", "--train", option, value)
+    assert status == 2 and sentence in errors and not (tmp_path / "runs").exists()
+
+
 def test_weights_that_are_not_a_teachers_are_exit_status_2(answer, monkeypatch, tmp_path):
     monkeypatch.undo()
     monkeypatch.setattr("distill_kit.data.load_dataset", lambda *_, **__: DATASET)

@@ -107,11 +107,11 @@ def test_readme_and_teaching_page_give_the_notebooks_own_estimates():
         assert build.course_table().format(folder=folder) in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", ["docs/teaching.md", "docs/recipe.md", "docs/shapes10.md", "docs/exercises.md",
-                                  "CHANGELOG.md", "data/README.md"])
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data" / "README.md"]),
+                         ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_of_the_pages_lead_somewhere(page):
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text(encoding="utf-8")):
-        assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page} links to {target}"
 
 
 def test_codes_of_labs_on_the_teaching_page_can_be_read():

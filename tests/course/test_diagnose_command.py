@@ -22,6 +22,7 @@ def test_diagnose_reads_a_history_written_by_hand(answer, tmp_path):
     ({"loss": 2.0}, "Column 'loss' is not read; did you mean 'train_loss'?"),
     ({"train_loss": "nan"}, "train_loss must be a number, or null where it is none; epoch 1 has 'nan'"),
     ({"train_loss": 2.0, "val_accuracy": 52.0}, "val_accuracy must be a share from 0 to 1; epoch 1 has 52. Divide by"),
+    ({"train_loss": 2.0, "val_accuracy": -0.4}, "val_accuracy must be a share from 0 to 1; epoch 1 has -0.4"),
     ({"epoch": 1, "colour": "red"}, "the history must have a column that is known")))
 def test_diagnose_does_not_call_right_what_it_cannot_read(answer, tmp_path, row, sentence):
     file = tmp_path / "mine.jsonl"
@@ -53,3 +54,11 @@ def test_a_source_that_is_no_text_is_a_source_that_nobody_knows(answer, tmp_path
     file.write_text('{"kind": "settings", "source": 5}\n{"epoch": 1, "train_loss": 2.1, "val_accuracy": 0.3}\n')
     status, out, _ = answer("diagnose", file, "--json")
     assert status == 0 and "harm_withheld" in value_of(out)
+
+
+@pytest.mark.parametrize("steps", ["null", "0"])
+def test_a_number_that_is_not_there_is_no_number(answer, tmp_path, steps):
+    file = tmp_path / "mine.jsonl"
+    file.write_text(f'{{"epoch": 1, "steps": {steps}, "train_accuracy": 0.1, "val_accuracy": 0.1}}\n' * 3)
+    status, out, _ = answer("diagnose", file, "--data", "cifar10", "--json")
+    assert status == 0 and "student_too_small" not in {finding["name"] for finding in value_of(out)["findings"]}

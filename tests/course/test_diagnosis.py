@@ -277,4 +277,5 @@ def test_a_finding_in_words_says_what_it_rests_on_how_to_be_sure_and_what_to_do(
 
 def test_a_reference_is_known_by_name_and_by_source():
     assert reference_for("cifar10") == reference_for("CIFAR-10, JPEG copy") != reference_for("shapes10")
-    assert reference_for("my own images") is None and reference_for(None) is None
+    unknown = ("my own images", "cifar100", "cifar10_mine", "shapes100", None, 5)
+    assert {reference_for(name) for name in unknown} == {None}

@@ -49,10 +49,11 @@ def test_cifar10_at_hand_is_named(tmp_path):
 def lists(monkeypatch, tmp_path):
     """The lists of a checkout, with these lines."""
     def write(**lines):
-        monkeypatch.setattr(doctor, "LISTS", tmp_path / "requirements")
-        doctor.LISTS.mkdir()
+        monkeypatch.setattr(doctor, "checkout", lambda: tmp_path)
+        (tmp_path / "requirements").mkdir()
         for part in ("kit", "course"):
-            (doctor.LISTS / f"{part}.txt").write_text("# what it needs\n\n" + "\n".join(lines.get(part, [])))
+            (tmp_path / "requirements" / f"{part}.txt").write_text(
+                "# what it needs\n\n" + "\n".join(lines.get(part, [])))
     return write
 
 
@@ -60,7 +61,7 @@ def lists(monkeypatch, tmp_path):
 def installed(monkeypatch, tmp_path):
     """An installed package, no checkout beside it, that asks for these."""
     def ask(*lines):
-        monkeypatch.setattr(doctor, "LISTS", tmp_path / "no-lists")
+        monkeypatch.setattr(doctor, "checkout", lambda: None)
         monkeypatch.setattr(doctor.importlib.metadata, "requires", {"distill_kit": list(lines)}.get)
     return ask
 

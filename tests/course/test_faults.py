@@ -5,7 +5,7 @@ import pytest
 import torch
 from small import coloured_dataset
 
-from distill_course.diagnosis.faults import FAULTS, IN_SOFT_TERM, STRENGTHS, fault_of, faulty
+from distill_course.diagnosis.faults import FAULTS, STRENGTHS, fault_of, faulty
 from distill_course.diagnosis.probes import probe
 from distill_course.diagnosis.wrong_losses import WRONG_LOSSES
 from distill_kit.losses import distillation_terms
@@ -196,11 +196,30 @@ def test_entropy_of_permuted_rows_is_the_same_entropy():
     assert entropy(permuted).mean().item() == pytest.approx(entropy(plain).mean().item(), rel=1e-3)
 
 
+NEEDS_A_TEACHER = {"t_squared_missing", "element_mean", "softmax_for_log_softmax", "kl_swapped", "student_not_softened",
+                   "alpha_inverted", "softmax_twice", "weak_teacher", "classes_permuted", "teacher_rows_shuffled",
+                   "teacher_sees_other_view", "teacher_in_train_mode", "temperature_too_high"}
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_in_the_soft_term_is_refused_where_there_is_none_and_every_other_fault_trains(name):
-    if name in IN_SOFT_TERM:
+    if name in NEEDS_A_TEACHER:
         with pytest.raises(ValueError, match=f"{name} is a fault in the soft term, which alpha = 1 leaves out"):
             run_with(name, alpha=1.0, final_alpha=None)
         assert run_with(name, alpha=1.0, final_alpha=0.5).parts.alpha(10**6) == 0.5
     else:
         assert len(list(run_with(name, alpha=1.0, epochs=1).rows())) == 1
+
+
+@pytest.mark.parametrize("changes, words", [
+    (("kl_swapped:gross", "element_mean:gross"), "must not alter the loss twice"),
+    (("classes_permuted:gross", "teacher_in_train_mode"), "must not alter the batches twice"),
+    (("teacher_sees_other_view:gross", "teacher_in_train_mode"), "must not alter what the teacher says twice")])
+def test_a_change_that_would_undo_another_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        Run(Settings(**SMALL, changes=changes), MATERIALS)
+
+
+def test_an_order_of_images_goes_with_a_teacher_in_train_mode():
+    run = Run(Settings(**SMALL, changes=("easy_first", "teacher_in_train_mode")), MATERIALS)
+    assert len(list(run.rows())) == 2 and probe(run)["teacher"] == "train_mode"

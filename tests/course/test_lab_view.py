@@ -248,7 +248,7 @@ def test_a_seed_is_given_by_name_or_in_a_code(tmp_path):
         assert lab.session.seed == seed and lab.panel.seed.value == str(seed)
 
 
-@pytest.mark.parametrize("text", ["three", "-1", "1.5", str(2**63)])
+@pytest.mark.parametrize("text", ["three", "-1", "1.5", str(2**63), "9" * 5000])
 def test_what_is_no_seed_is_refused_in_words(lab, text):
     lab.panel.seed.value = text
     assert f"A seed is a whole number from 0; got {text!r}. The largest is 2**63 - 1.".replace(

@@ -111,6 +111,17 @@ def test_a_run_that_a_notebook_follows_ends_in_a_line(monkeypatch, tmp_path):
     assert re.fullmatch(rf"a pupil: done in \d+ s, best validation accuracy {100 * best:.1f}%", line)
 
 
+def test_a_run_that_diverged_is_not_called_done(monkeypatch, tmp_path):
+    monkeypatch.setenv("DISTILL_KIT_CACHE", str(tmp_path))
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    settings = Settings(images=96, epochs=3, batch_size=16, student="small", device="cpu", precision="float32",
+                        learning_rate=1e30)
+    run = notebook.train_and_tell(settings, Materials.of(settings, coloured_dataset(), ColourTeacher()), "a pupil")
+    (line,) = map(repr, shown)
+    assert line.startswith(f"a pupil: stopped. {run.history[-1]['stopped']} Before that") and "done" not in line
+
+
 def test_cifar10_is_named_without_a_button():
     import torch
     images = ImageSet(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64), ("a",), "test")
@@ -147,11 +158,6 @@ def test_links_between_the_projects_files_lead_somewhere(path):
     text = "".join("".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"])
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
         assert (path.parent / target).exists(), f"{path.name} links to {target}"
-
-
-def test_the_readmes_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
-        assert (ROOT / target).exists(), target
 
 
 def test_the_readmes_figures_are_those_measured():

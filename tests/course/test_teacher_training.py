@@ -140,6 +140,12 @@ def test_a_teacher_without_epochs_is_refused(epochs):
         train_teacher(DATASET, RECIPE, epochs=epochs)
 
 
+@pytest.mark.parametrize("rate", [0, -1e-3, math.inf, math.nan])
+def test_a_teachers_learning_rate_is_checked_before_it_trains(rate):
+    with pytest.raises(ValueError, match=f"learning_rate must be a finite number above 0; got {rate}"):
+        train_teacher(DATASET, RECIPE, learning_rate=rate)
+
+
 def test_a_recipe_fits_the_classes_and_the_size():
     architecture = recipe_for(DATASET).architecture
     assert (architecture.num_classes, architecture.image_size) == (4, 16)
@@ -172,8 +178,12 @@ def test_counting_flops_leaves_the_model_as_it_was():
     assert model.training and same_state(before, state_of(model))
 
 
-def test_flops_of_a_whole_teacher_are_finite():
-    assert math.isfinite(forward_flops(ConvNet(Architecture((8, 16), 2, 1, "max"))))
+def test_flops_of_a_deeper_network_are_those_counted_by_hand():
+    model = ConvNet(Architecture((8, 16), 2, 1, "max", num_classes=4, image_size=17))  # 16 x 16 behind the stem
+    stem = 24 * 12 * 16 * 16
+    first = (8 * 24 * 9) * 16 * 16 + (8 * 8 * 9) * 8 * 8       # the pool follows a block's first convolution
+    second = (16 * 8 * 9) * 8 * 8 + (16 * 16 * 9) * 4 * 4
+    assert forward_flops(model, 17) == 2 * (stem + first + second + 16 * 4)
 
 
 def test_weights_rounded_in_place_are_those_that_are_kept_in_half_precision(tmp_path):

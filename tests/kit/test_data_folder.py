@@ -41,9 +41,10 @@ def test_hidden_folders_and_other_files_are_passed_over(tmp_path):
     assert len(load_dataset(tmp_path / "own", progress=False).test) == 4
 
 
-def test_own_folder_named_like_a_data_set_is_not_that_data_set(tmp_path):
-    write_images(tmp_path / "cifar10", classes=("sun", "moon"))
-    assert load_dataset(tmp_path / "cifar10", progress=False).name == str(tmp_path / "cifar10")
+@pytest.mark.parametrize("name", ["cifar10", "CIFAR-10", "Shapes10"])
+def test_own_folder_named_like_a_data_set_is_not_that_data_set(tmp_path, name):
+    write_images(tmp_path / name, classes=("sun", "moon"))
+    assert load_dataset(tmp_path / name, progress=False).name == str(tmp_path / name)
 
 
 def test_another_data_set_with_the_classes_of_cifar10_is_not_cifar10(tmp_path):

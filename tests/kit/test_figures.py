@@ -52,6 +52,19 @@ def test_batches_in_the_order_of_the_classes_are_not():
     assert label_mix(labels.split(64), 10) < 0.2
 
 
+def test_batches_with_few_labels_do_not_make_labels_look_sorted():
+    """Thirteen labels of ten classes cannot show all of their entropy, however well they are mixed."""
+    generator = torch.Generator().manual_seed(0)
+    for labelled, is_told in ((5, False), (13, False), (20, False), (40, True), (256, True)):
+        tally = Tally(torch.device("cpu"))
+        for _ in range(40):
+            labels = torch.randint(10, (256,), generator=generator)
+            labels[labelled:] = -100
+            tally.add(torch.zeros(11), labels, 10)
+        assert (tally.label_mix() is not None) == is_told
+        assert not is_told or tally.label_mix() == pytest.approx(1, abs=0.03)
+
+
 def test_label_mix_needs_labels_of_two_classes():
     assert label_mix([torch.full((4,), -100)], 10) is None and label_mix([torch.zeros(4, dtype=torch.long)], 10) is None
 

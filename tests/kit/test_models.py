@@ -1,10 +1,12 @@
+from dataclasses import asdict
+
 import pytest
 import torch
 import torch.nn.functional as F
 from small import LittleNet, Talkative, coloured_images, same_state, state_of
 
 from distill_kit.devices import choose_device, choose_precision
-from distill_kit.models import STUDENTS, Architecture, ConvNet, describe, logits_of, make_model, parameter_count
+from distill_kit.models import STUDENTS, Architecture, ConvNet, logits_of, make_model, parameter_count
 
 SMALL = Architecture(widths=(8, 12), num_classes=5, image_size=16)
 
@@ -105,8 +107,8 @@ def test_images_of_another_size_are_refused(height, width):
 
 
 def test_an_architecture_is_plain_data_and_back():
-    assert Architecture(**describe(SMALL)) == SMALL
-    assert Architecture(**{**describe(SMALL), "widths": [8, 12]}) == SMALL  # JSON knows lists alone
+    assert Architecture(**asdict(SMALL)) == SMALL
+    assert Architecture(**{**asdict(SMALL), "widths": [8, 12]}) == SMALL  # JSON knows lists alone
 
 
 def test_logits_of_takes_tensors_and_objects():

@@ -26,6 +26,8 @@ def test_defaults_are_those_of_the_default_run():
     ("batch_size", "16", "batch_size must be 1 or more; got '16'. It is a whole number"),
     ("seed", 10**20, "seed must be 0 or more; got 100000000000000000000. It is a whole number below"),
     ("data_seed", -1, "data_seed must be 0 or more; got -1"),
+    ("seed", True, "seed must be 0 or more; got True. It is a whole number"),
+    ("threads", 1.0, "threads must be 1 to"),
     ("changes", "no_warmup", "changes must be a tuple of names; got 'no_warmup'"),
     ("changes", ["no_warmup"], r"changes must be a tuple of names; got \['no_warmup'\]"),
     ("learning_rate", math.inf, "learning_rate must be a finite number above 0; got inf"),
