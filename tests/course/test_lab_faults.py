@@ -1,5 +1,6 @@
 """The lab's faults: each a bad preset, named while the run goes on, held against the same run without it."""
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import pytest
 from small_lab import DATASET, lab_of
@@ -43,7 +44,7 @@ def test_the_baseline_is_the_same_run_without_the_fault(name):
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_done_to_a_runs_parts_or_is_a_setting(name):
     """Else a run and its baseline would be one."""
-    parts = object()
+    parts = SimpleNamespace(alpha=lambda step: 0.5, steps=1)  # all that a fault may ask of parts that it leaves alone
     try:
         untouched = FAULTS[name].apply(parts, 1.0) is parts
     except (AttributeError, TypeError):  # it asks for something that real parts have
