@@ -7,11 +7,11 @@ import time
 import ipywidgets as widgets
 
 from distill_kit.data import Dataset, download_cifar10
+from distill_kit.progress import training_bar
 from distill_kit.run import Materials, Run
 from distill_kit.settings import QUICK_EPOCHS, Settings
 
 from .other_runs import announced
-from .progress import training_bar
 from .shown import Line
 
 ARCHIVE_BYTES = 170_498_071

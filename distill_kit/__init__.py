@@ -9,6 +9,7 @@ from . import lazily, openmp
 if TYPE_CHECKING:  # for editors and type checkers, which cannot follow __getattr__
     from .data import ImageSet, load_dataset
     from .losses import distillation_loss
+    from .metrics import evaluate
     from .models import make_model
     from .run import Materials, Run
     from .settings import Settings
@@ -22,6 +23,7 @@ _HOMES = {
     "distillation_loss": "losses",
     "train_student_with_distillation": "training",
     "load_dataset": "data",
+    "evaluate": "metrics",
     "ImageSet": "data",
     "load_teacher": "teachers",
     "make_model": "models",

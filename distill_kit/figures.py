@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .batches import Batch
 from .history import EPOCH, STEP, Row
-from .losses import LossTerms
+from .losses import LossTerms, class_numbers
 from .metrics import entropy
 from .schedules import Numbers
 
@@ -57,8 +57,8 @@ class Tally:
     @torch.no_grad()
     def of(terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
            temperature: float | Tensor = 1.0) -> Tensor:
-        """Sum one batch: a tensor in the order of `Sums`. logits [N, C], labels int64 [N], -100 where not known."""
-        logits = logits.float()
+        """Sum one batch: a tensor in the order of `Sums`. logits [N, C], labels as the loss takes them."""
+        logits, labels = logits.float(), class_numbers(labels)
         predicted = logits.argmax(dim=1)                                              # (N,)
         labelled, count = (labels >= 0).sum(), len(labels)
         agreed = teacher_correct = teacher_entropy = labelled * torch.nan
@@ -74,9 +74,9 @@ class Tally:
             entropy=entropy(logits, temperature).sum(), teacher_entropy=teacher_entropy))
 
     def add(self, sums: Tensor, labels: Tensor, classes: int) -> None:
-        """Add the sums of a batch with these labels, int64 [N]."""
+        """Add the sums of a batch with these labels."""
         self._sums += sums
-        self._labels.append(labels)
+        self._labels.append(class_numbers(labels))
         self._classes = classes
 
     def is_finite(self) -> bool:

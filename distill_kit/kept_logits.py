@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .data.cache import cache_folder, read_arrays, remove, remove_leftovers, write_arrays
 from .devices import send
+from .losses import check_numbers
 from .models import ConvNet
 from .teachers import Teacher
 from .views import ViewBank
@@ -81,6 +82,7 @@ class KeptLogits:
         for r, v in zip(rows.split(block), views.split(block)):
             fill = torch.arange(block).clamp(max=len(r) - 1)                        # a short block repeats its last
             logits = self.teacher(self.bank.take(r[fill], v[fill]))[: len(r)]
+            check_numbers(logits, "teacher logits")
             if self._values is None:
                 self._values = logits.new_zeros(*self._known.shape, logits.shape[1])
             self._values[send(r, self.bank.device), send(v, self.bank.device)] = logits

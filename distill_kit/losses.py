@@ -29,19 +29,22 @@ def distillation_terms(student_logits: Tensor, teacher_logits: Tensor | None, tr
         >>> distillation_terms(student_logits, teacher_logits, labels, temperature=2.0, alpha=0.5)  # as in that example
         LossTerms(hard=tensor(0.4100), soft=tensor(0.3561), total=tensor(0.3831))
 
-    student_logits, teacher_logits: [N, C]; true_labels: int64 [N], -100 where a label is not known. Without a
-    teacher (None) the total is alpha times the hard term. No gradient reaches the teacher.
+    student_logits, teacher_logits: [N, C]; true_labels: int64 [N], -100 where a label is not known, or probabilities
+    [N, C]. Without a teacher (None) the total is alpha times the hard term. No gradient reaches the teacher.
     """
     student_logits = _at_least_float32(student_logits)                                         # (N, C)
-    labelled = (true_labels != NO_LABEL).sum().clamp(min=1)  # a batch without labels gives 0, not 0 / 0
-    hard = F.cross_entropy(student_logits, true_labels, ignore_index=NO_LABEL, reduction="sum") / labelled
+    if true_labels.is_floating_point():
+        hard = F.cross_entropy(student_logits, true_labels.to(student_logits.dtype))
+    else:
+        labelled = (true_labels != NO_LABEL).sum().clamp(min=1)  # a batch without labels gives 0, not 0 / 0
+        hard = F.cross_entropy(student_logits, true_labels, ignore_index=NO_LABEL, reduction="sum") / labelled
     if teacher_logits is None:
         return LossTerms(hard, torch.full_like(hard, math.nan), alpha * hard)
 
     teacher_logits = teacher_logits.detach().to(torch.promote_types(teacher_logits.dtype, student_logits.dtype))
     student_logits = student_logits.to(teacher_logits.dtype)  # float64 on either side makes both float64
-    log_student = F.log_softmax(student_logits / temperature, dim=1)
-    log_teacher = F.log_softmax(teacher_logits / temperature, dim=1)
+    log_student = _log_softmax(student_logits / temperature)                                   # (N, C)
+    log_teacher = _log_softmax(teacher_logits / temperature)                                   # (N, C)
     # Softening by T shrinks the gradient by about 1 / T^2; the factor T^2 gives it back.
     soft = temperature**2 * F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
     return LossTerms(hard, soft, alpha * hard + (1 - alpha) * soft)
@@ -57,9 +60,10 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor | None, tru
         >>> distillation_loss(student_logits, teacher_logits, labels, temperature=2.0, alpha=0.5)
         tensor(0.3831)
 
-    student_logits, teacher_logits: float [N, C], before any softmax; the teacher's may be None where alpha is 1.
+    student_logits, teacher_logits: float [N, C], before any softmax; the teacher's may be None where alpha is 1. A
+        logit of -inf rules a class out.
     true_labels: int64 [N], a class number or -100 for "not known": the hard term is the mean over the labelled rows (0
-        if there are none), the soft term over all rows.
+        if there are none), the soft term over all rows. Or soft labels: probabilities, float [N, C].
     temperature: above 0; 1 leaves the teacher's probabilities as they are, a higher one makes them softer.
     alpha: 0 to 1, the weight of the hard term: 1 ignores the teacher, 0 ignores the labels.
     Half precision is computed in float32; float64 stays float64.
@@ -102,19 +106,44 @@ def check_logits(student_logits: Tensor, teacher_logits: Tensor | None) -> None:
 
 
 def check_labels(true_labels: Tensor, rows: int, classes: int) -> None:
-    """Raise ValueError unless labels are int64 [N], each -100 or a class number.
+    """Raise ValueError unless labels are int64 [N], each -100 or a class number, or probabilities, float [N, C].
 
     Reads the values, so a GPU is waited for: too slow for every batch.
     """
+    if true_labels.is_floating_point() and true_labels.shape == (rows, classes):
+        sums = true_labels.double().sum(1)                                                             # (N,)
+        if not (true_labels.min() >= 0 and (sums - 1).abs().max() < 1e-2):
+            raise ValueError("true_labels must be probabilities where they are floats, with the sum 1 in each row; got "
+                             f"{true_labels.min():g} to {true_labels.max():g}, and {sums.max():g} as a sum")
+        return
     if true_labels.shape != (rows,) or true_labels.dtype != torch.int64:
-        raise ValueError(f"true_labels must be int64 [{rows}], one class number per row of student_logits; "
-                         f"got {true_labels.dtype} {list(true_labels.shape)}")
+        raise ValueError(f"true_labels must be int64 [{rows}], one class number per row of student_logits, or "
+                         f"probabilities [{rows}, {classes}]; got {true_labels.dtype} {list(true_labels.shape)}")
     lowest, highest = true_labels.aminmax()  # the quick look, enough where every image has a label
     if lowest >= 0 and highest < classes:
         return
     wrong = true_labels[(true_labels != NO_LABEL) & ((true_labels < 0) | (true_labels >= classes))]
     if len(wrong):
-        raise ValueError(f"true_labels must be 0 to {classes - 1}, or {NO_LABEL} for no label; got {int(wrong[0])}")
+        hint = ". Do they count from 1? Subtract 1" if lowest == 1 and highest == classes else ""
+        raise ValueError(f"true_labels must be 0 to {classes - 1}, or {NO_LABEL} for no label; "
+                         f"got {int(wrong[0])}{hint}")
+
+
+def check_numbers(values: Tensor, what: str) -> None:
+    """Raise ValueError unless all values [N, ...] are finite."""
+    finite = torch.isfinite(values.reshape(len(values), -1)).all(1)                                    # (N,)
+    if not finite.all():
+        raise ValueError(f"{what} must be finite numbers; got NaN or infinity for image {int(finite.long().argmin())}")
+
+
+def class_numbers(labels: Tensor) -> Tensor:
+    """Return labels as class numbers, int64 [N]; of probabilities [N, C] the highest one's."""
+    return labels.argmax(1) if labels.is_floating_point() else labels
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    """Log-probabilities [N, C], finite where a class is ruled out: its share of a divergence is then 0, and not NaN."""
+    return F.log_softmax(logits, dim=1).clamp_min(torch.finfo(logits.dtype).min)
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:

@@ -1,13 +1,18 @@
 """Figures of logits and probabilities: accuracy, rank, calibration, entropy, divergence.
 
-Pure functions of tensors, but for `answers` and `measure`, which ask a model.
+Pure functions of tensors, but for `answers`, `measure` and `evaluate`, which ask a model.
 """
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from .data.imageset import ImageSet
+from .devices import choose_device
+from .loaders import pair_of
+from .losses import class_numbers
+from .models import in_eval_mode, logits_of
 from .teachers import Teacher
 
 BIT = math.log(2)  # in nats: rows of a history hold nats, learners are shown bits
@@ -73,3 +78,23 @@ def answers(model: nn.Module, images: ImageSet, device: torch.device | str | Non
 def measure(model: nn.Module, images: ImageSet, device: torch.device | str = "cpu", precision: str = "float32") -> dict:
     """Measure a classifier on plain images, without test-time augmentation: images, and classification_figures."""
     return {"images": len(images), **classification_figures(answers(model, images, device, precision), images.labels)}
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, loader: Iterable, device: torch.device | str | None = None) -> dict:
+    """Measure any classifier on a DataLoader, in eval mode: images, and classification_figures.
+
+        >>> evaluate(student, val_loader)["accuracy"]  # a share from 0 to 1
+        0.68
+
+    loader: yields what `train_student_with_distillation` takes; images without a label are left out. device: where to
+    compute; None chooses it. Raises ValueError for what is no such loader.
+    """
+    device = choose_device(device)
+    with in_eval_mode(model.to(device)):
+        pairs = [(logits_of(model(images.to(device))).float().cpu(), class_numbers(labels).cpu())
+                 for images, labels in (pair_of(batch, "loader") for batch in loader)]
+    if not pairs:
+        raise ValueError("loader is empty: it yields no batch")
+    logits, labels = map(torch.cat, zip(*pairs))                                                       # (N, C), (N,)
+    return {"images": int((labels >= 0).sum()), **classification_figures(logits[labels >= 0], labels[labels >= 0])}

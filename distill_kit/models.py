@@ -4,6 +4,7 @@ A fixed whitening stem, then blocks of 3x3 convolutions, then one linear layer. 
 airbench (2024); the stem was introduced by Page (2019). Images go in as floats from 0 to 1, [N, 3, H, W]; logits come
 out, [N, C].
 """
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -164,12 +165,28 @@ def make_model(architecture: Architecture, images: Tensor, seed: int = 0, stem: 
 
 
 def logits_of(output) -> Tensor:
-    """Get the logits [N, C] from what a module returned: a tensor, or an object with `.logits` (as in Transformers)."""
-    logits = getattr(output, "logits", output)
+    """Get the logits [N, C] from what a module returned.
+
+    That is a tensor, an object with `.logits` or a dict with "logits" (as in Transformers), or a tuple that begins with
+    one of these (as in mdistiller).
+    """
+    first = output[0] if isinstance(output, tuple | list) and len(output) else output
+    logits = first.get("logits") if isinstance(first, dict) else getattr(first, "logits", first)
     if not isinstance(logits, Tensor):
         raise ValueError("a model must return a tensor of logits or an object with .logits; "
                          f"got {type(output).__name__}")
     return logits
+
+
+@contextmanager
+def in_eval_mode(model: nn.Module):
+    """Open a context in which a model is in eval mode; each of its modules is in its own mode again afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield model.eval()
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -2,6 +2,8 @@
 
 A parameter group may hold `lr_ratio`: step.py sets its learning rate to that multiple of the schedule's.
 """
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,27 @@ def trained(model: nn.Module) -> list[nn.Parameter]:
     if not parameters:
         raise ValueError("student must have parameters that can be trained; all are frozen (requires_grad is False)")
     return parameters
+
+
+Optimizer = torch.optim.Optimizer | Callable[[nn.Module], torch.optim.Optimizer]
+
+
+def optimizer_of(student: nn.Module, given: Optimizer, learning_rate: float) -> tuple[torch.optim.Optimizer, float]:
+    """Return the optimizer of a student, made by a function where that is given, and its highest learning rate.
+
+    That is the one it was made with, else `learning_rate`. Groups keep their ratio to the highest (`lr_ratio`). Raises
+    ValueError for parameters that are not the student's, or are frozen.
+    """
+    optimizer = given if isinstance(given, torch.optim.Optimizer) else given(student)
+    mine = {id(parameter) for parameter in trained(student)}
+    if not all(id(parameter) in mine for group in optimizer.param_groups for parameter in group["params"]):
+        raise ValueError("optimizer must hold parameters of the student, none of them frozen; it holds others")
+    highest = max(float(group["lr"]) for group in optimizer.param_groups)
+    if highest == 0:  # made without: those of this file
+        return optimizer, learning_rate
+    for group in optimizer.param_groups:
+        group.setdefault("lr_ratio", group["lr"] / highest)
+    return optimizer, highest
 
 
 def adamw(model: nn.Module, weight_decay: float = WEIGHT_DECAY) -> torch.optim.Optimizer:
@@ -83,8 +106,8 @@ def _adamw(parameters: list[nn.Parameter], weight_decay: float) -> torch.optim.O
               {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}]
     device = parameters[0].device.type
     # fused: three kernels fewer a parameter; capturable: its step can be recorded (recording.py)
-    return torch.optim.AdamW([group for group in groups if group["params"]], fused=device in ("cpu", "cuda"),
-                             capturable=device == "cuda")
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0,  # the schedule's, step by step
+                             fused=device in ("cpu", "cuda"), capturable=device == "cuda")
 
 
 OPTIMIZERS = {"muon": Muon, "adamw": adamw, "sgd": sgd}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from .batches import PlainBatches, ViewBatches
 from .changes import change_of
@@ -28,6 +28,7 @@ from .training import keep_best, train
 from .views import PLAIN, VIEWS, View, ViewBank
 from .weights import save_model
 
+FEW_STEPS = 5  # an epoch: with fewer, the norms' statistics are measured anew before a student is judged (norms.py)
 WATCHED_SHARE = 0.4  # of the validation images are looked at after each epoch (2,000 of CIFAR-10's 5,000)
 
 
@@ -146,7 +147,8 @@ class Run:
         rows = train(parts.student, parts.batches, parts.watched, epochs=self.settings.epochs,
                      optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
                      alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=materials.precision,
-                     recorded=self.settings.optimizer in RECORDABLE, loss=parts.loss)
+                     recorded=self.settings.optimizer in RECORDABLE, loss=parts.loss,
+                     plain=self._plain if len(parts.batches) < FEW_STEPS else None)
         rows = keep_best(self.student, rows)
         try:
             with Room(materials.device, choice.taken, choice.threads), contextlib.closing(rows):
@@ -215,6 +217,9 @@ class Run:
         architecture = STUDENTS[self.settings.student].fitted(self.training)
         return make_model(architecture, self.training.images, self.settings.seed,
                           self.materials.stem).to(self.materials.device)
+
+    def _plain(self) -> Iterator[Tensor]:
+        return (batch.images for batch in PlainBatches(self.materials.bank, self.training.labels))
 
     def _parts(self) -> Parts:
         """Put together what the loop is given: the kit's recipe, and the changes that the settings ask for."""

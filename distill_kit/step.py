@@ -10,6 +10,7 @@ from .devices import casting, numbers_on
 from .figures import Stepped, Tally
 from .losses import LossTerms, check_alpha, check_logits, check_teacher, check_temperature
 from .models import logits_of
+from .optimizers import trained
 from .recording import Recorded
 from .schedules import Numbers
 
@@ -27,7 +28,7 @@ class Step:
                  precision: str, recorded: bool):
         self.student, self.optimizer, self.loss = student, optimizer, loss
         self.clip_norm, self.precision = clip_norm, precision
-        self.parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
+        self.parameters = trained(student)
         self.device = self.parameters[0].device
         self.scaler = torch.amp.GradScaler(self.device.type, init_scale=FLOAT16_SCALE, enabled=precision == "float16")
         waits = self.device.type != "cuda" or self.scaler.is_enabled()  # a scaler waits for the GPU

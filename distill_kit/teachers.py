@@ -1,4 +1,6 @@
 """A teacher: a trained network that only answers, and the weights that ship with the kit."""
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from .neighbours import Room
 from .weights import load_model
 
 CPU_BLOCK = 64    # images a pass, always: sums of floats depend on the size of the batch they are made in
+LARGEST = torch.finfo(torch.float16).max
+FITS = LARGEST / 2  # logits beyond it are moved before they are rounded
 GPU_BLOCK = 512   # the same on a GPU, where a pass of 64 takes as long
 
 
@@ -24,16 +28,26 @@ class Teacher:
         (torch.Size([256, 10]), torch.float16)
     """
 
-    def __init__(self, module: nn.Module, device: torch.device | str = "cpu", precision: str = "float32"):
+    def __init__(self, module: nn.Module | Sequence[nn.Module], device: torch.device | str = "cpu",
+                 precision: str = "float32"):
+        """module: the network; several answer with the mean of their logits. Raises ValueError for anything else."""
         self.device, self.precision = torch.device(device), precision
-        self.module = module.to(self.device)
+        modules = module if isinstance(module, list | tuple) else [module]
+        odd = [type(each).__name__ for each in modules if not isinstance(each, nn.Module)]
+        if odd or not modules:
+            got = odd[0] if odd else "an empty list"
+            raise ValueError(f"teacher must be a torch.nn.Module, or a list of them; got {got}. Weights alone are no "
+                             "network: build it, and call its load_state_dict.")
+        self.module = (modules[0] if len(modules) == 1 else Ensemble(modules)).to(self.device)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Logits float16 [N, C] for images float [N, 3, H, W], 0 to 1."""
-        self.module.to(self.device).eval()  # each time: whoever else holds the module may have moved or switched it
+        module = self.module.to(self.device)  # each time: whoever else holds it may have moved or switched it
+        with suppress(NotImplementedError):   # a module of torch.export, which has no modes
+            module.eval()
         with casting(self.device, self.precision):
-            return logits_of(self.module(images)).half()
+            return in_half(logits_of(module(images)))
 
     @property
     def block(self) -> int:
@@ -49,6 +63,36 @@ class Teacher:
                 pixels = torch.cat([part, filling]).to(self.device, memory_format=torch.channels_last)
                 logits.append(self(pixels.float().div_(255))[: len(part)].cpu())
         return torch.cat(logits)                                                         # (N, C)
+
+
+class Ensemble(nn.Module):
+    """Several teachers as one: the mean of their logits."""
+
+    def __init__(self, teachers: Sequence[nn.Module]):
+        super().__init__()
+        self.teachers = nn.ModuleList(teachers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images to logits [N, C]."""
+        return torch.stack([logits_of(teacher(images)) for teacher in self.teachers]).mean(0)
+
+
+def in_half(logits: Tensor) -> Tensor:
+    """Round logits [N, C] to float16. A row that does not fit is moved, which changes no probability, and cut below."""
+    highest = logits.amax(1, keepdim=True)                                                             # (N, 1)
+    logits = logits - torch.where(highest.abs() > FITS, highest, torch.zeros_like(highest))
+    return logits.clamp_min(-LARGEST).half()
+
+
+def check_apart(student: nn.Module, teacher: nn.Module) -> None:
+    """Raise ValueError where training the student would move weights or statistics of the teacher."""
+    moving = [*student.buffers(), *(parameter for parameter in student.parameters() if parameter.requires_grad)]
+    places = {value.untyped_storage().data_ptr() for value in moving if value.numel()}
+    shared = [name for name, value in (*teacher.named_parameters(), *teacher.named_buffers())
+              if value.untyped_storage().data_ptr() in places]
+    if shared:
+        raise ValueError(f"student and teacher share {', '.join(shared[:3])}{' ...' if shared[3:] else ''}: the "
+                         "teacher would change while it teaches. Build the student from copies (copy.deepcopy).")
 
 
 def shipped_path(name: str) -> Path:

@@ -1,33 +1,37 @@
 """The training loop: a generator that yields a row of figures an epoch and owns nothing but training."""
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from .batches import Batch, LoaderBatches
+from .batches import Batch
 from .devices import casting, choose_device, choose_precision
 from .figures import Clock, EpochFigures, Tally, counting_dead_units
 from .history import EPOCH, Row
-from .losses import check_alpha, check_temperature, distillation_terms
+from .loaders import LoaderBatches
+from .losses import check_alpha, check_teacher, check_temperature, distillation_terms
 from .models import logits_of
 from .neighbours import Room
-from .optimizers import adamw
+from .norms import frozen_norms, measure_anew, stale_norms, train_mode
+from .optimizers import Optimizer, adamw, optimizer_of
+from .progress import training_bar
 from .schedules import Numbers, Schedule, as_schedule, check_learning_rate, warmup_cosine
 from .step import Step
-from .teachers import Teacher
+from .teachers import Teacher, check_apart
 
 CLIP_NORM = 1.0
-DIVERGED = ("The loss is no longer a finite number (epoch {epoch}, learning rate {learning_rate:.2g}). "
-            "Lower the learning rate and train again.")
+DIVERGED = ("The loss is no longer a finite number (epoch {epoch}, learning rate {learning_rate:.2g}), although images "
+            "and teacher logits were. Lower the learning rate and train again.")
 
 
 def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Batch] | None, *, epochs: int,
           optimizer: torch.optim.Optimizer, learning_rate: Schedule, temperature: Schedule, alpha: Schedule,
           clip_norm: float = CLIP_NORM, every: int | None = None, precision: str = "float32",
-          loss: Callable = distillation_terms, recorded: bool = False) -> Iterator[Row]:
+          loss: Callable = distillation_terms, recorded: bool = False,
+          plain: Callable[[], Iterable[Tensor]] | None = None) -> Iterator[Row]:
     """Train `student` in place; yield a row an epoch (columns: history.py) and a light one every `every` steps.
 
         >>> for row in train(student, batches, validation, epochs=8, optimizer=adamw(student),
@@ -38,15 +42,18 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
     learning_rate, temperature, alpha: functions of the step (0, 1, 2, ...). Without teacher logits alpha must be 1.
     loss: called as `distillation_terms` is, and returns LossTerms as it does.
     recorded: replay a recording of the step on a GPU; see step.Step for what that asks of loss and student.
+    plain: gives batches of training images, on which stale statistics are measured anew (norms.py); None leaves them
+        as they are.
+    Frozen layers and norms stay as they are.
 
     Leave the `for` at any row to stop; the time that you spend there is not counted. A loss that is not finite ends the
     run, and the last row says so under "stopped".
     """
-    clock, steps = Clock(), 0
+    clock, steps, frozen = Clock(), 0, frozen_norms(student)
     with Step(student, optimizer, loss, clip_norm, precision, recorded) as step:
         for epoch in range(1, epochs + 1):
-            student.train()
-            figures = EpochFigures(student, clip_norm)
+            train_mode(student, frozen)
+            figures, before = EpochFigures(student, clip_norm), steps
             for batch in batches:
                 numbers = Numbers(learning_rate(steps), temperature(steps), alpha(steps))
                 figures.add(batch, numbers, step(batch, numbers))
@@ -55,12 +62,15 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
                     row = {**figures.step_row(epoch, steps), "seconds": clock.seconds}
                     with clock.paused():
                         yield row
-                    student.train()  # the caller may have measured it meanwhile, in eval mode
+                    train_mode(student, frozen)  # the caller may have measured it meanwhile, in eval mode
 
             row = figures.epoch_row(epoch, steps)
             finite = figures.tally.is_finite()
+            if finite and plain and (stale := stale_norms(student, steps - before)):
+                with casting(step.device, precision):
+                    measure_anew(student, stale, plain())
             if finite and validation is not None:
-                row |= evaluate(student, validation, numbers.temperature, numbers.alpha, precision, loss=loss,
+                row |= validate(student, validation, numbers.temperature, numbers.alpha, precision, loss=loss,
                                 dead_units=True)
                 finite = math.isfinite(row["val_loss"])
             row["seconds"] = clock.seconds
@@ -73,7 +83,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
 
 
 @torch.no_grad()
-def evaluate(student: nn.Module, batches: Iterable[Batch], temperature: float = 1.0, alpha: float = 1.0,
+def validate(student: nn.Module, batches: Iterable[Batch], temperature: float = 1.0, alpha: float = 1.0,
              precision: str = "float32", prefix: str = "val", loss: Callable = distillation_terms,
              dead_units: bool = False) -> Row:
     """Measure a student on all batches, in eval mode: columns that begin with `prefix` (history.py).
@@ -97,9 +107,10 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
     """Pass rows on, mark the best epochs, and leave the student with its best weights however the run ends.
 
     Best is the highest validation accuracy, then the lowest validation cross-entropy; never a loss, which changes with
-    temperature and alpha. patience: stop after so many epochs without a better one.
+    temperature and alpha. Where no epoch was measured the student keeps its last weights; its first ones where those
+    are no longer finite. patience: stop after so many epochs without a better one.
     """
-    best, weights, waited = None, None, 0
+    best, weights, waited, first = None, None, 0, copy_of(student)
     try:
         for row in rows:
             if row["kind"] == EPOCH and row.get("val_accuracy") is not None:
@@ -107,7 +118,7 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
                 row["best"] = "stopped" not in row and (best is None or rank > best)
                 if row["best"]:
                     best, waited = rank, 0
-                    weights = {name: value.detach().clone() for name, value in student.state_dict().items()}
+                    weights = copy_of(student)
                 else:
                     waited += 1
                 if patience is not None and waited >= patience:
@@ -116,16 +127,24 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
             if "stopped" in row:
                 return
     finally:  # also when the caller leaves its `for`, or is interrupted
+        if weights is None and not all(parameter.isfinite().all() for parameter in student.parameters()):
+            weights = first
         if weights is not None:
             student.load_state_dict(weights)
 
 
+def copy_of(student: nn.Module) -> dict[str, Tensor]:
+    """Copy a student's weights and buffers."""
+    return {name: value.detach().clone() for name, value in student.state_dict().items()}
+
+
 def train_student_with_distillation(
-        student: nn.Module, teacher: nn.Module | None, train_loader: Iterable, val_loader: Iterable,
-        num_epochs: int = 10, learning_rate: float = 1e-3, temperature: float | Schedule = 4.0,
-        alpha: float | Schedule = 0.7, device: str | torch.device | None = None, *, patience: int | None = 3,
-        history: list[Row] | None = None, on_row: Callable[[Row], None] | None = None,
-        precision: str = "float32") -> nn.Module:
+        student: nn.Module, teacher: nn.Module | Sequence[nn.Module] | None, train_loader: Iterable,
+        val_loader: Iterable, num_epochs: int = 10, learning_rate: float | Schedule = 1e-3,
+        temperature: float | Schedule = 4.0, alpha: float | Schedule = 0.7,
+        device: str | torch.device | None = None, *, patience: int | None = 3, history: list[Row] | None = None,
+        on_row: Callable[[Row], None] | None = None, precision: str = "float32", optimizer: Optimizer = adamw,
+        progress: bool = True) -> nn.Module:
     """Distil `teacher` into `student` by AdamW, with one epoch of warm-up, cosine decay, clipping and early stopping.
 
         >>> history = []
@@ -133,42 +152,73 @@ def train_student_with_distillation(
         >>> history[-1]["val_accuracy"]  # a share from 0 to 1
         0.68
 
-    student, teacher: any modules that turn images [N, 3, H, W] into logits [N, C], or into an object with `.logits`.
-        The teacher may be None where alpha is 1.
-    train_loader, val_loader: DataLoaders of (images, labels int64 [N]); the label of an image without one is -100.
-    temperature, alpha: numbers, or functions of the step (0, 1, ...) that return one (schedules.py).
+    student, teacher: any modules that turn images [N, 3, H, W] into logits [N, C]: a tensor, an object with `.logits`,
+        or a tuple that begins with either. Of several teachers the student is shown the mean logits. The teacher may be
+        None where alpha is 1. What is frozen in the student stays as it is.
+    train_loader, val_loader: DataLoaders of (images, labels), further things left out, or of dicts with the usual keys.
+        Labels are int64 [N], -100 for an image without one, or probabilities, float [N, C].
+    learning_rate: the highest; or a function of the step (0, 1, ...) that takes the place of warm-up and cosine.
+    temperature, alpha: numbers, or functions of the step that return one (schedules.py). alpha weighs the labels: 0.7,
+        as in the article, also does for a teacher that you do not know. The kit's own runs (`Settings`) have 0.1,
+        which is better where the teacher is good and sees the student's views: notebook 03.
     patience: stop after so many epochs without a better one; None trains all `num_epochs`.
     history: a list to which the epoch rows are added as they are made, so that an interrupted run keeps them.
     on_row: called with each row, to print or draw.
+    optimizer: a torch optimizer of the student's parameters, whose learning rates are then the highest ones; or a
+        function that makes one of the student.
+    progress: a line on standard error, for what takes more than a second.
 
     Returns the student with its best weights loaded, in eval mode; after an interrupt the student has them, too. Warns
-    where the loss was no longer finite, and returns the best weights before that. Raises ValueError for bad arguments.
+    where the loss was no longer finite, and returns the best weights before that. Raises ValueError for bad arguments,
+    and for images or teacher logits that are no finite numbers.
     """
     if num_epochs < 1:
         raise ValueError(f"num_epochs must be 1 or more; got {num_epochs}")
-    check_learning_rate(learning_rate)
     if patience is not None and patience < 1:
         raise ValueError(f"patience must be 1 or more, or None; got {patience}")
-    if student is teacher:
-        raise ValueError("student and teacher are the same module; a student needs weights of its own")
+    if not isinstance(student, nn.Module):
+        raise ValueError(f"student must be a torch.nn.Module; got {type(student).__name__}")
     device = choose_device(device)
     precision = choose_precision(precision, device)
     temperature, alpha = as_schedule(temperature), as_schedule(alpha)
     check_temperature(temperature(0))
     check_alpha(alpha(0))
     frozen = None if teacher is None else Teacher(teacher, device, precision)
-    batches = LoaderBatches(train_loader, frozen, device, "train_loader", student)
-    validation = LoaderBatches(val_loader, frozen, device, "val_loader", student)
-    student.to(device)
-    rows = train(student, batches, validation, epochs=num_epochs, optimizer=adamw(student),
-                 learning_rate=warmup_cosine(learning_rate, len(batches), len(batches) * num_epochs),
-                 temperature=temperature, alpha=alpha, precision=precision)
-    with Room(device):
+    check_teacher(frozen, alpha(0))
+    if frozen is not None:
+        check_apart(student, frozen.module)
+    optimizer, peak = optimizer_of(student.to(device), optimizer, learning_rate)
+    if not callable(learning_rate):
+        check_learning_rate(learning_rate)
+    batches = LoaderBatches(train_loader, frozen, device, "train_loader")
+    validation = LoaderBatches(val_loader, frozen, device, "val_loader")
+    batches.look(student, trains=True)
+    validation.look(student, trains=False)
+
+    def rate(step: int) -> float:  # the loader may turn out to have another length than it says
+        return warmup_cosine(peak, len(batches), len(batches) * num_epochs)(step)
+    rows = train(student, batches, validation, epochs=num_epochs, optimizer=optimizer,
+                 learning_rate=learning_rate if callable(learning_rate) else rate, temperature=temperature, alpha=alpha,
+                 every=max(1, len(batches) // 10), precision=precision, plain=batches.images)
+    with Room(device), training_bar(num_epochs * len(batches), "training the student", progress) as follow:
         for row in keep_best(student, rows, patience):
-            if history is not None:
-                history.append(row)
-            if on_row is not None:
-                on_row(row)
-            if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
-                warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
+            follow(row)
+            if row["kind"] == EPOCH:
+                if row["epoch"] == 1:
+                    check_labelled(row)
+                if history is not None:
+                    history.append(row)
+                if on_row is not None:
+                    on_row(row)
+                if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
+                    warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
     return student.eval()
+
+
+def check_labelled(row: Row) -> None:
+    """Look at the first epoch for labels. Raises ValueError where nothing can be learnt; warns where none is best."""
+    if row["train_accuracy"] is None and row["alpha"] == 1:
+        raise ValueError("train_loader must have labels where alpha is 1; all are -100, so that nothing was learnt")
+    if row.get("val_accuracy") is None and "stopped" not in row:
+        warnings.warn("val_loader has no labels (all are -100): no epoch is the best, so the student keeps its last "
+                      "weights, and it is not stopped early.", RuntimeWarning, stacklevel=3)

@@ -6,8 +6,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from distill_kit import train_student_with_distillation
-from distill_kit.batches import LoaderBatches
 from distill_kit.data.imageset import ImageSet, split
+from distill_kit.loaders import LoaderBatches
 from distill_kit.optimizers import adamw
 from distill_kit.schedules import constant
 from distill_kit.teachers import Teacher

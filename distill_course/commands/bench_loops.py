@@ -16,7 +16,7 @@ from distill_kit.run import Materials, Run
 from distill_kit.schedules import constant
 from distill_kit.settings import Settings
 from distill_kit.teachers import Teacher
-from distill_kit.training import CLIP_NORM, evaluate, train
+from distill_kit.training import CLIP_NORM, train, validate
 
 ARTICLE_IMAGES, EPOCHS = 512, 2
 
@@ -64,7 +64,7 @@ class Kit:
         self._forward()[0].total.backward()
         yield "optimizer", self._clock(lambda: (nn.utils.clip_grad_norm_(student.parameters(), CLIP_NORM),
                                                 self.optimizer.step()))
-        yield "validation", self._clock(lambda: evaluate(student, materials.watched, 4.0, 0.1, materials.precision),
+        yield "validation", self._clock(lambda: validate(student, materials.watched, 4.0, 0.1, materials.precision),
                                         times=1)
 
     def _forward(self):

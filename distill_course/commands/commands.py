@@ -6,8 +6,7 @@ from pathlib import Path
 
 from distill_kit.history import plain
 from distill_kit.openmp import counted
-
-from ..progress import training_bar
+from distill_kit.progress import training_bar
 
 
 def run_doctor(options) -> int:

@@ -5,7 +5,7 @@ import tqdm
 
 from distill_course import shown
 from distill_course.gallery import Gallery
-from distill_course.progress import training_bar
+from distill_kit.progress import training_bar
 
 
 @pytest.fixture

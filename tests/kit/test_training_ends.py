@@ -84,27 +84,24 @@ def test_leaving_the_for_leaves_the_best_weights():
     assert same_state(state_of(student), best)
 
 
-class Interrupted:
-    """A loader in which the user presses Ctrl-C at one batch."""
+class Interrupted(list):
+    """Batches among which the user presses Ctrl-C, after so many rows."""
 
-    def __init__(self, at):
-        self.loader, self.left = loader_of(IMAGES, shuffle_seed=3), at
-
-    def __len__(self):
-        return len(self.loader)
+    def __init__(self, rows, after):
+        super().__init__(loader_of(IMAGES, shuffle_seed=3))
+        self.rows, self.after = rows, after
 
     def __iter__(self):
-        for pair in self.loader:
-            if self.left == 0:
+        for number, pair in enumerate(super().__iter__()):
+            if number == 2 and len(self.rows) == self.after:
                 raise KeyboardInterrupt
-            self.left -= 1
             yield pair
 
 
 def test_an_interrupt_leaves_the_best_weights_and_the_rows():
     student, rows, states = LittleNet(), [], []
     with pytest.raises(KeyboardInterrupt):
-        distil(student, train_loader=Interrupted(at=12), history=rows,
+        distil(student, train_loader=Interrupted(rows, after=2), history=rows,
                on_row=lambda row: states.append(state_of(student)))
     assert [row["epoch"] for row in rows] == [1, 2]
     assert same_state(state_of(student), states[best_row(rows)["epoch"] - 1])
@@ -178,13 +175,11 @@ def test_a_student_measured_between_rows_goes_on_in_training_mode():
 
 @pytest.mark.parametrize("loader, message", [
     (loader_of(IMAGES[:5], drop_last=True), "train_loader is empty: it yields no batch"),
-    ((pair for pair in ()), r"train_loader must have a length \(batches an epoch\); a generator has none"),
-    ([{"pixel_values": 0, "labels": 0}], r"train_loader must yield \(images, labels\); got dict"),
-    ([(torch.zeros(2, 3, 16, 16),)], r"train_loader must yield \(images, labels\); got tuple"),
+    ((pair for pair in ()), r"train_loader must have a length .*; got a generator"),
     ([(torch.zeros(2, 3, 16, 16), torch.tensor([0, 4]))], "true_labels must be 0 to 3, or -100 .*; got 4"),
     ([(torch.zeros(2, 3, 16, 16), torch.tensor([0.0, 1.0]))], r"true_labels must be int64 \[2\]"),
     ([(torch.zeros(2, 3, 16, 16), torch.tensor([0]))], r"true_labels must be int64 \[2\].*got torch.int64 \[1\]"),
-    (iter(loader_of(IMAGES)), "batches must yield a batch in every epoch; epoch 2 had none"),
+    (iter(loader_of(IMAGES)), "train_loader must have a length .* and be gone through once an epoch"),
 ])
 def test_loaders_that_cannot_be_used_are_refused(loader, message):
     with pytest.raises(ValueError, match=message):
@@ -197,7 +192,7 @@ def test_an_empty_validation_loader_is_named():
 
 
 def test_different_numbers_of_classes_are_refused():
-    with pytest.raises(ValueError, match=r"teacher_logits must have the shape .*, \[16, 7\]; got \[16, 4\]"):
+    with pytest.raises(ValueError, match=r"train_loader: teacher_logits must have .* \[2, 7\]; got \[2, 4\]"):
         distil(LittleNet(classes=7))
 
 
@@ -215,7 +210,7 @@ def test_bad_arguments_are_refused_by_name_before_anything_happens(argument, val
 
 def test_a_student_that_is_its_own_teacher_is_refused():
     student = LittleNet()
-    with pytest.raises(ValueError, match="student and teacher are the same module"):
+    with pytest.raises(ValueError, match="student and teacher share convolution.weight, norm.weight"):
         distil(student, teacher=student)
 
 

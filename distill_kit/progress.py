@@ -1,12 +1,13 @@
 """A progress bar over the steps of a training, with the accuracy so far and the time left."""
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from distill_kit.history import Row
+from .history import Row
 
 
 @contextmanager
-def training_bar(steps: int, what: str) -> Iterator[Callable[..., None]]:
+def training_bar(steps: int, what: str, shown: bool = True) -> Iterator[Callable[..., None]]:
     """Open a bar, in a notebook or on standard error; yields a function that follows the rows of a training.
 
         >>> with training_bar(steps=152, what="training the student") as follow:
@@ -15,11 +16,14 @@ def training_bar(steps: int, what: str) -> Iterator[Callable[..., None]]:
     """
     from tqdm.auto import tqdm
     accuracy = ""
-    with tqdm(total=steps, desc=what, unit="step", leave=False, delay=0.5, mininterval=0.5) as bar:
+    with tqdm(total=steps, desc=what, unit="step", leave=False, delay=0.5, mininterval=0.5,
+              disable=not shown) as bar:
         def follow(row: Row, more: str = "") -> None:
             nonlocal accuracy
             bar.update(row["steps"] - bar.n)
             if row.get("val_accuracy") is not None:
                 accuracy = f", validation {row['val_accuracy']:.1%}"
             bar.set_postfix_str(f"epoch {row['epoch']}{accuracy}{more}", refresh=False)
+            if "stopped" in row and shown:
+                bar.write(row["stopped"], file=sys.stderr)
         yield follow
