@@ -158,9 +158,9 @@ def train_student_with_distillation(
     train_loader, val_loader: DataLoaders of (images, labels), further things left out, or of dicts with the usual keys.
         Labels are int64 [N], -100 for an image without one, or probabilities, float [N, C].
     learning_rate: the highest; or a function of the step (0, 1, ...) that takes the place of warm-up and cosine.
-    temperature, alpha: numbers, or functions of the step that return one (schedules.py). alpha weighs the labels: 0.7,
-        as in the article, also does for a teacher that you do not know. The kit's own runs (`Settings`) have 0.1,
-        which is better where the teacher is good and sees the student's views: notebook 03.
+    temperature, alpha: numbers, or functions of the step that return one (schedules.py). alpha weighs the labels. 0.7
+        is the article's; it leans on them and asks less of the teacher. The kit's own runs (`Settings`) have 0.1, which
+        was better with a good teacher that sees what the student sees (notebook 03).
     patience: stop after so many epochs without a better one; None trains all `num_epochs`.
     history: a list to which the epoch rows are added as they are made, so that an interrupted run keeps them.
     on_row: called with each row, to print or draw.

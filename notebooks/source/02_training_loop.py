@@ -236,7 +236,7 @@ figure
 # ## The loop, in ten lines
 
 # %%
-from distill_kit.training import evaluate
+from distill_kit.training import validate
 student, batches, optimizer = fresh()
 rate, step, by_hand = warmup_cosine(peak, warmup, steps), 0, []
 
@@ -251,10 +251,10 @@ for epoch in range(EPOCHS):
         torch.nn.utils.clip_grad_norm_(student.parameters(), max_norm=1.0)
         optimizer.step()
         step += 1
-    by_hand.append(evaluate(student, materials.watched)["val_accuracy"])
+    by_hand.append(validate(student, materials.watched)["val_accuracy"])
 
 # %% [markdown]
-# That is all. Note the line `student.train()`: `evaluate` switches to eval mode, as it must. BatchNorm scales each
+# That is all. Note the line `student.train()`: `validate` switches to eval mode, as it must. BatchNorm scales each
 # channel by averages that it keeps. In a loop that calls `train()` only once, before the first epoch, these averages
 # stand still from the first validation on. KD_Lib, a library for distillation, had this fault.
 #
