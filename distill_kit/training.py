@@ -3,6 +3,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +111,7 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
     temperature and alpha. Where no epoch was measured the student keeps its last weights; its first ones where those
     are no longer finite. patience: stop after so many epochs without a better one.
     """
-    best, weights, waited, first = None, None, 0, copy_of(student)
+    best, weights, waited, first = None, None, 0, deepcopy(student.state_dict())
     try:
         for row in rows:
             if row["kind"] == EPOCH and row.get("val_accuracy") is not None:
@@ -118,7 +119,7 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
                 row["best"] = "stopped" not in row and (best is None or rank > best)
                 if row["best"]:
                     best, waited = rank, 0
-                    weights = copy_of(student)
+                    weights = deepcopy(student.state_dict())  # with its versions, which some networks ask for
                 else:
                     waited += 1
                 if patience is not None and waited >= patience:
@@ -131,11 +132,6 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
             weights = first
         if weights is not None:
             student.load_state_dict(weights)
-
-
-def copy_of(student: nn.Module) -> dict[str, Tensor]:
-    """Copy a student's weights and buffers."""
-    return {name: value.detach().clone() for name, value in student.state_dict().items()}
 
 
 def train_student_with_distillation(

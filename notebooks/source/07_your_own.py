@@ -29,30 +29,33 @@ from distill_course.notebook import EPOCHS
 # %% [markdown]
 # ## A folder of images
 #
-# The kit reads `{train,test}/<class>/` with PNG or JPEG files in it, all of the same size. If you have no such folder,
-# this notebook makes one, so that it runs anywhere: 800 images of four classes, half of them for training. They are
-# taken from the validation images, and the course's teacher has never been trained on those.
+# Put the path of a folder of your own between the quotes, and this notebook is about your images. The kit reads what
+# people have: `train/` and `test/` with a folder for each class in them, or class folders only. Left empty, it makes a
+# folder, so that it runs anywhere: 800 images of four classes, half of them for training. They are taken from the
+# validation images, and the course's teacher has never been trained on those.
 
 # %%
-dataset = load_dataset()
-teacher, _ = load_teacher(dataset)
-last_four = dataset.validation.labels >= len(dataset.pool.classes) - 4
-taken = dataset.validation[last_four][:800]
+mine = ""          # for example "~/pictures/leaves"
 
 # %%
 import tempfile
 from pathlib import Path
+home = tempfile.TemporaryDirectory()          # for what this notebook writes
+folder = Path(mine).expanduser() if mine else Path(home.name, "images")
+
+# %%
 from PIL import Image
-home = tempfile.TemporaryDirectory()
-folder = Path(home.name)
-for place, (pixels, label) in enumerate(zip(taken.images, taken.labels)):
-    path = folder / ("train" if place < 400 else "test") / dataset.pool.classes[label]
-    path.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path / f"{place}.png")
+if not mine:
+    dataset = load_dataset()
+    last_four = dataset.validation.labels >= len(dataset.pool.classes) - 4
+    taken = dataset.validation[last_four][:800]
+    for place, (pixels, label) in enumerate(zip(taken.images, taken.labels)):
+        path = folder / ("train" if place < 400 else "test") / dataset.pool.classes[label]
+        path.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path / f"{place}.png")
 
 # %% [markdown]
-# From here on the notebook does not know where the images came from. When you come back with your own images, put the
-# path of their folder here instead of `folder`.
+# From here on the notebook does not know where the images came from.
 
 # %%
 own = load_dataset(folder)
@@ -67,8 +70,8 @@ for ax, pixels, label in zip(axes, own.validation.images, own.validation.labels)
 figure
 
 # %% [markdown]
-# Here are eight of the images, each with the name of its folder above it. A tenth of each class was set aside for
-# validation, as in the whole course.
+# Here are some of the images that were set aside for validation, each with the name of its folder above it. In a
+# terminal `python -m distill_kit data FOLDER` says more: what it sees, class by class, and what it passed over.
 #
 # ## A loader of your own
 #
@@ -95,8 +98,23 @@ def mirrored(pairs):
 # ## A teacher from elsewhere
 #
 # Such a teacher seldom fits at once. It knows more classes than you have. It may return an object with the logits
-# inside, as the models of Transformers do; the loop takes that as it is. Here the course's teacher, with its ten
-# classes, plays that part. A small module makes it speak of our four classes.
+# inside, as the models of Transformers do; the loop takes that as it is. For the folder that this notebook makes, the
+# course's teacher with its ten classes plays that part. For a folder of yours there is none yet, so one is trained on
+# your pool, by the recipe of the course's teacher. (`python -m distill_kit teacher --train --data FOLDER` does the same
+# in a terminal.)
+
+# %%
+from distill_course.teacher_training import train_teacher
+if mine:
+    teacher, card = train_teacher(own)
+    knows = own.pool.classes
+else:
+    teacher, card = load_teacher(dataset)
+    knows = dataset.pool.classes
+print("The teacher knows:", *knows)
+
+# %% [markdown]
+# A small module makes any teacher speak of our classes.
 
 # %%
 from types import SimpleNamespace
@@ -114,21 +132,20 @@ class OurTeacher(nn.Module):
 
 # %%
 from distill_kit.metrics import accuracy, answers
-columns = [dataset.pool.classes.index(name) for name in own.pool.classes]
+columns = [knows.index(name) for name in own.pool.classes]
 own_teacher = OurTeacher(teacher, columns)
 
 # %%
-logits = answers(own_teacher, own.pool)                                 # (360, 4)
-print(f"Columns by name: right on {accuracy(logits, own.pool.labels):.1%} of the pool.")
-print(f"All shifted by one: {accuracy(logits.roll(1, dims=1), own.pool.labels):.1%}.")
+logits = answers(own_teacher, own.validation)                           # (N, C)
+print(f"Columns by name: right on {accuracy(logits, own.validation.labels):.1%} of the validation images.")
+print(f"All shifted by one: {accuracy(logits.roll(1, dims=1), own.validation.labels):.1%}.")
 
 # %% [markdown]
-# The softmax over the four columns that are left is what the teacher says **if** the image belongs to one of the four
-# classes.
+# The softmax over the columns that are left is what the teacher says **if** the image belongs to one of our classes.
 #
 # There is a second thing that nothing notices: the mode. In train mode BatchNorm takes mean and spread from the batch,
 # so what a teacher says of an image depends on the images around it. The cells take the validation image that the
-# teacher is least sure of, and show the probability of its label in batches of three sizes. They work on a copy,
+# teacher is least sure of, and show the probability of its label in batches of several sizes. They work on a copy,
 # because a pass in train mode also changes what BatchNorm remembers, even without gradients.
 
 # %%
@@ -138,12 +155,12 @@ least_sure = answers(own_teacher, own.validation).softmax(1).amax(1).argmin().it
 
 # %%
 images = own.validation.images.roll(-least_sure, 0)      # from it on
-images = images.float() / 255                            # (40, 3, 32, 32)
+images = images[:40].float() / 255                       # (N, 3, H, W)
 label = own.validation.labels[least_sure]
 
 # %%
 with torch.no_grad():
-    for size in (2, 10, 40):
+    for size in (2, len(images) // 2, len(images)):
         rested, moody = (module(images[:size]).logits[0].softmax(0)[label]
                          for module in (own_teacher, restless))
         print(f"among {size:2} images:   eval mode {rested:.3f}   train mode {moody:.3f}")
@@ -227,13 +244,14 @@ print(f"Parameters: student {parameter_count(Student(mean, std, classes)):,}, "
 # %% [markdown]
 # ## Images without a label
 #
-# Labels cost work, and images often cost none. Say that you have labelled 40 of the images in the pool, and not the
-# others. Leave the others in! An image without a label has the label **-100**. It counts in the soft term, because the
+# Labels cost work, and images often cost none. Say that you have labelled 40 of the images in the pool (or a quarter of
+# a small one), and not the others. Leave the others in! An image without a label has the label **-100**. It counts in the soft term, because the
 # teacher speaks of it, and not in the hard term.
 
 # %%
 from distill_kit.data import keep_labels
-few = keep_labels(own.pool, 40)
+labelled = min(40, len(own.pool) // 4)
+few = keep_labels(own.pool, labelled)
 
 # %%
 train_loader = loader_of(few, shuffle=True, collate_fn=mirrored)
@@ -246,7 +264,7 @@ print("The first batch:", *next(iter(train_loader))[1][:16].tolist(), "...")
 #
 # ## What is the teacher worth?
 #
-# You train two students with the same first weights and the same batches: one with only the 40 labels (alpha = 1), one
+# You train two students with the same first weights and the same batches: one with only these labels (alpha = 1), one
 # with the teacher (alpha = 0.1). There are three seeds of each. `history` is a list of yours that collects the rows of
 # the epochs. Guess first: how many points of the test images does the teacher add? Put a number in place of the dots.
 
@@ -260,7 +278,8 @@ def trained(seed, alpha):
     student, rows = Student(mean, std, classes), []
     train_student_with_distillation(
         student, own_teacher if alpha < 1 else None, train_loader, val_loader, EPOCHS,
-        learning_rate=1e-2, alpha=alpha, patience=None, history=rows, precision="auto")
+        learning_rate=1e-2, alpha=alpha, patience=None, history=rows, precision="auto",
+        progress=False)
     share = accuracy(answers(student, own.test), own.test.labels)
     return {"student": student, "rows": rows, "test": share}
 
@@ -284,11 +303,11 @@ figure
 
 # %% [markdown]
 # On the left you see the validation accuracy of the two students of seed 0, over the epochs. On the right there is a
-# dot for each seed, the mean as a stroke, the 95 % interval as a bar, and zero as a dashed line. When this was made,
-# all three dots lay far to the right of zero.
+# dot for each seed, the mean as a stroke, the 95 % interval as a bar, and zero as a dashed line. In the stored outputs,
+# which are of the folder that this notebook makes, all three dots lie far to the right of zero.
 #
-# Be careful with both pictures. On the left a single one of the 40 validation images is worth some points. Such curves
-# cross and meet by chance, and yet the loop chooses its best epoch by them. On the right the interval knows only of
+# Be careful with both pictures. On the left a single validation image is worth `100 / len(own.validation)` points, and
+# that is several where there are few. Such curves cross and meet by chance, and yet the loop chooses its best epoch by them. On the right the interval knows only of
 # seeds. Other images to learn from, or another few hundred to be judged by, would move it as well.
 #
 # Where does the gain come from? It does not come out of nothing: the teacher was trained on a whole pool of *labelled*
@@ -297,22 +316,25 @@ figure
 # ## Any module, and the same view
 #
 # Here a torchvision network is the student, without weights from anywhere. One epoch is enough to see that it fits;
-# `on_row` is called with each row as it is made. Two hooks write down what each module is shown.
+# `on_row` is called with each row as it is made. Two hooks write down what each module is shown while the student is in
+# train mode.
 
 # %%
 from torchvision.models import resnet18
 theirs = resnet18(weights=None, num_classes=classes)
-def watched(module, sums):
-    return module.register_forward_pre_hook(lambda _, seen: sums.append(seen[0].sum().item()))
-
 to_teacher, to_student = [], []
+def watched(module, sums):
+    return module.register_forward_pre_hook(
+        lambda _, seen: sums.append(seen[0].sum().item()) if theirs.training else None)
+
 hooks = watched(own_teacher, to_teacher), watched(theirs, to_student)
 
 # %%
 def tell(row):
     print(f"epoch {row['epoch']}: agreement with the teacher {row['val_agreement']:.0%}")
 
-train_student_with_distillation(theirs, own_teacher, train_loader, val_loader, 1, on_row=tell)
+train_student_with_distillation(theirs, own_teacher, train_loader, val_loader, 1, on_row=tell,
+                                progress=False)
 print(f"{len(to_student)} batches; "
       f"equal sums of pixels on both sides: {to_teacher == to_student}")
 for hook in hooks:
@@ -331,15 +353,16 @@ def refusal(teacher=own_teacher, train_loader=train_loader):
     except ValueError as error:
         print(error, end="\n\n")
 
-refusal(train_loader=(batch for batch in train_loader))    # how many steps has an epoch?
-refusal(teacher=teacher)                                   # ten classes, and a student of four
+refusal(train_loader=(batch for batch in train_loader))       # how many steps has an epoch?
+refusal(train_loader=[(batch, 3) for batch in train_loader])  # no label for each image
+refusal(teacher=OurTeacher(teacher, columns[:-1]))            # one class fewer than the student
 
 # %% [markdown]
 # ## Your images in the lab
 #
 # The lab takes your data set and your teacher, whatever module it is. The student there is one of the kit's own, and
 # all images have labels. The experiment is about labels that cannot be trusted: some are drawn at random, as if whoever
-# labelled your images had been in a hurry. (Its note speaks of the course's images; this teacher has not seen yours.)
+# labelled your images had been in a hurry. (Its note speaks of the course's images and teacher.)
 # The picture is empty until you press *Train* or move a slider.
 
 # %%
@@ -360,11 +383,11 @@ lab
 # %%
 from safetensors.torch import load_file, save_file
 student = taught[0]["student"].cpu()    # a file, or another program, knows nothing of your GPU
-save_file(student.state_dict(), folder / "student.safetensors")
+save_file(student.state_dict(), Path(home.name, "student.safetensors"))
 
 # %%
 again = Student(mean * 0, std * 0, classes).eval()
-_ = again.load_state_dict(load_file(folder / "student.safetensors"))
+_ = again.load_state_dict(load_file(Path(home.name, "student.safetensors")))
 
 # %% [markdown]
 # Never trust a file that you have not tried. Ask both networks about the same images. Look at the largest difference of
@@ -383,9 +406,8 @@ print(f"largest difference {largest_difference(student, again):g}")
 
 # %%
 from distill_kit.weights import load_model, save_model
-save_model(teacher.cpu(), folder / "teacher.safetensors",
-           {"classes": list(dataset.pool.classes)})
-reloaded, card = load_model(folder / "teacher.safetensors")
+save_model(teacher.cpu(), Path(home.name, "teacher.safetensors"), {"classes": list(knows)})
+reloaded, card = load_model(Path(home.name, "teacher.safetensors"))
 print(f"largest difference {largest_difference(teacher, reloaded):g}")
 print("the card:", card)
 
@@ -400,8 +422,8 @@ any_number = ({0: torch.export.Dim("images")},)
 exported = torch.export.export(student, (images[:2],), dynamic_shapes=any_number)
 
 # %%
-torch.export.save(exported, folder / "student.pt2")
-loaded = torch.export.load(folder / "student.pt2").module()
+torch.export.save(exported, Path(home.name, "student.pt2"))
+loaded = torch.export.load(Path(home.name, "student.pt2")).module()
 print(f"{len(images)} images: largest difference {largest_difference(student, loaded):g}")
 
 # %% [markdown]
@@ -417,9 +439,9 @@ print("ONNX is here." if has_onnx else
 # %%
 if has_onnx:
     import onnxruntime
-    torch.onnx.export(exported, (), folder / "student.onnx", input_names=["images"],
+    torch.onnx.export(exported, (), Path(home.name, "student.onnx"), input_names=["images"],
                       verbose=False)
-    session = onnxruntime.InferenceSession(folder / "student.onnx")
+    session = onnxruntime.InferenceSession(Path(home.name, "student.onnx"))
     def there(batch):
         return torch.from_numpy(session.run(None, {"images": batch.numpy()})[0])
     print(f"largest difference {largest_difference(student, there):g}")
@@ -432,7 +454,7 @@ if has_onnx:
 
 # %%
 for name in ("teacher", "student"):
-    size = (folder / f"{name}.safetensors").stat().st_size
+    size = Path(home.name, f"{name}.safetensors").stat().st_size
     print(f"{name}: {size / 1_000:,.0f} kB of weights")
 
 # %% [markdown]
@@ -470,9 +492,9 @@ def milliseconds(module, images, repeats=12):
 
 # %%
 for name, module in (("teacher", own_teacher), ("student", student), ("resnet18", theirs)):
-    single, many = (milliseconds(module.cpu().eval(), images[:count]) for count in (1, 40))
+    single, many = (milliseconds(module.cpu().eval(), images[:count]) for count in (1, None))
     print(f"{name:8} {parameter_count(module):10,} parameters; "
-          f"a single image {single:.2f} ms, one of 40 {many:.2f} ms")
+          f"a single image {single:.2f} ms, each of {len(images)} {many:.2f} ms")
 
 # %% [markdown]
 # Parameters are not time. Compare the student's row with the teacher's, column by column: three ratios, and no two of
@@ -483,13 +505,13 @@ for name, module in (("teacher", own_teacher), ("student", student), ("resnet18"
 #
 # - Measure the teacher on your labels. Is it far below what its makers say? Then it is the order of the classes, or the
 #   normalisation.
-# - Keep enough validation images to choose by. Here they were too few.
+# - Keep enough validation images to choose by. In the folder that this notebook makes they are too few.
 # - Train the student with labels only as well, with the same seeds. Without that, you cannot speak of a gain.
 # - Look at the test images once.
 #
 # ## In five lines
 #
-# - A folder `{train,test}/<class>/` is a data set; any DataLoader of (images, labels) with a length will do.
+# - A folder with a folder for each class is a data set; any DataLoader of (images, labels) with a length will do.
 # - For a teacher from elsewhere, pick the columns by name, and use eval mode and no gradient; the loop sees to the last
 #   two.
 # - Normalisation belongs inside each module, and random changes of the images into the loader: both modules then see
@@ -497,5 +519,6 @@ for name, module in (("teacher", own_teacher), ("student", student), ("resnet18"
 # - An image without a label, -100, still has a teacher; with few labels that is worth most.
 # - Whatever you save or export, ask it about the same images before you throw the original away.
 #
-# **Next:** your own folder, in place of `folder` above. [1. Temperature](01_temperature.ipynb) and the notebooks after
-# it explain the settings.
+# **Next:** a folder of your own as `mine`, above; or the same way in a terminal, in four commands: `data FOLDER`,
+# `teacher --train --data FOLDER`, `distill --data FOLDER --teacher FILE --seeds 5`, `export RUN`, each after
+# `python -m distill_kit`. [1. Temperature](01_temperature.ipynb) and the notebooks after it explain the settings.

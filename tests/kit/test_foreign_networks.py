@@ -113,6 +113,21 @@ def test_where_no_epoch_was_measured_the_last_weights_stay():
     assert same_state(state_of(student), state_of(other))
 
 
+class Versioned(LittleNet):
+    """Asks a state_dict for its version, as torchvision's MNASNet does."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *others):
+        assert local_metadata.get("version") == 2
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *others)
+
+
+def test_a_student_that_asks_for_the_version_of_its_weights_gets_it():
+    student, _ = distil(Versioned())
+    assert same_state(state_of(student), state_of(distil()[0]))
+
+
 # Case 9: a student that is made of its teacher
 
 @pytest.mark.parametrize("share", [
