@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from ..shipped import read_table
 from . import commands
+from .distill import run_distill
 
 OPTIONS = read_table("options")
 DEVICE, PRECISION = OPTIONS["the training"]["device"], OPTIONS["the training"]["precision"]
@@ -69,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     wrong.add_argument("--fault-strength", metavar="NAME", help="mild, clear or gross (default: gross)")
     distill.add_argument("--teacher", metavar="FILE", help="a teacher's weights, where not the shipped one's")
     distill.add_argument("--out", metavar="FOLDER", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/)")
-    distill.set_defaults(command=commands.run_distill, json=False)
+    distill.set_defaults(command=run_distill, json=False)
     diagnose = choices.add_parser(
         "diagnose", parents=[common], help="what is wrong with a run, from its history", allow_abbrev=False,
         epilog='A line of a history of your own: {"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "val_accuracy": '

@@ -110,7 +110,7 @@ def test_an_interrupt_is_exit_status_130_and_keeps_the_rows(answer, monkeypatch,
             if row["kind"] == "epoch":
                 raise KeyboardInterrupt
         yield follow
-    monkeypatch.setattr("distill_course.commands.commands.training_bar", pressed)
+    monkeypatch.setattr("distill_course.commands.distill.training_bar", pressed)
     status, out, errors = answer("distill", *QUICK, "--json")
     assert status == 130 and out == "" and "Interrupted" in errors.splitlines()[-1]
     (folder,) = (tmp_path / "runs").iterdir()
