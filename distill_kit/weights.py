@@ -22,7 +22,7 @@ def save_model(model: ConvNet, path: Path | str, card: dict, half: bool = True) 
     tensors = {name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
                for name, value in model.state_dict().items()}
     header = {"architecture": json.dumps(asdict(model.architecture)), "card": json.dumps(card)}
-    header["sha256"] = _fingerprint(header, tensors)
+    header["sha256"] = fingerprint(header, tensors)
     path = Path(path)
     replace_file(path, save(tensors, header))
     return path
@@ -44,8 +44,9 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
     except SafetensorError as error:
         raise ValueError(f"{path} is cut or not a safetensors file ({error}). Fetch or train it again.") from None
     if "architecture" not in header:
-        raise ValueError(f"{path} holds weights of another kind: its header names no architecture of this kit.")
-    if header.pop("sha256", None) != _fingerprint(header, tensors):
+        raise ValueError(f"{path} holds weights of another kind: its header names no architecture of this kit. "
+                         "A teacher of your own is named by a function that builds it, module:function.")
+    if header.pop("sha256", None) != fingerprint(header, tensors):
         raise ValueError(f"{path} was altered since it was written: its contents do not match its checksum. "
                          "Fetch or train it again.")
     with torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn, and thrown away
@@ -57,10 +58,11 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
     return model.eval(), json.loads(header["card"])
 
 
-def _fingerprint(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
+def fingerprint(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
+    """Hash words and tensors: any other word, name, type, shape or number gives another hash."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
-        tensor = tensors[name]
+        tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())  # numpy has no bfloat16
     return digest.hexdigest()
