@@ -1,4 +1,5 @@
 """Commands: each asks the packages, then answers for people or for scripts."""
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -61,7 +62,7 @@ def run_teacher(options) -> int:
     say(dataset.notice)
     if options.evaluate:
         device = choose_device(options.device)
-        model, card = load_teacher(dataset, options.weights)
+        model, card = find_teacher(dataset, options.weights)
         figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
         report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"],
                   "test_cross_entropy": figures["cross_entropy"], "card": card}
@@ -81,6 +82,24 @@ def run_teacher(options) -> int:
                              ("calibration error", f"{report['test_ece']:.3f}"),
                              *([("weights", report["weights"])] if "weights" in report else [])])
     return 0
+
+
+def find_teacher(dataset, named: str | None) -> tuple:
+    """Load the teacher that is named, or the shipped one, and its card.
+
+    Where neither is there: the newest under the folder of runs that was trained on these images; which one is said.
+    """
+    from distill_kit.run import runs_folder
+    from distill_kit.teachers import load_teacher, shipped_path
+    from distill_kit.weights import load_model
+    if named is None and not shipped_path(dataset.name).is_file():
+        for path in sorted(runs_folder().glob("*/teacher.safetensors"), reverse=True):  # their names begin with a time
+            with contextlib.suppress(ValueError, OSError):
+                card = load_model(path)[1]
+                if (card.get("data"), card.get("classes")) == (dataset.pool.source, list(dataset.pool.classes)):
+                    say(f"The teacher: {path}, the newest that was trained on these images.")
+                    return load_teacher(dataset, path)
+    return load_teacher(dataset, named)
 
 
 def run_faults(options) -> int:

@@ -2,53 +2,44 @@
 import dataclasses
 from pathlib import Path
 
-from distill_kit.openmp import counted
+from distill_kit.neighbours import Load
+from distill_kit.openmp import cores, counted
+from distill_kit.run import Materials, Run, new_run_folder
+from distill_kit.settings import Settings
 
+from ..other_runs import announced
 from ..progress import training_bar
-from .commands import answer, complain, finding_lines, findings_of, say
+from .commands import answer, complain, find_teacher, finding_lines, findings_of, say
+
+MOST_SEEDS = 1_000
 
 
 def run_distill(options) -> int:
-    """Train a student, and diagnose it."""
+    """Train a student, and diagnose it; or pairs of students, where seeds are asked for."""
     import time
 
     from distill_kit.data import load_dataset
-    from distill_kit.neighbours import Load
-    from distill_kit.openmp import cores
-    from distill_kit.run import Materials, Run, new_run_folder
-    from distill_kit.settings import Settings
-    from distill_kit.teachers import load_teacher
-
-    from ..diagnosis import faulty, probe
-    from ..other_runs import announced
     load = Load()  # begun now: nobody waits for it when the run begins
-    names = {field.name for field in dataclasses.fields(Settings)}
-    settings = Settings(**{name: value for name, value in vars(options).items() if name in names})
-    if hasattr(options, "fault_strength") and not hasattr(options, "fault"):
-        raise ValueError("fault-strength must come with --fault; got no fault")
-    if hasattr(options, "fault"):
-        settings = faulty(settings, options.fault, getattr(options, "fault_strength", "gross"))
+    settings, seeds = settings_of(options), getattr(options, "seeds", 1)
     started = time.perf_counter()
     dataset = load_dataset(settings.data)
     load_seconds = time.perf_counter() - started
     say(dataset.notice)
-    teacher, _ = load_teacher(dataset, getattr(options, "teacher", None))
+    teacher, _ = find_teacher(dataset, getattr(options, "teacher", None))
     materials = Materials.of(settings, dataset, teacher)
     del dataset  # lets the images go that this run does not need
+    if seeds > 1:
+        from .seeds import run_seeds
+        return run_seeds(options, settings, seeds, materials)
     run = Run(settings, materials, load=load)  # checks settings and images: no folder is left behind if they are bad
     folder = new_run_folder(settings, getattr(options, "out", None))
     with announced(), training_bar(settings.epochs * len(run.batches), "training the student") as on_row:
         for row in run.rows(every=5, folder=folder):
             known = 1 if settings.labels_only else materials.logits.known
             on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")
-    findings, withheld = findings_of(run.history, probe(run), materials.name)
-    busy = "cores_taken" in run.history[-1]  # others were at work, so that the threads were chosen
-    report = {**run.report(), "threads": run.history[-1]["threads"],
-              **({"cores_taken": run.choice.taken, "cores_used": run.cores_used} if busy else {}),
-              "findings": [finding.as_dict() for finding in findings],
-              **({"harm_withheld": withheld} if withheld else {}), "load_seconds": load_seconds,
-              "history": str(folder / "history.jsonl"), "data": materials.training.source,
-              "settings": dataclasses.asdict(settings)}
+    report, findings, withheld = report_of(run, folder)
+    report["load_seconds"] = load_seconds
+    busy = "cores_taken" in report
     if not options.json:
         report["picture"] = draw(run, folder)
     answer(options, report, [
@@ -70,7 +61,39 @@ def run_distill(options) -> int:
     return 0
 
 
-def draw(run, folder: Path) -> str:
+def settings_of(options) -> Settings:
+    """Read the settings from the options. Raises ValueError for options that do not go together."""
+    names = {field.name for field in dataclasses.fields(Settings)}
+    settings = Settings(**{name: value for name, value in vars(options).items() if name in names})
+    if hasattr(options, "fault_strength") and not hasattr(options, "fault"):
+        raise ValueError("fault-strength must come with --fault; got no fault")
+    seeds = getattr(options, "seeds", 1)
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise ValueError(f"seeds must be 1 to {MOST_SEEDS:,}, a number of pairs; got {seeds}")
+    if seeds > 1 and settings.labels_only:
+        raise ValueError(f"alpha must be below 1 with --seeds, which trains a student with the teacher and one by "
+                         f"labels only for each seed; got {settings.alpha:g}")
+    if seeds > 1 and hasattr(options, "fault"):
+        raise ValueError(f"fault must come without --seeds, which compares healthy students; got {options.fault}")
+    if hasattr(options, "fault"):
+        from ..diagnosis import faulty
+        return faulty(settings, options.fault, getattr(options, "fault_strength", "gross"))
+    return settings
+
+
+def report_of(run: Run, folder: Path) -> tuple[dict, list, str]:
+    """Return a trained run's report as plain data, its findings, and a sentence where some are withheld."""
+    from ..diagnosis import probe
+    findings, withheld = findings_of(run.history, probe(run), run.materials.name)
+    busy = "cores_taken" in run.history[-1]  # others were at work, so that the threads were chosen
+    return {**run.report(), "threads": run.history[-1]["threads"],
+            **({"cores_taken": run.choice.taken, "cores_used": run.cores_used} if busy else {}),
+            "findings": [finding.as_dict() for finding in findings],
+            **({"harm_withheld": withheld} if withheld else {}), "history": str(folder / "history.jsonl"),
+            "data": run.training.source, "settings": dataclasses.asdict(run.settings)}, findings, withheld
+
+
+def draw(run: Run, folder: Path) -> str:
     """Draw the run's curves into its folder; returns the picture's path."""
     from distill_kit.files import replacing
     from distill_kit.plotting import run_figure

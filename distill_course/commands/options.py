@@ -10,12 +10,16 @@ from .distill import run_distill
 
 OPTIONS = read_table("options")
 DEVICE, PRECISION = OPTIONS["the training"]["device"], OPTIONS["the training"]["precision"]
+TEACHER = ("a file of weights of this kit; module:function that builds a teacher; a torch.export file, .pt2; or "
+           "timm:NAME. The second and third are code, which is executed: name only what you trust. Where left out, the "
+           "shipped one, else the newest under runs/ that was trained on these images")
 DATA = OPTIONS["what the student learns from"]["data"]
 EXAMPLES = """\
 examples:
   python -m distill_kit distill --epochs 8                     the quick run
   python -m distill_kit distill --epochs 8 --alpha 1           the same without the teacher
   python -m distill_kit distill --alpha 0.9 --final-alpha 0.1  progressive distillation
+  python -m distill_kit distill --seeds 5                      what the teacher is worth, with an interval
   python -m distill_kit distill --labelled 1000 --json         1,000 labels, for a script
 """
 
@@ -43,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--evaluate", action="store_true", help="accuracy and calibration on the data at hand")
     what.add_argument("--train", action="store_true", help="train one on the data at hand, by the shipped one's recipe")
     teacher.add_argument("--data", default="auto", help=DATA)
-    teacher.add_argument("--weights", metavar="FILE",
-                         help="a teacher's weights to measure, where not the shipped one's; or to train further")
+    teacher.add_argument("--teacher", "--weights", dest="weights", metavar="NAME",
+                         help=f"the one to measure: {TEACHER}; or a file of weights to train further")
     teacher.add_argument("--out", help="where --train writes the weights (default: in a new folder under runs/)")
     teacher.add_argument("--epochs", type=int, help="fewer or more than the recipe has")
     teacher.add_argument("--learning-rate", type=float, metavar="X", help="another than the recipe's")
@@ -53,9 +57,10 @@ def parser() -> argparse.ArgumentParser:
     teacher.add_argument("--precision", default="auto", help=PRECISION)
     teacher.set_defaults(command=commands.run_teacher)
 
-    distill = choices.add_parser("distill", parents=[common], help="train one student", allow_abbrev=False,
+    distill = choices.add_parser("distill", parents=[common], help="train a student, or pairs of them",
                                  usage="python -m distill_kit distill [options]", argument_default=argparse.SUPPRESS,
-                                 epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+                                 epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                 allow_abbrev=False)
     from distill_kit.settings import Settings
     fields = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
     for title, options in OPTIONS.items():
@@ -68,8 +73,12 @@ def parser() -> argparse.ArgumentParser:
     wrong = distill.add_argument_group("something wrong, to see what it looks like")
     wrong.add_argument("--fault", metavar="NAME", help="train with a fault; it brings the settings that it needs")
     wrong.add_argument("--fault-strength", metavar="NAME", help="mild, clear or gross (default: gross)")
-    distill.add_argument("--teacher", metavar="FILE", help="a teacher's weights, where not the shipped one's")
-    distill.add_argument("--out", metavar="FOLDER", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/)")
+    distill.add_argument("--teacher", metavar="NAME", help=TEACHER)
+    distill.add_argument("--seeds", type=int, metavar="N",
+                         help="train N students with the teacher and N by labels only, in pairs of one seed, and give "
+                              "the difference with its 95 %% interval")
+    distill.add_argument("--out", metavar="FOLDER", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/); with "
+                         "--seeds the folder of all students: started again with it, what is finished is kept")
     distill.set_defaults(command=run_distill, json=False)
     diagnose = choices.add_parser(
         "diagnose", parents=[common], help="what is wrong with a run, from its history", allow_abbrev=False,
