@@ -17,15 +17,20 @@ def save_model(model: ConvNet, path: Path | str, card: dict, half: bool = True) 
     card: plain data kept in the header: data, recipe, figures. half: write float16, which is half the size; the
     card's figures should be those of the rounded weights.
     """
+    path = Path(path)
+    replace_file(path, packed(model, card, half))
+    return path
+
+
+def packed(model: ConvNet, card: dict, half: bool = True) -> bytes:
+    """Return what `save_model` writes."""
     from safetensors.torch import save
     dtype = torch.float16 if half else torch.float32
     tensors = {name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
                for name, value in model.state_dict().items()}
     header = {"architecture": json.dumps(asdict(model.architecture)), "card": json.dumps(card)}
     header["sha256"] = fingerprint(header, tensors)
-    path = Path(path)
-    replace_file(path, save(tensors, header))
-    return path
+    return save(tensors, header)
 
 
 def load_model(path: Path | str) -> tuple[ConvNet, dict]:

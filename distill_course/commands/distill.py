@@ -25,6 +25,9 @@ def run_distill(options) -> int:
     dataset = load_dataset(settings.data)
     load_seconds = time.perf_counter() - started
     say(dataset.notice)
+    if not hasattr(options, "images") and len(dataset.pool) < settings.images:  # nobody asked for more than there are
+        settings = dataclasses.replace(settings, images=len(dataset.pool))
+        say(f"The student learns from all {settings.images:,} images that are there to train with.")
     teacher, _ = find_teacher(dataset, getattr(options, "teacher", None))
     materials = Materials.of(settings, dataset, teacher)
     del dataset  # lets the images go that this run does not need

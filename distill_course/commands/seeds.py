@@ -4,11 +4,10 @@ All students of a study lie in one folder, each in a folder of its own with its 
 says what they were trained on; a study that is started again trains only what has no report.
 """
 import json
-import math
-import statistics
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import mean, stdev
 
 from torch import Tensor
 
@@ -18,15 +17,14 @@ from distill_kit.run import Materials, Run, new_run_folder
 from distill_kit.settings import Settings
 from distill_kit.weights import fingerprint
 
-from ..comparisons import Results, paired
 from ..other_runs import announced
 from ..progress import training_bar
-from ..statistics import by_luck, in_words, pairs_needed
+from ..statistics import by_luck, in_words, interval, pairs_needed
 from .commands import answer, complain, say
 from .distill import report_of
 
-TAUGHT, UNTAUGHT = "teacher", "labels"  # the arms
-WORDS = {TAUGHT: "with the teacher", UNTAUGHT: "by labels only"}
+ARMS = {"teacher": {}, "labels": {"alpha": 1.0, "final_alpha": None}}  # how their settings differ
+WORDS = ("with the teacher", "by labels only")
 FREE = ("seed", "data", "device", "precision", "threads")  # may differ, or stand in `studied` as what came of them
 KEYS = {"arm": str, "seed": int, "val_accuracy": float | int | None, "test_accuracy": float | int | None,
         "findings": list}  # of a report, at the least
@@ -34,14 +32,13 @@ KEYS = {"arm": str, "seed": int, "val_accuracy": float | int | None, "test_accur
 
 def run_seeds(options, settings: Settings, seeds: int, materials: Materials) -> int:
     """Train what is not finished yet, and hold the pairs against each other."""
-    plan = [(arm, each) for seed in range(settings.seed, settings.seed + seeds)
-            for arm, each in pair_of(replace(settings, seed=seed)).items()]
+    plan = [(arm, replace(settings, seed=seed, **own)) for seed in range(settings.seed, settings.seed + seeds)
+            for arm, own in ARMS.items()]
     steps = [settings.epochs * len(Run(each, materials).batches) for _, each in plan[:2]][0]  # a bad setting: no folder
     given = getattr(options, "out", None)
-    folder = Path(given) if given else new_run_folder(settings)
+    folder, runs = Path(given) if given else new_run_folder(settings), []
     open_study(folder, studied(settings, materials))
     say(f"The students go to {folder}. If this is interrupted, --out {folder} goes on with it.")
-    runs = []
     with announced(), training_bar(len(plan) * steps, "training students") as on_row:
         for number, (arm, each) in enumerate(plan):
             own = folder / f"{arm}-{each.seed}"
@@ -51,15 +48,10 @@ def run_seeds(options, settings: Settings, seeds: int, materials: Materials) -> 
                     on_row({**row, "steps": number * steps + row["steps"]}, f", student {number + 1} of {len(plan)}")
                 report = {"arm": arm, "seed": each.seed, **report_of(run, own)[0]}
                 replace_file(own / "report.json", json.dumps(plain(report)).encode())
-            moved = {"folder": str(own), "history": str(own / "history.jsonl")}  # the folder may have been, meanwhile
-            runs.append({**read_json(own / "report.json", KEYS), **moved})
+            here = {"folder": str(own), "history": str(own / "history.jsonl")}  # it may have been moved since
+            runs.append({**read_json(own / "report.json", KEYS), **here})
     return answer_seeds(options, {**outcome(runs), "test_images": len(materials.test), "folder": str(folder),
                                   "data": materials.training.source, "settings": asdict(settings), "runs": runs})
-
-
-def pair_of(settings: Settings) -> dict[str, Settings]:
-    """Return both arms of a seed."""
-    return {TAUGHT: settings, UNTAUGHT: replace(settings, alpha=1.0, final_alpha=None)}
 
 
 def studied(settings: Settings, materials: Materials) -> dict:
@@ -92,60 +84,47 @@ def read_json(path: Path, keys: dict) -> dict:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         value = None
-    if not isinstance(value, dict) or not all(
-            key in value and isinstance(value[key], kind) for key, kind in keys.items()):
-        raise ValueError(f"{path} is cut, altered or of another version. Choose another folder (--out); or, if it is a "
-                         "report.json, remove it: its student is then trained again.")
-    return value
+    if isinstance(value, dict) and all(key in value and isinstance(value[key], kind) for key, kind in keys.items()):
+        return value
+    raise ValueError(f"{path} is cut, altered or of another version. Choose another folder (--out); or, if it is a "
+                     "report.json, remove it: its student is then trained again.")
 
 
 def outcome(runs: list[dict]) -> dict:
     """Hold both arms against each other: shares from 0 to 1, of the seeds with which both came to an end.
 
     luck: by how much two single runs of equally good settings may differ, 19 times of 20. pairs_needed: to find a
-    difference of this size in four of five tries. Both, like sd and interval, are not finite below two pairs.
+    difference of this size in four of five tries. Both, like the interval, need two pairs.
     """
-    ended = [{run["seed"] for run in runs if run["arm"] == arm and run["test_accuracy"] is not None} for arm in WORDS]
-    seeds = sorted(set.intersection(*ended))
-    arms = {arm: [run for run in runs if run["arm"] == arm and run["seed"] in seeds] for arm in WORDS}
-    made = {"seeds": seeds, "arms": {arm: figures([run["test_accuracy"] for run in own]) for arm, own in arms.items()}}
-    if not seeds:
-        return {**made, "difference": None, "interval": None, "may_be_luck": True}
-    (pair,) = paired(Results(arms, "test_accuracy"), UNTAUGHT)
-    enough = len(seeds) > 1
-    return {**made, "difference": pair.mean / 100, "interval": [pair.low / 100, pair.high / 100],
-            "differences": [points / 100 for points in pair.differences], "may_be_luck": pair.may_be_luck,
-            "luck": by_luck(*(arm["sd"] for arm in made["arms"].values()), len(seeds)) if enough else math.nan,
-            "pairs_needed": pairs_needed(pair.differences, pair.mean) if enough else None,
-            "best": max(arms[TAUGHT], key=lambda run: run["val_accuracy"])["folder"]}
-
-
-def figures(values: list[float]) -> dict:
-    """Return the values of an arm, their mean and their standard deviation."""
-    return {"test_accuracy": values, "mean": statistics.mean(values) if values else None,
-            "sd": statistics.stdev(values) if len(values) > 1 else math.nan}
+    ended = {arm: {run["seed"]: run for run in runs if run["arm"] == arm and run["test_accuracy"] is not None}
+             for arm in ARMS}
+    seeds = sorted(ended["teacher"].keys() & ended["labels"].keys())
+    arms = {arm: [own[seed]["test_accuracy"] for seed in seeds] for arm, own in ended.items()}
+    gains, enough = [taught - untaught for taught, untaught in zip(*arms.values())], len(seeds) > 1
+    best = max((ended["teacher"][seed] for seed in seeds), key=lambda run: run["val_accuracy"], default={})
+    return {"arms": arms, "seeds": seeds, "difference": mean(gains) if seeds else None,
+            "interval": interval(gains), "best": best.get("folder"),
+            "luck": by_luck(*map(stdev, arms.values()), len(seeds)) if enough else None,
+            "pairs_needed": pairs_needed(gains, mean(gains)) if enough else None}
 
 
 def answer_seeds(options, report: dict) -> int:
     """Answer with the pairs, their difference, and what luck can do."""
-    runs, arms = report["runs"], report["arms"]
-    needed, names = report.get("pairs_needed"), Counter(each["name"] for run in runs for each in run["findings"])
-    pairs = zip(report["seeds"], *(arms[arm]["test_accuracy"] for arm in WORDS))
+    runs, pairs = report["runs"], list(zip(*report["arms"].values()))
+    names = Counter(finding["name"] for run in runs for finding in run["findings"])
     answer(options, report, [
         ("measured on", f"{report['test_images']:,} test images, {100 / report['test_images']:.2g} points each "
                         f"({report['data']}); the interval tells of other seeds, not of other images"),
-        *((f"seed {seed}", f"{taught:.1%} {WORDS[TAUGHT]}, {untaught:.1%} {WORDS[UNTAUGHT]}: "
-                           f"{100 * (taught - untaught):+.1f} points") for seed, taught, untaught in pairs),
-        *((WORDS[arm], f"{own['mean']:.1%} in the mean; from seed to seed {100 * own['sd']:.1f} points (standard "
-                       "deviation)") for arm, own in arms.items() if len(report["seeds"]) > 1),
-        ("difference", in_words([100 * gain for gain in report["differences"]]) if report["seeds"] else "no pair"),
+        *((f"seed {seed}", ", ".join(f"{share:.1%} {words}" for share, words in zip(pair, WORDS)))
+          for seed, pair in zip(report["seeds"], pairs)),
+        *((words, f"{mean(own):.1%} in the mean; from seed to seed {100 * stdev(own):.1f} points (standard deviation)")
+          for words, own in zip(WORDS, report["arms"].values()) if len(own) > 1),
+        ("difference", in_words([100 * (taught - untaught) for taught, untaught in pairs]) if pairs else "no pair"),
         *([("luck", f"two runs of equally good settings differ by up to {100 * report['luck']:.1f} points, 19 times of "
-                    f"20; {needed} pairs find a difference of this size in four of five tries")] if needed else []),
+                    f"20; a difference of this size takes {report['pairs_needed']} pairs to be found in four of five "
+                    "tries")] if report["pairs_needed"] else []),
         *(("finding", f"{name}, in {count} of {len(runs)} students") for name, count in names.most_common()),
-        ("students", report["folder"]),
-        *([("the best one", f"{report['best']}, by validation accuracy")] if report["seeds"] else [])])
+        ("students", report["folder"]), *([("the best", f"{report['best']} (validation accuracy)")] if pairs else [])])
     stopped = [run["stopped"] for run in runs if run.get("stopped")]
-    if stopped:
-        return complain(f"{len(stopped)} of {len(runs)} students were not finished, and their pairs are left out: "
-                        f"{stopped[0]}", 1)
-    return 0
+    return complain(f"{len(stopped)} of {len(runs)} students were not finished, and their pairs are left out: "
+                    f"{stopped[0]}", 1) if stopped else 0
