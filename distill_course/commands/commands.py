@@ -2,6 +2,7 @@
 import contextlib
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from distill_kit.history import plain
@@ -138,6 +139,18 @@ def findings_of(rows: list[dict], probes: dict | None, data: str | None) -> tupl
     withheld = "" if reference is not None else (
         "How accurate healthy runs on these images are is not known here, so the accuracy itself is not judged.")
     return diagnose(rows, probes, reference), withheld
+
+
+def report_of(run, folder: Path) -> tuple[dict, list, str]:
+    """Return a trained run's report as plain data, its findings, and a sentence where some are withheld."""
+    from ..diagnosis import probe
+    findings, withheld = findings_of(run.history, probe(run), run.materials.name)
+    busy = "cores_taken" in run.history[-1]  # others were at work, so that the threads were chosen
+    return {**run.report(), "threads": run.history[-1]["threads"],
+            **({"cores_taken": run.choice.taken, "cores_used": run.cores_used} if busy else {}),
+            "findings": [finding.as_dict() for finding in findings],
+            **({"harm_withheld": withheld} if withheld else {}), "history": str(folder / "history.jsonl"),
+            "data": run.training.source, "settings": asdict(run.settings)}, findings, withheld
 
 
 def finding_lines(findings: list, withheld: str) -> list[tuple[str, str]]:

@@ -9,7 +9,8 @@ from distill_kit.settings import Settings
 
 from ..other_runs import announced
 from ..progress import training_bar
-from .commands import answer, complain, find_teacher, finding_lines, findings_of, say
+from .commands import answer, complain, find_teacher, finding_lines, report_of, say
+from .seeds import run_seeds
 
 MOST_SEEDS = 1_000
 
@@ -32,7 +33,6 @@ def run_distill(options) -> int:
     materials = Materials.of(settings, dataset, teacher)
     del dataset  # lets the images go that this run does not need
     if seeds > 1:
-        from .seeds import run_seeds
         return run_seeds(options, settings, seeds, materials)
     run = Run(settings, materials, load=load)  # checks settings and images: no folder is left behind if they are bad
     folder = new_run_folder(settings, getattr(options, "out", None))
@@ -82,18 +82,6 @@ def settings_of(options) -> Settings:
         from ..diagnosis import faulty
         return faulty(settings, options.fault, getattr(options, "fault_strength", "gross"))
     return settings
-
-
-def report_of(run: Run, folder: Path) -> tuple[dict, list, str]:
-    """Return a trained run's report as plain data, its findings, and a sentence where some are withheld."""
-    from ..diagnosis import probe
-    findings, withheld = findings_of(run.history, probe(run), run.materials.name)
-    busy = "cores_taken" in run.history[-1]  # others were at work, so that the threads were chosen
-    return {**run.report(), "threads": run.history[-1]["threads"],
-            **({"cores_taken": run.choice.taken, "cores_used": run.cores_used} if busy else {}),
-            "findings": [finding.as_dict() for finding in findings],
-            **({"harm_withheld": withheld} if withheld else {}), "history": str(folder / "history.jsonl"),
-            "data": run.training.source, "settings": dataclasses.asdict(run.settings)}, findings, withheld
 
 
 def draw(run: Run, folder: Path) -> str:

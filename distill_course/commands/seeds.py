@@ -20,8 +20,7 @@ from distill_kit.weights import fingerprint
 from ..other_runs import announced
 from ..progress import training_bar
 from ..statistics import by_luck, in_words, interval, pairs_needed
-from .commands import answer, complain, say
-from .distill import report_of
+from .commands import answer, complain, report_of, say
 
 ARMS = {"teacher": {}, "labels": {"alpha": 1.0, "final_alpha": None}}  # how their settings differ
 WORDS = ("with the teacher", "by labels only")
