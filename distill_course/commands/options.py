@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     distill.set_defaults(command=run_distill, json=False)
     export = choices.add_parser("export", parents=[common], help="a trained student as a file for other programs",
                                 allow_abbrev=False)
-    export.add_argument("run", metavar="RUN", help="a run's folder, or a file of weights of this kit")
+    export.add_argument("run", metavar="RUN", help="a run's folder (of --seeds: a student's), or weights of this kit")
     export.add_argument("--format", choices=FORMATS, default="torch", help=MORE["format"])
     export.add_argument("--out", metavar="FILE", help="a new file (default: in the run's folder)")
     export.set_defaults(command=run_export)

@@ -127,7 +127,7 @@ def changed_labels():
 def test_students_of_other_images_are_never_mixed(study, monkeypatch, tmp_path, dataset, trained):
     study(seeds=2)
     trained.clear()
-    monkeypatch.setattr("distill_kit.data.load_dataset", lambda name: dataset())
+    monkeypatch.setattr("distill_kit.data.load_dataset", lambda name, **options: dataset())
     status, report, errors = study(seeds=3)
     assert status == 2 and report is None and "students for which the data set was " in errors.splitlines()[-1]
     assert trained == [] and len(list((tmp_path / "study").iterdir())) == 5
