@@ -63,7 +63,10 @@ def test_a_function_that_needs_the_classes_is_given_them(here):
     assert load_teacher(DATASET, "makers:for_classes")[0].head.out_features == 4
 
 
-def exported(path, batch=torch.export.Dim.DYNAMIC):
+BATCH = torch.export.Dim("batch")  # of any size
+
+
+def exported(path, batch=BATCH):
     network = LittleNet().eval()
     program = torch.export.export(network, (torch.rand(3, 3, 16, 16),), dynamic_shapes=({0: batch},))
     torch.export.save(program, path)
