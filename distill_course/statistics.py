@@ -3,6 +3,7 @@
 scipy is imported where it is needed: what has no interval to compute works without it.
 """
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,6 +72,17 @@ def by_luck(spread: float, other: float, n: int) -> float:
     this says, since they share the order of their batches.
     """
     return t_quantile(n) * math.hypot(spread, other)
+
+
+def pairs_needed(values: Sequence[float], difference: float) -> int | None:
+    """Compute from how many pairs on four of five experiments find a difference, if pairs spread as these do.
+
+    The difference is then 2.8 standard errors: 1.96 for the interval and 0.84 for four of five. None for no difference.
+
+        >>> pairs_needed([0.0, 1.0, 2.0], 1.0)
+        8
+    """
+    return max(2, math.ceil((2.8 * statistics.stdev(values) / difference) ** 2)) if difference else None
 
 
 def in_words(values: Sequence[float]) -> str:

@@ -78,9 +78,9 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     recipe = (recipe or recipe_for(dataset)).changed(epochs=epochs, learning_rate=learning_rate)
     device = choose_device(device)
     precision = choose_precision(precision, device)
-    if start is not None and start[0].architecture != recipe.architecture:
-        raise ValueError(f"the weights to start from are of {start[0].architecture}; the recipe's are of "
-                         f"{recipe.architecture}")
+    own = None if start is None else getattr(start[0], "architecture", type(start[0]).__name__)
+    if own not in (None, recipe.architecture):
+        raise ValueError(f"the weights to start from are of {own}; the recipe's are of {recipe.architecture}")
     model = make_model(recipe.architecture, dataset.pool.images, seed) if start is None else deepcopy(start[0])
     model = model.to(device)
     batches = ViewBatches(ViewBank(dataset.pool.images, ALL_VIEWS, device), dataset.pool.labels, recipe.batch_size,

@@ -246,12 +246,17 @@ def prepared_labels(images: ImageSet, settings: Settings) -> ImageSet:
     return images
 
 
+def runs_folder() -> Path:
+    """Name the folder that runs go to where none is given: $DISTILL_KIT_RUNS, else ./runs."""
+    return Path(os.environ.get("DISTILL_KIT_RUNS") or "runs")
+
+
 def new_run_folder(settings: Settings, parent: Path | str | None = None) -> Path:
-    """Make runs/<time>-<seed>-<pid>/ under `parent`, $DISTILL_KIT_RUNS or ./runs; never one that was there before.
+    """Make <time>-<seed>-<pid>/ under `parent` or `runs_folder()`; never one that was there before.
 
     Raises OSError with one sentence if it cannot be made.
     """
-    parent = Path(parent or os.environ.get("DISTILL_KIT_RUNS") or "runs")
+    parent = Path(parent) if parent else runs_folder()
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.seed}-{os.getpid()}"
     for attempt in range(100):
         folder = parent / (name if attempt == 0 else f"{name}-{attempt}")

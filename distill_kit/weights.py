@@ -17,15 +17,20 @@ def save_model(model: ConvNet, path: Path | str, card: dict, half: bool = True) 
     card: plain data kept in the header: data, recipe, figures. half: write float16, which is half the size; the
     card's figures should be those of the rounded weights.
     """
+    path = Path(path)
+    replace_file(path, packed(model, card, half))
+    return path
+
+
+def packed(model: ConvNet, card: dict, half: bool = True) -> bytes:
+    """Return what `save_model` writes."""
     from safetensors.torch import save
     dtype = torch.float16 if half else torch.float32
     tensors = {name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
                for name, value in model.state_dict().items()}
     header = {"architecture": json.dumps(asdict(model.architecture)), "card": json.dumps(card)}
-    header["sha256"] = _fingerprint(header, tensors)
-    path = Path(path)
-    replace_file(path, save(tensors, header))
-    return path
+    header["sha256"] = fingerprint(header, tensors)
+    return save(tensors, header)
 
 
 def load_model(path: Path | str) -> tuple[ConvNet, dict]:
@@ -44,8 +49,9 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
     except SafetensorError as error:
         raise ValueError(f"{path} is cut or not a safetensors file ({error}). Fetch or train it again.") from None
     if "architecture" not in header:
-        raise ValueError(f"{path} holds weights of another kind: its header names no architecture of this kit.")
-    if header.pop("sha256", None) != _fingerprint(header, tensors):
+        raise ValueError(f"{path} holds weights of another kind: its header names no architecture of this kit. "
+                         "A teacher of your own is named by a function that builds it, module:function.")
+    if header.pop("sha256", None) != fingerprint(header, tensors):
         raise ValueError(f"{path} was altered since it was written: its contents do not match its checksum. "
                          "Fetch or train it again.")
     with torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn, and thrown away
@@ -57,10 +63,11 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
     return model.eval(), json.loads(header["card"])
 
 
-def _fingerprint(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
+def fingerprint(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
+    """Hash words and tensors: any other word, name, type, shape or number gives another hash."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
-        tensor = tensors[name]
+        tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())  # numpy has no bfloat16
     return digest.hexdigest()

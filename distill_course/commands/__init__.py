@@ -1,4 +1,4 @@
-"""The command line: options.py says what can be typed, commands.py what each command does; `main` begins.
+"""The command line: options.py says what can be typed, commands.py and a file for each long one what it does.
 
 Human text, or with --json a single JSON value on standard output; progress on standard error. Exit status 0; 2 for bad
 arguments; 1 for a run that failed; 130 where you interrupted it.

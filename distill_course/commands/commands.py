@@ -1,7 +1,8 @@
 """Commands: each asks the packages, then answers for people or for scripts."""
-import dataclasses
+import contextlib
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from distill_kit.history import plain
@@ -61,7 +62,7 @@ def run_teacher(options) -> int:
     say(dataset.notice)
     if options.evaluate:
         device = choose_device(options.device)
-        model, card = load_teacher(dataset, options.weights)
+        model, card = find_teacher(dataset, options.weights)
         figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
         report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"],
                   "test_cross_entropy": figures["cross_entropy"], "card": card}
@@ -83,66 +84,22 @@ def run_teacher(options) -> int:
     return 0
 
 
-def run_distill(options) -> int:
-    """Train a student, and diagnose it."""
-    import time
+def find_teacher(dataset, named: str | None) -> tuple:
+    """Load the teacher that is named, or the shipped one, and its card.
 
-    from distill_kit.data import load_dataset
-    from distill_kit.neighbours import Load
-    from distill_kit.openmp import cores
-    from distill_kit.run import Materials, Run, new_run_folder
-    from distill_kit.settings import Settings
-    from distill_kit.teachers import load_teacher
-
-    from ..diagnosis import faulty, probe
-    from ..other_runs import announced
-    load = Load()  # begun now: nobody waits for it when the run begins
-    names = {field.name for field in dataclasses.fields(Settings)}
-    settings = Settings(**{name: value for name, value in vars(options).items() if name in names})
-    if hasattr(options, "fault_strength") and not hasattr(options, "fault"):
-        raise ValueError("fault-strength must come with --fault; got no fault")
-    if hasattr(options, "fault"):
-        settings = faulty(settings, options.fault, getattr(options, "fault_strength", "gross"))
-    started = time.perf_counter()
-    dataset = load_dataset(settings.data)
-    load_seconds = time.perf_counter() - started
-    say(dataset.notice)
-    teacher, _ = load_teacher(dataset, getattr(options, "teacher", None))
-    materials = Materials.of(settings, dataset, teacher)
-    del dataset  # lets the images go that this run does not need
-    run = Run(settings, materials, load=load)  # checks settings and images: no folder is left behind if they are bad
-    folder = new_run_folder(settings, getattr(options, "out", None))
-    with announced(), training_bar(settings.epochs * len(run.batches), "training the student") as on_row:
-        for row in run.rows(every=5, folder=folder):
-            known = 1 if settings.labels_only else materials.logits.known
-            on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")
-    findings, withheld = findings_of(run.history, probe(run), materials.name)
-    busy = "cores_taken" in run.history[-1]  # others were at work, so that the threads were chosen
-    report = {**run.report(), "threads": run.history[-1]["threads"],
-              **({"cores_taken": run.choice.taken, "cores_used": run.cores_used} if busy else {}),
-              "findings": [finding.as_dict() for finding in findings],
-              **({"harm_withheld": withheld} if withheld else {}), "load_seconds": load_seconds,
-              "history": str(folder / "history.jsonl"), "data": materials.training.source,
-              "settings": dataclasses.asdict(settings)}
-    if not options.json:
-        report["picture"] = draw(run, folder)
-    answer(options, report, [
-        ("images", report["data"]),
-        ("test accuracy", f"{report['test_accuracy']:.2%}" if "stopped" not in report else "not looked at"),
-        ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(materials.validation):,} images; "
-                                f"after each epoch it was measured on {len(materials.watched.labels):,}"),
-        ("training", f"{report['seconds']:.1f} s in {counted(report['threads'], 'thread')}, "
-                     f"{report['images_per_second']:,.0f} images a second"),
-        *([("other programs", f"kept {report['cores_taken']:.1f} of {cores()} cores busy when it began; so it trained "
-                              f"in {counted(report['threads'], 'thread')}, and has had {report['cores_used']:.1f} "
-                              "cores")] if busy else []),
-        ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
-        *([("picture", report["picture"])] if "picture" in report else []),
-        *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]
-          if settings.leave_out is not None else []), *finding_lines(findings, withheld)])
-    if "stopped" in report:
-        return complain(report["stopped"], 1)
-    return 0
+    Where neither is there: the newest under the folder of runs that was trained on these images; which one is said.
+    """
+    from distill_kit.run import runs_folder
+    from distill_kit.teachers import load_teacher, shipped_path
+    from distill_kit.weights import load_model
+    if named is None and not shipped_path(dataset.name).is_file():
+        for path in sorted(runs_folder().glob("*/teacher.safetensors"), reverse=True):  # their names begin with a time
+            with contextlib.suppress(ValueError, OSError):
+                card = load_model(path)[1]
+                if (card.get("data"), card.get("classes")) == (dataset.pool.source, list(dataset.pool.classes)):
+                    say(f"The teacher: {path}, the newest that was trained on these images.")
+                    return load_teacher(dataset, path)
+    return load_teacher(dataset, named)
 
 
 def run_faults(options) -> int:
@@ -183,6 +140,18 @@ def findings_of(rows: list[dict], probes: dict | None, data: str | None) -> tupl
     return diagnose(rows, probes, reference), withheld
 
 
+def report_of(run, folder: Path) -> tuple[dict, list, str]:
+    """Return a trained run's report as plain data, its findings, and a sentence where some are withheld."""
+    from ..diagnosis import probe
+    findings, withheld = findings_of(run.history, probe(run), run.materials.name)
+    busy = "cores_taken" in run.history[-1]  # others were at work, so that the threads were chosen
+    return {**run.report(), "threads": run.history[-1]["threads"],
+            **({"cores_taken": run.choice.taken, "cores_used": run.cores_used} if busy else {}),
+            "findings": [finding.as_dict() for finding in findings],
+            **({"harm_withheld": withheld} if withheld else {}), "history": str(folder / "history.jsonl"),
+            "data": run.training.source, "settings": asdict(run.settings)}, findings, withheld
+
+
 def finding_lines(findings: list, withheld: str) -> list[tuple[str, str]]:
     """Make lines of a table: what was found, on what it rests, what to do."""
     lines = [(finding.severity, f"{finding.name}: {finding.in_words()}") for finding in findings]
@@ -215,18 +184,6 @@ def run_bench(options) -> int:
         ("the teacher's answers", f"{report['teacher_pass_seconds']:.1f} s for eight views of 5,000 images"),
         *([("memory", f"{report['peak_memory_bytes'] / 1e9:.2f} GB")] if report["peak_memory_bytes"] else [])])
     return 0
-
-
-def draw(run, folder: Path) -> str:
-    """Draw the run's curves into its folder; returns the picture's path."""
-    from distill_kit.files import replacing
-    from distill_kit.plotting import run_figure
-    settings, path = run.settings, folder / "curves.png"
-    title = (f"{run.materials.training.source}: {settings.images:,} images, {settings.epochs} epochs, "
-             f"T = {settings.temperature:g}, alpha = {settings.alpha:g}, seed {settings.seed}")
-    with replacing(path) as file:
-        run_figure(run.history, title).savefig(file, format="png", dpi=120)
-    return str(path)
 
 
 def answer(options, report: dict | list, table: list[tuple[str, str]]) -> None:

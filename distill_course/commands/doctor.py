@@ -1,6 +1,5 @@
 """Is this machine ready for the course? Facts, problems with their mend, and how long a slider's run will take."""
 import importlib.metadata
-import os
 import platform
 import tempfile
 import time
@@ -20,6 +19,7 @@ from distill_kit.memory import keep_freed_memory
 from distill_kit.models import STUDENTS, make_model
 from distill_kit.neighbours import Load, Room, choose_threads, using_threads
 from distill_kit.optimizers import OPTIMIZERS
+from distill_kit.run import runs_folder
 from distill_kit.schedules import constant
 from distill_kit.settings import QUICK_EPOCHS, Settings
 from distill_kit.training import train
@@ -110,7 +110,7 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
 
 
 def _places() -> dict[str, Path]:
-    return {"DISTILL_KIT_CACHE": cache_folder(), "DISTILL_KIT_RUNS": Path(os.environ.get("DISTILL_KIT_RUNS") or "runs")}
+    return {"DISTILL_KIT_CACHE": cache_folder(), "DISTILL_KIT_RUNS": runs_folder()}
 
 
 def _cannot_write(name: str, folder: Path) -> str | None:

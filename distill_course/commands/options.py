@@ -6,24 +6,21 @@ from difflib import get_close_matches
 
 from ..shipped import read_table
 from . import commands
+from .distill import run_distill
+from .export import FORMATS, run_export
 
 OPTIONS = read_table("options")
+MORE = OPTIONS.pop("more")
 DEVICE, PRECISION = OPTIONS["the training"]["device"], OPTIONS["the training"]["precision"]
 DATA = OPTIONS["what the student learns from"]["data"]
-EXAMPLES = """\
-examples:
-  python -m distill_kit distill --epochs 8                     the quick run
-  python -m distill_kit distill --epochs 8 --alpha 1           the same without the teacher
-  python -m distill_kit distill --alpha 0.9 --final-alpha 0.1  progressive distillation
-  python -m distill_kit distill --labelled 1000 --json         1,000 labels, for a script
-"""
 
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     top = argparse.ArgumentParser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.",
+                                  epilog=MORE["way"], formatter_class=argparse.RawDescriptionHelpFormatter,
                                   allow_abbrev=False)
-    choices = top.add_subparsers(required=True, metavar="doctor | data | teacher | distill | diagnose | faults | bench")
+    choices = top.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
 
@@ -42,8 +39,8 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--evaluate", action="store_true", help="accuracy and calibration on the data at hand")
     what.add_argument("--train", action="store_true", help="train one on the data at hand, by the shipped one's recipe")
     teacher.add_argument("--data", default="auto", help=DATA)
-    teacher.add_argument("--weights", metavar="FILE",
-                         help="a teacher's weights to measure, where not the shipped one's; or to train further")
+    teacher.add_argument("--teacher", "--weights", dest="weights", metavar="NAME",
+                         help=f"{MORE['teacher']}. With --train: weights of this kit to train further")
     teacher.add_argument("--out", help="where --train writes the weights (default: in a new folder under runs/)")
     teacher.add_argument("--epochs", type=int, help="fewer or more than the recipe has")
     teacher.add_argument("--learning-rate", type=float, metavar="X", help="another than the recipe's")
@@ -52,9 +49,10 @@ def parser() -> argparse.ArgumentParser:
     teacher.add_argument("--precision", default="auto", help=PRECISION)
     teacher.set_defaults(command=commands.run_teacher)
 
-    distill = choices.add_parser("distill", parents=[common], help="train one student", allow_abbrev=False,
+    distill = choices.add_parser("distill", parents=[common], help="train a student, or pairs of them",
                                  usage="python -m distill_kit distill [options]", argument_default=argparse.SUPPRESS,
-                                 epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+                                 epilog=MORE["examples"], formatter_class=argparse.RawDescriptionHelpFormatter,
+                                 allow_abbrev=False)
     from distill_kit.settings import Settings
     fields = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
     for title, options in OPTIONS.items():
@@ -67,9 +65,15 @@ def parser() -> argparse.ArgumentParser:
     wrong = distill.add_argument_group("something wrong, to see what it looks like")
     wrong.add_argument("--fault", metavar="NAME", help="train with a fault; it brings the settings that it needs")
     wrong.add_argument("--fault-strength", metavar="NAME", help="mild, clear or gross (default: gross)")
-    distill.add_argument("--teacher", metavar="FILE", help="a teacher's weights, where not the shipped one's")
-    distill.add_argument("--out", metavar="FOLDER", help="folder for runs (default: $DISTILL_KIT_RUNS or runs/)")
-    distill.set_defaults(command=commands.run_distill, json=False)
+    for option, kind, metavar in (("teacher", str, "NAME"), ("seeds", int, "N"), ("out", str, "FOLDER")):
+        distill.add_argument(f"--{option}", type=kind, metavar=metavar, help=MORE[option])
+    distill.set_defaults(command=run_distill, json=False)
+    export = choices.add_parser("export", parents=[common], help="a trained student as a file for other programs",
+                                allow_abbrev=False)
+    export.add_argument("run", metavar="RUN", help="a run's folder (of --seeds: a student's), or weights of this kit")
+    export.add_argument("--format", choices=FORMATS, default="torch", help=MORE["format"])
+    export.add_argument("--out", metavar="FILE", help="a new file (default: in the run's folder)")
+    export.set_defaults(command=run_export)
     diagnose = choices.add_parser(
         "diagnose", parents=[common], help="what is wrong with a run, from its history", allow_abbrev=False,
         epilog='A line of a history of your own: {"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "val_accuracy": '
@@ -89,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--device", help=DEVICE)
     bench.add_argument("--precision", default="auto", help=PRECISION)
     bench.set_defaults(command=commands.run_bench)
-    for command in (doctor, data, teacher, distill, diagnose, faults, bench):
+    for command in (doctor, data, teacher, distill, export, diagnose, faults, bench):
         command.set_defaults(known=[option for action in command._actions for option in action.option_strings])
     return top
 

@@ -3,7 +3,7 @@ import contextlib
 import re
 
 import pytest
-from small_commands import QUICK, value_of
+from small_commands import DATASET, QUICK, value_of
 
 from distill_kit.history import load_history
 
@@ -48,6 +48,12 @@ def test_distill_for_people_is_a_table_and_a_picture(answer, tmp_path):
     picture = next(line.split("  ")[-1].strip() for line in out.splitlines() if line.startswith("picture"))
     with open(picture, "rb") as file:
         assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_small_folder_is_used_whole_where_no_number_of_images_is_asked_for(answer):
+    status, out, errors = answer("distill", *QUICK[2:], "--json")
+    assert status == 0 and value_of(out)["settings"]["images"] == len(DATASET.pool) == 180
+    assert "learns from all 180 images" in errors
 
 
 def test_each_run_has_a_folder_of_its_own(answer):
@@ -110,7 +116,7 @@ def test_an_interrupt_is_exit_status_130_and_keeps_the_rows(answer, monkeypatch,
             if row["kind"] == "epoch":
                 raise KeyboardInterrupt
         yield follow
-    monkeypatch.setattr("distill_course.commands.commands.training_bar", pressed)
+    monkeypatch.setattr("distill_course.commands.distill.training_bar", pressed)
     status, out, errors = answer("distill", *QUICK, "--json")
     assert status == 130 and out == "" and "Interrupted" in errors.splitlines()[-1]
     (folder,) = (tmp_path / "runs").iterdir()

@@ -90,7 +90,7 @@ def seen(monkeypatch):
     @contextlib.contextmanager
     def bar(steps, what):
         yield lambda row, more="": counts.append(signs())
-    monkeypatch.setattr("distill_course.commands.commands.training_bar", bar)
+    monkeypatch.setattr("distill_course.commands.distill.training_bar", bar)
     monkeypatch.setattr("distill_course.notebook.training_bar", bar)
     return counts
 

@@ -1,0 +1,96 @@
+"""`distill`: train a student, and diagnose it."""
+import dataclasses
+from pathlib import Path
+
+from distill_kit.neighbours import Load
+from distill_kit.openmp import cores, counted
+from distill_kit.run import Materials, Run, new_run_folder
+from distill_kit.settings import Settings
+
+from ..other_runs import announced
+from ..progress import training_bar
+from .commands import answer, complain, find_teacher, finding_lines, report_of, say
+from .seeds import run_seeds
+
+MOST_SEEDS = 1_000
+
+
+def run_distill(options) -> int:
+    """Train a student, and diagnose it; or pairs of students, where seeds are asked for."""
+    import time
+
+    from distill_kit.data import load_dataset
+    load = Load()  # begun now: nobody waits for it when the run begins
+    settings, seeds = settings_of(options), getattr(options, "seeds", 1)
+    started = time.perf_counter()
+    dataset = load_dataset(settings.data)
+    load_seconds = time.perf_counter() - started
+    say(dataset.notice)
+    if not hasattr(options, "images") and len(dataset.pool) < settings.images:  # nobody asked for more than there are
+        settings = dataclasses.replace(settings, images=len(dataset.pool))
+        say(f"The student learns from all {settings.images:,} images that are there to train with.")
+    teacher, _ = find_teacher(dataset, getattr(options, "teacher", None))
+    materials = Materials.of(settings, dataset, teacher)
+    del dataset  # lets the images go that this run does not need
+    if seeds > 1:
+        return run_seeds(options, settings, seeds, materials)
+    run = Run(settings, materials, load=load)  # checks settings and images: no folder is left behind if they are bad
+    folder = new_run_folder(settings, getattr(options, "out", None))
+    with announced(), training_bar(settings.epochs * len(run.batches), "training the student") as on_row:
+        for row in run.rows(every=5, folder=folder):
+            known = 1 if settings.labels_only else materials.logits.known
+            on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")
+    report, findings, withheld = report_of(run, folder)
+    report["load_seconds"] = load_seconds
+    busy = "cores_taken" in report
+    if not options.json:
+        report["picture"] = draw(run, folder)
+    answer(options, report, [
+        ("images", report["data"]),
+        ("test accuracy", f"{report['test_accuracy']:.2%}" if "stopped" not in report else "not looked at"),
+        ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(materials.validation):,} images; "
+                                f"after each epoch it was measured on {len(materials.watched.labels):,}"),
+        ("training", f"{report['seconds']:.1f} s in {counted(report['threads'], 'thread')}, "
+                     f"{report['images_per_second']:,.0f} images a second"),
+        *([("other programs", f"kept {report['cores_taken']:.1f} of {cores()} cores busy when it began; so it trained "
+                              f"in {counted(report['threads'], 'thread')}, and has had {report['cores_used']:.1f} "
+                              "cores")] if busy else []),
+        ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
+        *([("picture", report["picture"])] if "picture" in report else []),
+        *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]
+          if settings.leave_out is not None else []), *finding_lines(findings, withheld)])
+    if "stopped" in report:
+        return complain(report["stopped"], 1)
+    return 0
+
+
+def settings_of(options) -> Settings:
+    """Read the settings from the options. Raises ValueError for options that do not go together."""
+    names = {field.name for field in dataclasses.fields(Settings)}
+    settings = Settings(**{name: value for name, value in vars(options).items() if name in names})
+    if hasattr(options, "fault_strength") and not hasattr(options, "fault"):
+        raise ValueError("fault-strength must come with --fault; got no fault")
+    seeds = getattr(options, "seeds", 1)
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise ValueError(f"seeds must be 1 to {MOST_SEEDS:,}, a number of pairs; got {seeds}")
+    if seeds > 1 and settings.labels_only:
+        raise ValueError(f"alpha must be below 1 with --seeds, which trains a student with the teacher and one by "
+                         f"labels only for each seed; got {settings.alpha:g}")
+    if seeds > 1 and hasattr(options, "fault"):
+        raise ValueError(f"fault must come without --seeds, which compares healthy students; got {options.fault}")
+    if hasattr(options, "fault"):
+        from ..diagnosis import faulty
+        return faulty(settings, options.fault, getattr(options, "fault_strength", "gross"))
+    return settings
+
+
+def draw(run: Run, folder: Path) -> str:
+    """Draw the run's curves into its folder; returns the picture's path."""
+    from distill_kit.files import replacing
+    from distill_kit.plotting import run_figure
+    settings, path = run.settings, folder / "curves.png"
+    title = (f"{run.materials.training.source}: {settings.images:,} images, {settings.epochs} epochs, "
+             f"T = {settings.temperature:g}, alpha = {settings.alpha:g}, seed {settings.seed}")
+    with replacing(path) as file:
+        run_figure(run.history, title).savefig(file, format="png", dpi=120)
+    return str(path)

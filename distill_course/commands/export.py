@@ -1,0 +1,120 @@
+"""`export`: a trained student as a file for other programs, checked before it takes its place."""
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from distill_kit.files import replacing
+from distill_kit.models import ConvNet
+from distill_kit.weights import load_model, packed
+
+from .commands import answer
+
+IMAGES = 256       # that a file is asked about
+TOLERANCE = 1e-3   # relative to the largest logit: float32 in another order of sums differs by a hundredth of it
+SHAPING = ("size", "validation_share", "test_share")  # settings that say how a folder is read
+
+
+class Format(NamedTuple):
+    """How a network and its card become the content of a file, and what comes back: a function of images."""
+    ending: str
+    write: Callable[[ConvNet, dict], bytes]
+    read: Callable[[Path], Callable[[Tensor], Tensor]]
+    use: tuple[str, ...]  # lines of Python
+
+
+def graph_of(model: ConvNet) -> torch.export.ExportedProgram:
+    """Trace a network for any number of images."""
+    size = model.architecture.image_size
+    return torch.export.export(model.to(memory_format=torch.contiguous_format), (torch.zeros(2, 3, size, size),),
+                               dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}})
+
+
+def write_torch(model: ConvNet, card: dict) -> bytes:
+    """Return the content of a torch.export file, with the card as card.json."""
+    file = io.BytesIO()
+    torch.export.save(graph_of(model), file, extra_files={"card.json": json.dumps(card)})
+    return file.getvalue()
+
+
+def write_onnx(model: ConvNet, card: dict) -> bytes:
+    """Return the content of an ONNX file, with the card in its metadata. Raises ValueError where it lacks packages."""
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ValueError(f"format onnx needs the package {error.name}: pip install onnx onnxscript") from None
+    program = torch.onnx.export(graph_of(model), dynamo=True, input_names=["images"], output_names=["logits"],
+                                verbose=False)
+    program.model.metadata_props["card"] = json.dumps(card)
+    return program.model_proto.SerializeToString()
+
+
+def read_onnx(path: Path) -> Callable[[Tensor], Tensor]:
+    """Load an ONNX file in onnxruntime, or in ONNX's own slow evaluator where that is not installed."""
+    try:
+        from onnxruntime import InferenceSession as Session
+    except ModuleNotFoundError:
+        from onnx.reference import ReferenceEvaluator as Session
+    session = Session(str(path))
+    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+
+FORMATS = {
+    "torch": Format(".pt2", write_torch, lambda path: torch.export.load(io.BytesIO(path.read_bytes())).module(), (
+        "import torch", "model = torch.export.load({path!r}).module()", "logits = model(images)")),
+    "onnx": Format(".onnx", write_onnx, read_onnx, (
+        "import onnxruntime", "session = onnxruntime.InferenceSession({path!r})",
+        "(logits,) = session.run(None, {{'images': images}})")),
+    "safetensors": Format(
+        ".safetensors", lambda model, card: packed(model, card, half=False), lambda path: load_model(path)[0],
+        ("from distill_kit.weights import load_model", "model, card = load_model({path!r})", "logits = model(images)"))}
+
+
+@torch.no_grad()
+def run_export(options) -> int:
+    """Write a student in another format, and hold its answers against the student's own."""
+    run, kind = Path(options.run), FORMATS[options.format]
+    source = run / "student.safetensors" if run.is_dir() else run
+    model, card = load_model(source)
+    out = Path(options.out) if options.out else source.with_name(f"exported{kind.ending}")
+    if out.exists():
+        raise ValueError(f"out must be a new file, so that nothing is lost; {out} is there already")
+    size, classes = model.architecture.image_size, card.get("classes", [])
+    wants = {"images": f"float32 [N, 3, {size}, {size}], any N: red, green, blue, from 0 to 1", "classes": classes}
+    images, shown = questions(card, size)
+    expected = model(images)
+    with replacing(out) as file:
+        file.write(kind.write(model, {**card, **wants}))
+        file.flush()
+        difference = (kind.read(Path(file.name))(images) - expected).abs().max().item()
+        if not difference <= TOLERANCE * max(1, expected.abs().max().item()):  # nor is it kept where that is no number
+            raise RuntimeError(f"the file was not kept: its logits differ from the student's by up to {difference:.2g}")
+    use = [line.format(path=str(out)) for line in kind.use]
+    report = {"file": str(out), "format": options.format, "bytes": out.stat().st_size, "checked_on": shown,
+              "largest_difference": difference, **wants, "use": use}
+    answer(options, report, [
+        ("file", f"{out}, {report['bytes'] / 1e6:.2f} MB"),
+        ("checked", f"loaded again and asked about {shown}: logits differ by {difference:.1g} at most"),
+        ("images", wants["images"]), ("logits", f"of {', '.join(classes)}"), *zip(("in Python", "", ""), use)])
+    return 0
+
+
+def questions(card: dict, size: int) -> tuple[Tensor, str]:
+    """Return images float [N, 3, size, size], 0 to 1, and what they are: the run's own, if they are at hand."""
+    from distill_kit.data import load_dataset
+    try:
+        settings = card["settings"]
+        dataset = load_dataset(settings["data"], **{name: settings[name] for name in SHAPING if settings.get(name)})
+        images = dataset.validation.images[:IMAGES]
+        if dataset.pool.source == card["data"] and images.shape[2:] == (size, size):
+            return images.float() / 255, f"{len(images)} validation images"
+    except (KeyError, ValueError, OSError):
+        pass
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(IMAGES, 3, size, size, generator=generator), (
+        f"{IMAGES} images of random pixels, since the run's own images are not at hand")

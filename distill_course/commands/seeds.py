@@ -1,0 +1,129 @@
+"""`distill --seeds N`: for each seed a student with the teacher and one by labels only, and what the teacher is worth.
+
+All students of a study lie in one folder, each in a folder of its own with its report once it is finished. study.json
+says what they were trained on; a study that is started again trains only what has no report.
+"""
+import json
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import mean, stdev
+
+from torch import Tensor
+
+from distill_kit.files import replace_file
+from distill_kit.history import plain
+from distill_kit.run import Materials, Run, new_run_folder
+from distill_kit.settings import Settings
+from distill_kit.weights import fingerprint
+
+from ..other_runs import announced
+from ..progress import training_bar
+from ..statistics import by_luck, in_words, interval, pairs_needed
+from .commands import answer, complain, report_of, say
+
+ARMS = {"teacher": {}, "labels": {"alpha": 1.0, "final_alpha": None}}  # how their settings differ
+WORDS = ("with the teacher", "by labels only")
+FREE = ("seed", "data", "device", "precision", "threads")  # may differ, or stand in `studied` as what came of them
+KEYS = {"arm": str, "seed": int, "val_accuracy": float | int | None, "test_accuracy": float | int | None,
+        "findings": list}  # of a report, at the least
+
+
+def run_seeds(options, settings: Settings, seeds: int, materials: Materials) -> int:
+    """Train what is not finished yet, and hold the pairs against each other."""
+    plan = [(arm, replace(settings, seed=seed, **own)) for seed in range(settings.seed, settings.seed + seeds)
+            for arm, own in ARMS.items()]
+    steps = [settings.epochs * len(Run(each, materials).batches) for _, each in plan[:2]][0]  # a bad setting: no folder
+    given = getattr(options, "out", None)
+    folder, runs = Path(given) if given else new_run_folder(settings), []
+    open_study(folder, studied(settings, materials))
+    say(f"The students go to {folder}. If this is interrupted, --out {folder} goes on with it.")
+    with announced(), training_bar(len(plan) * steps, "training students") as on_row:
+        for number, (arm, each) in enumerate(plan):
+            own = folder / f"{arm}-{each.seed}"
+            if not (own / "report.json").is_file():
+                run = Run(each, materials)
+                for row in run.rows(every=5, folder=own):
+                    on_row({**row, "steps": number * steps + row["steps"]}, f", student {number + 1} of {len(plan)}")
+                report = {"arm": arm, "seed": each.seed, **report_of(run, own)[0]}
+                replace_file(own / "report.json", json.dumps(plain(report)).encode())
+            here = {"folder": str(own), "history": str(own / "history.jsonl")}  # it may have been moved since
+            runs.append({**read_json(own / "report.json", KEYS), **here})
+    return answer_seeds(options, {**outcome(runs), "test_images": len(materials.test), "folder": str(folder),
+                                  "data": materials.training.source, "settings": asdict(settings), "runs": runs})
+
+
+def studied(settings: Settings, materials: Materials) -> dict:
+    """Say what students of a study have in common: settings, images, teacher, machine. Plain data, to be compared."""
+    parts = {part: getattr(materials, part) for part in ("training", "validation", "test")}
+    teacher = materials.logits.teacher.module
+    images = fingerprint({"classes": str(materials.training.classes)}, {
+        f"{part} {what}": getattr(images, what) for part, images in parts.items() for what in ("images", "labels")})
+    weights = fingerprint({"network": str(teacher)}, {
+        name: value for name, value in teacher.state_dict().items() if isinstance(value, Tensor)})
+    return plain({**{name: value for name, value in asdict(settings).items() if name not in FREE},
+                  "the teacher": weights[:16], "the data set": images[:16],
+                  "device": materials.device.type, "precision": materials.precision})
+
+
+def open_study(folder: Path, now: dict) -> None:
+    """Write study.json, or hold what is there against it. Raises ValueError for another study: nothing is mixed."""
+    path = folder / "study.json"
+    if not path.is_file():
+        replace_file(path, json.dumps(now).encode())
+    before = read_json(path, dict.fromkeys(now, object))
+    for name in (name for name in now if before[name] != now[name]):
+        raise ValueError(f"out must be a new folder or one of the same study; {folder} holds students for which {name} "
+                         f"was {before[name]!r}, and now it is {now[name]!r}")
+
+
+def read_json(path: Path, keys: dict) -> dict:
+    """Read an object with these keys and types. Raises ValueError, naming the file, for anything else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        value = None
+    if isinstance(value, dict) and all(key in value and isinstance(value[key], kind) for key, kind in keys.items()):
+        return value
+    raise ValueError(f"{path} is cut, altered or of another version. Choose another folder (--out); or, if it is a "
+                     "report.json, remove it: its student is then trained again.")
+
+
+def outcome(runs: list[dict]) -> dict:
+    """Hold both arms against each other: shares from 0 to 1, of the seeds with which both came to an end.
+
+    luck: by how much two single runs of equally good settings may differ, 19 times of 20. pairs_needed: to find a
+    difference of this size in four of five tries. Both, like the interval, need two pairs.
+    """
+    ended = {arm: {run["seed"]: run for run in runs if run["arm"] == arm and run["test_accuracy"] is not None}
+             for arm in ARMS}
+    seeds = sorted(ended["teacher"].keys() & ended["labels"].keys())
+    arms = {arm: [own[seed]["test_accuracy"] for seed in seeds] for arm, own in ended.items()}
+    gains, enough = [taught - untaught for taught, untaught in zip(*arms.values())], len(seeds) > 1
+    best = max((ended["teacher"][seed] for seed in seeds), key=lambda run: run["val_accuracy"], default={})
+    return {"arms": arms, "seeds": seeds, "difference": mean(gains) if seeds else None,
+            "interval": interval(gains), "best": best.get("folder"),
+            "luck": by_luck(*map(stdev, arms.values()), len(seeds)) if enough else None,
+            "pairs_needed": pairs_needed(gains, mean(gains)) if enough else None}
+
+
+def answer_seeds(options, report: dict) -> int:
+    """Answer with the pairs, their difference, and what luck can do."""
+    runs, pairs = report["runs"], list(zip(*report["arms"].values()))
+    names = Counter(finding["name"] for run in runs for finding in run["findings"])
+    answer(options, report, [
+        ("measured on", f"{report['test_images']:,} test images, {100 / report['test_images']:.2g} points each "
+                        f"({report['data']}); the interval tells of other seeds, not of other images"),
+        *((f"seed {seed}", ", ".join(f"{share:.1%} {words}" for share, words in zip(pair, WORDS)))
+          for seed, pair in zip(report["seeds"], pairs)),
+        *((words, f"{mean(own):.1%} in the mean; from seed to seed {100 * stdev(own):.1f} points (standard deviation)")
+          for words, own in zip(WORDS, report["arms"].values()) if len(own) > 1),
+        ("difference", in_words([100 * (taught - untaught) for taught, untaught in pairs]) if pairs else "no pair"),
+        *([("luck", f"two runs of equally good settings differ by up to {100 * report['luck']:.1f} points, 19 times of "
+                    f"20; a difference of this size takes {report['pairs_needed']} pairs to be found in four of five "
+                    "tries")] if report["pairs_needed"] else []),
+        *(("finding", f"{name}, in {count} of {len(runs)} students") for name, count in names.most_common()),
+        ("students", report["folder"]), *([("the best", f"{report['best']} (validation accuracy)")] if pairs else [])])
+    stopped = [run["stopped"] for run in runs if run.get("stopped")]
+    return complain(f"{len(stopped)} of {len(runs)} students were not finished, and their pairs are left out: "
+                    f"{stopped[0]}", 1) if stopped else 0
