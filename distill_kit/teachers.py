@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from .data.imageset import Dataset
 from .devices import casting
-from .models import logits_of
+from .models import ConvNet, logits_of
 from .neighbours import Room
-from .other_teachers import in_a_line, other_teacher
 from .weights import load_model
 
 CPU_BLOCK = 64    # images a pass, always: sums of floats depend on the size of the batch they are made in
@@ -101,20 +100,15 @@ def shipped_path(name: str) -> Path:
     return Path(str(resources.files(__package__))) / "assets" / f"teacher-{name}.safetensors"
 
 
-def load_teacher(dataset: Dataset, path: Path | str | None = None) -> tuple[nn.Module, dict]:
-    """Load the teacher of a data set and its card: the shipped one, or the one that `path` names.
+def load_teacher(dataset: Dataset, path: Path | str | None = None) -> tuple[ConvNet, dict]:
+    """Load the teacher of a data set and its card: the shipped one, or the weights at `path`.
 
         >>> teacher, card = load_teacher(load_dataset("cifar10"))
         >>> card["test"]["accuracy"]  # a share from 0 to 1
         0.9095
 
-    path: weights of the kit; or any other teacher (other_teachers.py): "module:function", "FILE.pt2", "timm:NAME". Its
-        logits must be in the order of the data set's classes.
-
-    Raises FileNotFoundError where none is shipped for these images, ValueError where the classes do not fit, or where
-    it cannot answer images of this size.
+    Raises FileNotFoundError where none is shipped for these images, ValueError where the classes do not fit.
     """
-    names = list(dataset.pool.classes)
     if path is None:
         path = shipped_path(dataset.name)
         if not path.is_file():
@@ -122,23 +116,8 @@ def load_teacher(dataset: Dataset, path: Path | str | None = None) -> tuple[nn.M
             raise FileNotFoundError(
                 f"the kit has no teacher for {dataset.name!r} (it has them for {', '.join(shipped)}). Make one: "
                 "python -m distill_kit teacher --train --data FOLDER --out teacher.safetensors")
-    module = other_teacher(str(path), dataset.pool.classes)
-    model, card = load_model(path) if module is None else (module, {"teacher": str(path), "classes": names})
-    if card.get("classes", names) != names:
+    model, card = load_model(path)
+    if card.get("classes", list(dataset.pool.classes)) != list(dataset.pool.classes):
         raise ValueError(f"the teacher at {path} knows the classes {', '.join(card['classes'])}; "
-                         f"the data set has {', '.join(names)}")
-    _check_answers(model, dataset, path)
+                         f"the data set has {', '.join(dataset.pool.classes)}")
     return model, card
-
-
-def _check_answers(model: nn.Module, dataset: Dataset, name: Path | str) -> None:
-    """Ask a teacher about two images, shown as they will be: in a block of CPU_BLOCK."""
-    images = dataset.validation.images[:2]
-    try:
-        logits = Teacher(model).about(images)
-    except Exception as error:  # other people's code may raise anything
-        raise ValueError(f"the teacher {name} cannot answer images [{CPU_BLOCK}, 3, {images.shape[2]}, "
-                         f"{images.shape[3]}], floats from 0 to 1: {in_a_line(error)}") from error
-    if logits.shape[1:] != (wanted := len(dataset.pool.classes),):
-        raise ValueError(f"the teacher {name} must answer an image with {wanted} logits, one for each class of the "
-                         f"data set; got {list(logits.shape[1:])}")

@@ -90,16 +90,18 @@ def find_teacher(dataset, named: str | None) -> tuple:
     Where neither is there: the newest under the folder of runs that was trained on these images; which one is said.
     """
     from distill_kit.run import runs_folder
-    from distill_kit.teachers import load_teacher, shipped_path
+    from distill_kit.teachers import shipped_path
     from distill_kit.weights import load_model
+
+    from ..other_teachers import named_teacher
     if named is None and not shipped_path(dataset.name).is_file():
         for path in sorted(runs_folder().glob("*/teacher.safetensors"), reverse=True):  # their names begin with a time
             with contextlib.suppress(ValueError, OSError):
                 card = load_model(path)[1]
                 if (card.get("data"), card.get("classes")) == (dataset.pool.source, list(dataset.pool.classes)):
                     say(f"The teacher: {path}, the newest that was trained on these images.")
-                    return load_teacher(dataset, path)
-    return load_teacher(dataset, named)
+                    return named_teacher(dataset, path)
+    return named_teacher(dataset, named)
 
 
 def run_faults(options) -> int:

@@ -14,8 +14,42 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from distill_kit import teachers
+from distill_kit.data.imageset import Dataset
+from distill_kit.teachers import CPU_BLOCK, Teacher
+
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".tar")
 FUNCTION = re.compile(r"[\w.]+:\w+")
+
+
+def named_teacher(dataset: Dataset, name: Path | str | None = None) -> tuple[nn.Module, dict]:
+    """Load the teacher of a data set and its card: the shipped one, weights of the kit, or any other by its name.
+
+    name: "module:function", "FILE.pt2" or "timm:NAME", its logits in the order of the data set's classes; else a file
+        of weights.
+
+    Raises what `load_teacher` raises, and ValueError where the teacher cannot answer these images.
+    """
+    module = None if name is None else other_teacher(str(name), dataset.pool.classes)
+    if module is None:
+        model, card = teachers.load_teacher(dataset, name)
+    else:
+        model, card = module, {"teacher": str(name), "classes": list(dataset.pool.classes)}
+    check_answers(model, dataset, name)
+    return model, card
+
+
+def check_answers(model: nn.Module, dataset: Dataset, name: Path | str | None) -> None:
+    """Ask a teacher about two images, in a block as they will be. Raises ValueError where it cannot answer them."""
+    images = dataset.validation.images[:2]
+    try:
+        logits = Teacher(model).about(images)
+    except Exception as error:  # other people's code may raise anything
+        raise ValueError(f"the teacher {name} cannot answer images [{CPU_BLOCK}, 3, {images.shape[2]}, "
+                         f"{images.shape[3]}], floats from 0 to 1: {in_a_line(error)}") from error
+    if logits.shape[1:] != (wanted := len(dataset.pool.classes),):
+        raise ValueError(f"the teacher {name} must answer an image with {wanted} logits, one for each class of the "
+                         f"data set; got {list(logits.shape[1:])}")
 
 
 def other_teacher(name: str, classes: tuple[str, ...]) -> nn.Module | None:

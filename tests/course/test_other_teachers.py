@@ -7,11 +7,11 @@ import torch
 from small import ColourTeacher, LittleNet, coloured_dataset, state_of
 from torch import nn
 
+from distill_course.other_teachers import PICKLES, named_teacher, other_teacher
 from distill_kit.kept_logits import LogitStore
 from distill_kit.metrics import accuracy
 from distill_kit.models import Architecture, make_model
-from distill_kit.other_teachers import PICKLES, other_teacher
-from distill_kit.teachers import Teacher, load_teacher
+from distill_kit.teachers import Teacher
 from distill_kit.views import PLAIN
 from distill_kit.weights import save_model
 
@@ -52,7 +52,7 @@ def here(tmp_path, monkeypatch):
 
 def test_case_22_a_function_of_the_current_folder_makes_a_teacher(here):
     path = list(sys.path)
-    teacher, card = load_teacher(DATASET, "makers:build")
+    teacher, card = named_teacher(DATASET, "makers:build")
     assert isinstance(teacher, ColourTeacher)
     assert card == {"teacher": "makers:build", "classes": list(DATASET.pool.classes)}
     assert accuracy(Teacher(teacher).about(DATASET.test.images), DATASET.test.labels) > 0.9
@@ -60,7 +60,7 @@ def test_case_22_a_function_of_the_current_folder_makes_a_teacher(here):
 
 
 def test_a_function_that_needs_the_classes_is_given_them(here):
-    assert load_teacher(DATASET, "makers:for_classes")[0].head.out_features == 4
+    assert named_teacher(DATASET, "makers:for_classes")[0].head.out_features == 4
 
 
 BATCH = torch.export.Dim("batch")  # of any size
@@ -81,14 +81,14 @@ def test_case_22_an_exported_file_is_a_teacher_with_the_same_answers(tmp_path):
 
 def test_case_22_an_exported_teacher_can_be_asked_like_any_other(tmp_path):
     network = exported(tmp_path / "net.pt2")
-    teacher, _ = load_teacher(DATASET, tmp_path / "net.pt2")
+    teacher, _ = named_teacher(DATASET, tmp_path / "net.pt2")
     torch.testing.assert_close(Teacher(teacher).about(DATASET.test.images), Teacher(network).about(DATASET.test.images))
 
 
 def test_an_exported_file_for_another_number_of_images_is_refused(tmp_path):
     exported(tmp_path / "net.pt2", batch=None)
     with pytest.raises(ValueError, match=r"net.pt2 cannot answer images \[64, 3, 16, 16\]") as caught:
-        load_teacher(DATASET, tmp_path / "net.pt2")
+        named_teacher(DATASET, tmp_path / "net.pt2")
     assert "\n" not in str(caught.value)
 
 
@@ -107,7 +107,7 @@ def test_a_model_of_timm_gets_images_as_it_was_trained_on(monkeypatch):
         made[name] = options
         return OfTimm()
     monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model))
-    load_teacher(DATASET, "timm:little")
+    named_teacher(DATASET, "timm:little")
     assert made == {"little": {"pretrained": True}} and asked[0].shape == (64, 3, 24, 24)
     shown = DATASET.validation.images[0].float() / 255
     expected = (shown.mean((1, 2)) - torch.tensor(mean)) / torch.tensor(std)
@@ -132,7 +132,7 @@ def test_case_22_what_is_no_teacher_for_these_images_is_one_sentence(here, monke
     (here / "text.pt2").write_text("no archive")
     torch.save(LittleNet().state_dict(), here / "saved.pt2")
     with pytest.raises(ValueError, match=sentence) as caught:
-        load_teacher(DATASET, name)
+        named_teacher(DATASET, name)
     assert "\n" not in str(caught.value) and capfd.readouterr() == ("", "")
 
 
@@ -140,18 +140,18 @@ def test_a_pickle_is_not_read(tmp_path, monkeypatch):
     torch.save(LittleNet().state_dict(), tmp_path / "net.pth")
     monkeypatch.setattr("builtins.open", pytest.fail)
     with pytest.raises(ValueError, match="net.pth is not loaded: a .pth file is a pickle"):
-        load_teacher(DATASET, tmp_path / "net.pth")
+        named_teacher(DATASET, tmp_path / "net.pth")
 
 
 def test_weights_of_the_kit_for_another_size_are_refused_before_they_teach(tmp_path):
     other = make_model(Architecture((8,), num_classes=4, image_size=32), coloured_dataset(size=32).pool.images)
     save_model(other, tmp_path / "other.safetensors", {"classes": list(DATASET.pool.classes)})
     with pytest.raises(ValueError, match="other.safetensors cannot answer images"):
-        load_teacher(DATASET, tmp_path / "other.safetensors")
+        named_teacher(DATASET, tmp_path / "other.safetensors")
 
 
 def test_other_peoples_safetensors_are_told_the_way(tmp_path):
     from safetensors.torch import save_file
     save_file(state_of(nn.Linear(2, 2)), tmp_path / "net.safetensors")
     with pytest.raises(ValueError, match="no architecture of this kit.*module:function"):
-        load_teacher(DATASET, tmp_path / "net.safetensors")
+        named_teacher(DATASET, tmp_path / "net.safetensors")
