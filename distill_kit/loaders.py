@@ -69,8 +69,8 @@ class LoaderBatches:
         few = send(images[:2], self.device)
         with in_eval_mode(student):
             logits = self._asked(student, few, "the student")                                          # (2, C)
+            taught = None if self.teacher is None else self._asked(self.teacher, few, "the teacher")
         self.classes = logits.shape[1]
-        taught = None if self.teacher is None else self._asked(self.teacher, few, "the teacher")
         try:
             check_logits(logits, taught)
             check_labels(labels, len(images), self.classes)

@@ -354,7 +354,7 @@ def refusal(teacher=own_teacher, train_loader=train_loader):
         print(error, end="\n\n")
 
 refusal(train_loader=(batch for batch in train_loader))       # how many steps has an epoch?
-refusal(train_loader=[(batch, 3) for batch in train_loader])  # no label for each image
+refusal(train_loader=[((255 * x).byte(), y) for x, y in train_loader])  # bytes
 refusal(teacher=OurTeacher(teacher, columns[:-1]))            # one class fewer than the student
 
 # %% [markdown]
