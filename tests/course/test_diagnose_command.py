@@ -21,7 +21,8 @@ def test_diagnose_reads_a_history_written_by_hand(answer, tmp_path):
     ({"train loss": 2.0, "validation loss": 2.1}, "did you mean 'val_loss'?"),
     ({"loss": 2.0}, "Column 'loss' is not read; did you mean 'train_loss'?"),
     ({"train_loss": "nan"}, "train_loss must be a number, or null where it is none; epoch 1 has 'nan'"),
-    ({"train_loss": 2.0, "val_accuracy": 52.0}, "val_accuracy must be a share from 0 to 1; epoch 1 has 52. Divide by"),
+    ({"train_loss": 2.0, "val_accuracy": 52.0},
+     "val_accuracy must be a share from 0 to 1; epoch 1 has 52 on line 1. Divide by 100."),
     ({"train_loss": 2.0, "val_accuracy": -0.4}, "val_accuracy must be a share from 0 to 1; epoch 1 has -0.4"),
     ({"epoch": 1, "colour": "red"}, "the history must have a column that is known")))
 def test_diagnose_does_not_call_right_what_it_cannot_read(answer, tmp_path, row, sentence):
