@@ -128,8 +128,9 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
 
 def check_out(out: Path | str | None) -> None:
     """Raise ValueError where weights cannot go to a place because a folder is there: known before the hour."""
-    if out is not None and Path(out).is_dir():
-        raise ValueError(f"out must be a file for the weights, such as teacher.safetensors; {out} is a folder")
+    if out is not None and (Path(out).is_dir() or Path(out).with_suffix(".md").is_dir()):
+        raise ValueError(f"out must be a file for the weights, such as teacher.safetensors; {out} or its card's place "
+                         "is a folder")
 
 
 def to_mean_of_weights(model: ConvNet, other: ConvNet, batches: Iterable[Batch], precision: str) -> None:
@@ -215,8 +216,8 @@ def card_text(card: dict) -> str:
     words = {name: markdown(value) if isinstance(value, str) else value for name, value in card.items()}
     return template.format(
         **words, architecture=architecture, class_names=markdown(", ".join(card["classes"])),
-        mflop=card["forward_flops"] / 1e6, channels=", ".join(map(str, architecture["widths"])), started=started_text(card.get("started_from")),
-        hidden=f", a square of {cutout} pixels hidden" if cutout else "")
+        mflop=card["forward_flops"] / 1e6, channels=", ".join(map(str, architecture["widths"])),
+        hidden=f", a square of {cutout} pixels hidden" if cutout else "", started=started_text(card.get("started_from")))
 
 
 def started_text(start: dict | None) -> str:
@@ -228,8 +229,8 @@ def started_text(start: dict | None) -> str:
         if recipe is None:
             return "| started from | the weights of a training that was interrupted |\n"
         return ("| mean of | the weights of this training and those that it started from, "
-                f"the end of {recipe['epochs']:,} epochs at learning rate {recipe['learning_rate']:g} with seed "
-                f"{recipe['seed']:,}, made in {start['seconds']:,} s: "
+                f"the end of {recipe['epochs']:d} epochs at learning rate {recipe['learning_rate']:g} with seed "
+                f"{recipe['seed']:d}, made in {start['seconds']:,} s: "
                 f"{start['test']['accuracy']:.2%} of the test images |\n")
     except (KeyError, TypeError, ValueError):  # a card that somebody else wrote
         return "| mean of | the weights of this training and those that it started from, whose card says little |\n"

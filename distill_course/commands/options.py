@@ -19,10 +19,18 @@ examples:
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, said where all others are."""
+
+    def error(self, message: str):
+        """Raise ValueError with the complaint."""
+        raise ValueError(f"error: {message}. --help lists what there is")
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
-    top = argparse.ArgumentParser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.",
-                                  allow_abbrev=False)
+    top = Parser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.",
+                 allow_abbrev=False)
     choices = top.add_subparsers(required=True, metavar="doctor | data | teacher | distill | diagnose | faults | bench")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
