@@ -213,11 +213,12 @@ def card_text(card: dict) -> str:
     """Write a teacher's card in Markdown: what it is, how it was made, what it can do and what is allowed."""
     template = (files(__package__) / "assets" / "teacher-card.md").read_text(encoding="utf-8")
     architecture, cutout = card["recipe"]["architecture"], card["recipe"]["cutout"]
+    hidden = f", a square of {cutout} pixels hidden" if cutout else ""
     words = {name: markdown(value) if isinstance(value, str) else value for name, value in card.items()}
     return template.format(
         **words, architecture=architecture, class_names=markdown(", ".join(card["classes"])),
         mflop=card["forward_flops"] / 1e6, channels=", ".join(map(str, architecture["widths"])),
-        hidden=f", a square of {cutout} pixels hidden" if cutout else "", started=started_text(card.get("started_from")))
+        started=started_text(card.get("started_from")), hidden=hidden)
 
 
 def started_text(start: dict | None) -> str:

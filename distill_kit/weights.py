@@ -52,9 +52,10 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
         architecture, card = Architecture(**json.loads(header["architecture"])), json.loads(header["card"])
         if not (isinstance(card, dict) and all(isinstance(name, str) for name in card.get("classes", []))):
             raise ValueError(f"its card is {card!r:.60}")
-        kinds = {tensor.dtype for tensor in tensors.values()} - {torch.float16, torch.float32, torch.int64}
-        if kinds or len(architecture.widths) * architecture.depth > len(tensors):
-            raise ValueError(f"it has more layers than the file has tensors, or these are {kinds}")
+        wrong = [name for name, tensor in tensors.items() if tensor.dtype not in (
+            [torch.int64] if name.endswith("num_batches_tracked") else [torch.float16, torch.float32])]
+        if wrong or len(architecture.widths) * architecture.depth > len(tensors):
+            raise ValueError(f"it has more layers than the file has tensors, or of another type: {wrong}")
         with torch.device("meta"):  # of which nothing is allocated or drawn, whatever the header says
             model = ConvNet(architecture)
         model.load_state_dict({name: value.float() if value.is_floating_point() else value

@@ -73,16 +73,16 @@ def answered_or_refused(reader, *arguments):
     return () if status else (answer,)
 
 
-ODD_NUMBERS = ("nan", "inf", "-inf", "1e309", "1e-320", "-0", "0", "-1", "0x10", "1_000", "", " ", " 1 ", "١", "½", "1e3",
-               "1e-300", "1e300", "1.5", "1,5", "9223372036854775807", "9223372036854775808", "1" + 400 * "0",
+ODD_NUMBERS = ("nan", "inf", "-inf", "1e309", "1e-320", "-0", "0", "-1", "0x10", "1_000", "", " ", " 1 ", "١", "½",
+               "1e3", "1e-300", "1e300", "1.5", "1,5", "9223372036854775807", "9223372036854775808", "1" + 400 * "0",
                "1" + 5_000 * "0", "None", "True")
 odd_numbers = st.sampled_from([0, 1, -1, 0.0, -0.0, 0.5, 1e-320, 1e-300, 1e-6, 1e39, 1e300, -1e300, float("nan"),
                                float("inf"), -float("inf"), 2**53, 2**63 - 1, 2**63, -2**63, 10**400, 10])
-odd_texts = st.one_of(st.sampled_from(["", " ", "nan", "4", "\x00", "<img src=x onerror=alert(1)>", "a|b`c\nd", "$\\frac$",
-                                       "\ud800", "\u2028", "é"]), st.text(max_size=5))
-plain_values = st.recursive(st.one_of(st.none(), st.booleans(), odd_numbers, st.integers(0, 20), st.floats(), odd_texts),
-                            lambda inner: st.one_of(st.lists(inner, max_size=3),
-                                                    st.dictionaries(odd_texts, inner, max_size=3)), max_leaves=5)
+odd_texts = st.one_of(st.sampled_from(["", " ", "nan", "4", "\x00", "<img src=x onerror=alert(1)>", "a|b`c\nd",
+                                       "$\\frac$", "\ud800", "\u2028", "é"]), st.text(max_size=5))
+plain_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), odd_numbers, st.integers(0, 20), st.floats(), odd_texts),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(odd_texts, inner, max_size=3)), max_leaves=5)
 
 
 def altered(content):
