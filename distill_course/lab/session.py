@@ -67,6 +67,7 @@ class Session:
         self.expected: str | None = None                        # what the learner said before, in words.outcome's words
         self.values = {name: start.get(name, value) for name, value in experiment.first_values.items()}
         self.live: LabRun | None = None                         # the newest run that was asked for
+        self._asked: object = None                              # stands for what the learner asked for last
         self.second: LabRun | None = None                       # the baseline, while it is being trained
         self.failure: BaseException | None = None
         self.runs: list[LabRun] = []                            # finished or stopped, in the order of their end
@@ -105,7 +106,7 @@ class Session:
     def train(self) -> None:
         """Train with the values as they are."""
         with self._lock:
-            live = self.live = LabRun(self.settings(self.values), dict(self.values))
+            live = self.live = self._asked = LabRun(self.settings(self.values), dict(self.values))
             self.worker.ask(lambda: self._train(live))
         self.on_change()
 
@@ -123,7 +124,9 @@ class Session:
 
     def repeat(self) -> None:
         """Train these values with REPEATS seeds, each beside its baseline; runs that are there are not repeated."""
-        self.worker.ask(lambda: self._repeat(dict(self.values), self.seed))
+        with self._lock:
+            asked = self._asked = object()
+            self.worker.ask(lambda: self._repeat(dict(self.values), self.seed, asked))
 
     def open_test(self) -> None:
         """Measure the newest run on the test images."""
@@ -214,16 +217,24 @@ class Session:
             self.baselines[against] = baseline
             yield live
 
-    def _repeat(self, values: dict, first: int) -> Iterator[LabRun]:
+    def _repeat(self, values: dict, first: int, asked: object) -> Iterator[LabRun]:
         """Train several seeds; in the end the learner's own is in front again, as the sliders say."""
         runs = {}
         for seed in ((first + more) % 2**63 for more in range(REPEATS)):
             settings = replace(self.settings(values), seed=seed)
             done = [run for run in self.runs if run.settings == settings and run.state == FINISHED]
-            self.live = runs[seed] = done[-1] if done else LabRun(settings, values)
-            yield from self._hold_against(self.live) if done else self._train(self.live)
-        self.live = runs[first]
-        yield self.live
+            run = runs[seed] = done[-1] if done else LabRun(settings, values)
+            if not self._show(run, asked):
+                return
+            yield from self._hold_against(run) if done else self._train(run)
+        if self._show(runs[first], asked):
+            yield runs[first]
+
+    def _show(self, run: LabRun, asked: object) -> bool:
+        """Put a run in front, unless the learner has asked for something else meanwhile; returns whether it is."""
+        with self._lock:
+            self.live = run if self._asked is asked else self.live
+            return self.live is run
 
     def _look(self, run: LabRun) -> Iterator[LabRun]:
         if run.test is None:
