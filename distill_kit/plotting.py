@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from .colours import BLACK, FIGURES, GREY, LINES, SKY, TERMS
 from .history import Row, epoch_rows
@@ -24,8 +25,9 @@ class Picture(Figure):
 
     def draw(self, renderer) -> None:
         """Draw all; only the numbers on a logarithmic axis, which matplotlib writes itself, are formulas."""
-        for text in self.findobj(lambda artist: "$" in getattr(artist, "get_text", str)()):
-            text.set_parse_math(r"\mathdefault" in text.get_text())
+        for text in self.findobj(Text):
+            if "$" in text.get_text():
+                text.set_parse_math(r"\mathdefault" in text.get_text())
         super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
