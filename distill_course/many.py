@@ -98,17 +98,17 @@ def _rows(settings: Sequence[Settings], shared: dict[tuple, Materials], workers:
         if not (pools and pools[-1].active):  # a pool whose processes died before they had anything to do is broken
             pools.append(ProcessPool(workers, initializer=_begin, initargs=(settings, shared, begun), context=context))
         tries[index] += 1
-        running[pools[-1].schedule(_work, args=[index])] = index
+        running[pools[-1].schedule(_work, args=[index])] = index, len(pools)
     try:
         for index in range(len(settings)):
             start(index)
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                index = running.pop(future)
+                index, pool_number = running.pop(future)
                 try:
                     yield from future.result()
                 except (ProcessExpired, BrokenExecutor) as error:
-                    if not begun.is_set():
+                    if not begun.is_set() and pool_number > 1:  # not twice by chance
                         raise RuntimeError(NO_WORKER) from None
                     how = f"its process ended with status {getattr(error, 'exitcode', 'unknown')}"
                     if tries[index] == TRIES:
