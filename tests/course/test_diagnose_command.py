@@ -78,7 +78,8 @@ def test_case_27_every_column_of_the_kits_own_histories_is_known(answer, tmp_pat
      "first_hard must be from -1e+39 "
      "to 1e+39; epoch 2 has 1e+300 on line 4. Write null where it is not known."),
     ('{"train_loss": 2, "classes": -3}', "classes must be from 2 to 1e+06; epoch 1 has -3 on line 1."),
-    ('{"train_loss": ' + "[" * 900 + "]" * 900 + "}", "train_loss must be a number, or null where it is none; epoch 1 has [["),
+    ('{"train_loss": ' + "[" * 900 + "]" * 900 + "}",
+     "train_loss must be a number, or null where it is none; epoch 1 has [["),
     ('{"temperature": 1' + "0" * 400 + "}", "temperature must be from 0.001 to 1e+06; epoch 1 has 1000")])
 def test_h5_what_no_column_can_hold_is_a_sentence_with_line_and_column(answer, tmp_path, text, sentence):
     (tmp_path / "mine.jsonl").write_text(text)
