@@ -145,5 +145,3 @@ def test_an_answer_that_is_no_http_is_a_sentence_about_the_votes(monkeypatch, tm
     monkeypatch.setattr("urllib.request.urlopen", broken)
     with pytest.raises(ConnectionError, match="CIFAR-10H could not be fetched"):
         human_votes(fetch=True)
-
-
