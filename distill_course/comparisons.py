@@ -5,6 +5,7 @@ trains it again. comparison_table.py says what is compared.
 """
 import datetime
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,12 +18,11 @@ from distill_kit.settings import Settings
 
 from .comparison_table import COMPARISONS, TEACHER, Comparison
 from .machine import machine_in_words
-from .many import FAILED, REPORT, train_many
+from .many import FAILED, REPORT, needs_teacher, train_many
 from .shipped import read_stored
 from .statistics import Paired
 
 KEPT = ("val_accuracy", "val_loss", "train_loss", "train_accuracy", "gradient_norm", "clipped")  # of each epoch's row
-IN_THIS_PROCESS = ("teacher_in_train_mode",)  # need a live teacher, which worker processes do not have
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,17 @@ def stored(name: str) -> Results:
 
 def train(name: str, dataset: Dataset, teacher: nn.Module, seeds: int | None = None, *, arms: list[str] | None = None,
           progress: bool = True, **shared) -> Results:
-    """Train a comparison again, with a progress bar; shared: further fields of Settings, such as epochs=4."""
+    """Train a comparison again, with a progress bar; shared: further fields of Settings, such as epochs=4.
+
+    A run that fails is left out, with a warning; an arm all of whose runs do is not in the results.
+    """
     comparison = COMPARISONS[name]
     comparison = replace(comparison, shared={**comparison.shared, **shared})
     asked = [(arm, seed) for arm in arms or comparison.arms for seed in range(seeds or comparison.seeds)]
     runs: dict[str, list[dict]] = {arm: [] for arm, _ in asked}
     for arm, run in _trained(comparison, asked, dataset, teacher, progress):
         runs[arm].append(run)
-    runs = {arm: sorted(of_arm, key=lambda run: run["seed"]) for arm, of_arm in runs.items()}
+    runs = {arm: sorted(of_arm, key=lambda run: run["seed"]) for arm, of_arm in runs.items() if of_arm}
     return Results(runs, comparison.figure, dataset.pool.source, machine_in_words(), datetime.date.today().isoformat(),
                    name=name)
 
@@ -122,8 +125,9 @@ def _trained(comparison: Comparison, asked: list[tuple[str, int]], dataset: Data
         settings = [comparison.settings(arm, dataset, seed) for arm, seed in together]
         epochs: dict[int, list[dict]] = {}
         for row in train_many(settings, dataset, teacher, progress=progress):
-            if row["kind"] == FAILED:
-                raise RuntimeError(f"{together[row['index']]}: {row['error']}")
+            if row["kind"] == FAILED:  # the others are not lost
+                arm, seed = together[row["index"]]
+                warnings.warn(f"{arm} with seed {seed} is left out: {row['error']}", stacklevel=4)
             if row["kind"] == EPOCH:
                 epochs.setdefault(row["index"], []).append(row)
             if row["kind"] == REPORT:
@@ -140,7 +144,7 @@ def _trained(comparison: Comparison, asked: list[tuple[str, int]], dataset: Data
 def needs_this_process(comparison: Comparison, arm: str) -> bool:
     """Can worker processes not train this arm?"""
     values = comparison.arms[arm]
-    return TEACHER in values or bool(set(values.get("changes", ())) & set(IN_THIS_PROCESS))
+    return TEACHER in values or bool(needs_teacher(values.get("changes", ())))
 
 
 def _run(settings: Settings, dataset: Dataset, teacher: nn.Module) -> Run:

@@ -11,6 +11,7 @@ from distill_kit.progress import training_bar
 from distill_kit.run import Materials, Run
 from distill_kit.settings import QUICK_EPOCHS, Settings
 
+from .markup import escape, markdown
 from .other_runs import announced
 from .shown import Line
 
@@ -25,7 +26,7 @@ def data_in_use(dataset: Dataset):
     """
     from IPython.display import Markdown
     if dataset.name == "cifar10":
-        return Markdown(f"**Images in use.** {dataset.notice}")
+        return Markdown(f"**Images in use.** {markdown(dataset.notice)}")
     return download_button(f"Images in use: {dataset.notice}")
 
 
@@ -51,7 +52,7 @@ def download_button(notice: str = "") -> widgets.VBox:
         try:
             download_cifar10(progress=False, on_progress=follow)
         except (OSError, ValueError) as error:
-            words.value = f"<b>Not fetched.</b> {error}"
+            words.value = f"<b>Not fetched.</b> {escape(error)}"
             button.disabled = False
         else:
             words.value = "<b>CIFAR-10 is here.</b> Restart the kernel and run all cells (Run menu) to use it."
@@ -65,8 +66,8 @@ def download_button(notice: str = "") -> widgets.VBox:
             threading.Thread(target=fetch, daemon=True).start()
 
     button.on_click(press)
-    return widgets.VBox([widgets.HTML(f"<p>{notice}</p>" if notice else ""), widgets.HBox([button, bar.container]),
-                         words])
+    above = widgets.HTML(f"<p>{escape(notice)}</p>" if notice else "")
+    return widgets.VBox([above, widgets.HBox([button, bar.container]), words])
 
 
 def train_and_tell(settings: Settings, materials: Materials, name: str = "student") -> Run:

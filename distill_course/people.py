@@ -7,6 +7,7 @@ for a single image.
 import hashlib
 import io
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def _fetched() -> bytes:
     try:
         with urllib.request.urlopen(URL, timeout=QUIET_SECONDS, context=certificates()) as response:
             return response.read()
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise ConnectionError(f"CIFAR-10H could not be fetched from {URL}: {error}. Put the file into "
                               f"{Path(download_folder()) / NAME}.") from None
 

@@ -26,7 +26,8 @@ def settings_for(dataset: Dataset, seed: int, values: dict) -> Settings:
     fault, strength = values.pop("fault", NO_FAULT), values.pop("fault_strength", "gross")
     if values.get("leave_out") == FAVOURITE:
         values["leave_out"] = favourite(dataset)
-    values["changes"] = tuple(values.get("changes", ()))  # tables have lists
+    if isinstance(values.get("changes"), list):  # as tables have it
+        values["changes"] = tuple(values["changes"])
     settings = Settings(**values)
     return settings if fault == NO_FAULT else faulty(settings, fault, strength)
 

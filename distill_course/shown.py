@@ -1,6 +1,7 @@
 """Pieces of what a notebook shows: lines, folds, buttons, and a widget with something to stand in for it."""
 from collections.abc import Callable
-from html import escape
+
+from .markup import escape
 
 try:
     import ipywidgets as widgets

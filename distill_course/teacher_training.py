@@ -18,9 +18,12 @@ from distill_kit.metrics import measure
 from distill_kit.models import Architecture, ConvNet, make_model, parameter_count
 from distill_kit.optimizers import Muon
 from distill_kit.schedules import check_learning_rate, constant, linear, warmup_then
+from distill_kit.settings import MOST_EPOCHS, check_whole
 from distill_kit.training import train
 from distill_kit.views import ALL_VIEWS, PLAIN, ViewBank
 from distill_kit.weights import save_model
+
+from .markup import markdown
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,7 @@ class TeacherRecipe:
     cutout: int = 0               # side of a square that is hidden in every training image, in pixels
 
     def __post_init__(self):
-        if self.epochs < 1:
-            raise ValueError(f"epochs must be 1 or more; got {self.epochs}")
+        check_whole("epochs", self.epochs, 1, MOST_EPOCHS)
         check_learning_rate(self.learning_rate)
 
     def changed(self, **values) -> "TeacherRecipe":
@@ -75,6 +77,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
 
     Raises ValueError for bad arguments, RuntimeError where the loss is no longer finite.
     """
+    check_out(out)
     recipe = (recipe or recipe_for(dataset)).changed(epochs=epochs, learning_rate=learning_rate)
     device = choose_device(device)
     precision = choose_precision(precision, device)
@@ -121,6 +124,13 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
         replace_file(Path(out).with_suffix(".md"), card_text(card).encode())
         unfinished.unlink()
     return model, card
+
+
+def check_out(out: Path | str | None) -> None:
+    """Raise ValueError where weights cannot go to a place because a folder is there: known before the hour."""
+    if out is not None and (Path(out).is_dir() or Path(out).with_suffix(".md").is_dir()):
+        raise ValueError(f"out must be a file for the weights, such as teacher.safetensors; {out} or its card's place "
+                         "is a folder")
 
 
 def to_mean_of_weights(model: ConvNet, other: ConvNet, batches: Iterable[Batch], precision: str) -> None:
@@ -203,20 +213,25 @@ def card_text(card: dict) -> str:
     """Write a teacher's card in Markdown: what it is, how it was made, what it can do and what is allowed."""
     template = (files(__package__) / "assets" / "teacher-card.md").read_text(encoding="utf-8")
     architecture, cutout = card["recipe"]["architecture"], card["recipe"]["cutout"]
+    hidden = f", a square of {cutout} pixels hidden" if cutout else ""
+    words = {name: markdown(value) if isinstance(value, str) else value for name, value in card.items()}
     return template.format(
-        **card, architecture=architecture, class_names=", ".join(card["classes"]), mflop=card["forward_flops"] / 1e6,
-        channels=", ".join(map(str, architecture["widths"])), started=started_text(card.get("started_from")),
-        hidden=f", a square of {cutout} pixels hidden" if cutout else "")
+        **words, architecture=architecture, class_names=markdown(", ".join(card["classes"])),
+        mflop=card["forward_flops"] / 1e6, channels=", ".join(map(str, architecture["widths"])),
+        started=started_text(card.get("started_from")), hidden=hidden)
 
 
 def started_text(start: dict | None) -> str:
     """Write the line of the weights that a training started from; nothing where there were none."""
     if start is None:
         return ""
-    recipe = start["recipe"]
-    if recipe is None:
-        return "| started from | the weights of a training that was interrupted |\n"
-    return ("| mean of | the weights of this training and those that it started from, "
-            f"the end of {recipe['epochs']} epochs at learning rate {recipe['learning_rate']:g} with seed "
-            f"{recipe['seed']}, made in {start['seconds']:,} s: "
-            f"{start['test']['accuracy']:.2%} of the test images |\n")
+    try:
+        recipe = start["recipe"]
+        if recipe is None:
+            return "| started from | the weights of a training that was interrupted |\n"
+        return ("| mean of | the weights of this training and those that it started from, "
+                f"the end of {recipe['epochs']:d} epochs at learning rate {recipe['learning_rate']:g} with seed "
+                f"{recipe['seed']:d}, made in {start['seconds']:,} s: "
+                f"{start['test']['accuracy']:.2%} of the test images |\n")
+    except (KeyError, TypeError, ValueError):  # a card that somebody else wrote
+        return "| mean of | the weights of this training and those that it started from, whose card says little |\n"

@@ -19,7 +19,7 @@ def register(name: str, change: Callable) -> None:
 
 def change_of(name: str) -> Callable:
     """Look up a change. Raises ValueError for a name that is not registered in this process."""
-    if name not in CHANGES:
+    if not isinstance(name, str) or name not in CHANGES:
         known = ", ".join(CHANGES) or "none is registered yet"
         raise ValueError(f"changes must be registered ones ({known}); got {name!r}. Those of the course are registered "
                          "by `import distill_course.habits` and `import distill_course.diagnosis`; one of your own has "

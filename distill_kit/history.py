@@ -75,24 +75,34 @@ def save_history(path: Path | str, settings: dict, rows: list[Row]) -> None:
 def load_history(path: Path | str) -> tuple[dict, list[Row]]:
     """Read the settings and rows of a history, or of the history in a run's folder.
 
-    Raises FileNotFoundError, or ValueError naming the line that is no JSON object.
+    Raises FileNotFoundError, or ValueError naming the file, and the line that is no JSON object.
     """
+    lines = list(numbered_lines(path).values())
+    settings = lines.pop(0) if lines and lines[0].get("kind") == "settings" else {}
+    return {name: value for name, value in settings.items() if name != "kind"}, lines
+
+
+def numbered_lines(path: Path | str) -> dict[int, dict]:
+    """Read all lines of a history that are not blank by their number in the file, from 1; raises as `load_history`."""
     path = Path(path)
     path = path / "history.jsonl" if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(f"no history at {path}")
-    lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8 (byte {error.start}); write it in that encoding.") from None
+    lines = {}
+    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: a text in JSON may hold its other ends
         if not line.strip():
             continue
         try:
-            lines.append(json.loads(line))
-            if not isinstance(lines[-1], dict):
+            lines[number] = json.loads(line)
+            if not isinstance(lines[number], dict):
                 raise ValueError
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError(f"{path}, line {number} is not a JSON object: {line[:60]!r}") from None
-    settings = lines.pop(0) if lines and lines[0].get("kind") == "settings" else {}
-    return {name: value for name, value in settings.items() if name != "kind"}, lines
+    return lines
 
 
 def epoch_rows(rows: list[Row]) -> list[Row]:

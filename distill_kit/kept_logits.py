@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data.cache import cache_folder, read_arrays, remove, remove_leftovers, write_arrays
+from .data.cache import Arrays, cache_folder, read_arrays, remove, remove_leftovers, write_arrays
 from .devices import send
 from .losses import check_numbers
 from .models import ConvNet
@@ -115,8 +115,8 @@ class LogitStore:
     folder: made when something is first added. Where it cannot be written, one warning, and nothing is kept.
     """
 
-    def __init__(self, key: str, views: int):
-        self.key, self.views = key, views
+    def __init__(self, key: str, views: int, classes: int):
+        self.key, self.views, self.classes = key, views, classes
         self.folder = cache_folder() / "logits" / key
         self._writable = True
 
@@ -133,7 +133,7 @@ class LogitStore:
                         f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()}".encode())
         for name, value in module.state_dict().items():
             digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-        return cls(digest.hexdigest()[:32], len(views))
+        return cls(digest.hexdigest()[:32], len(views), module.architecture.num_classes)
 
     def read(self, wanted: np.ndarray) -> tuple[Tensor, Tensor] | None:
         """Read which views of the images at these addresses [N] are known, bool [N, V], and their logits [N, V, C].
@@ -143,9 +143,9 @@ class LogitStore:
         remove_leftovers(self.folder)
         files = [(path, read_arrays(path, self.key)) for path in sorted(self.folder.glob("*.npz"))]
         for path, arrays in files:
-            if arrays is None:
+            if not self._wrote(arrays):
                 remove(path)
-        files = [(path, arrays) for path, arrays in files if arrays is not None]
+        files = [(path, arrays) for path, arrays in files if self._wrote(arrays)]
         if not files:
             return None
         address, view, logits = (np.concatenate([arrays[name] for _, arrays in files])
@@ -161,6 +161,13 @@ class LogitStore:
         place = np.searchsorted(unique, wanted).clip(max=len(unique) - 1)
         rows = np.where((unique[place] == wanted)[:, None], row_of[place], -1)           # (N, V)
         return torch.from_numpy(rows >= 0), torch.from_numpy(logits[rows])               # unknown ones hold anything
+
+    def _wrote(self, arrays: Arrays | None) -> bool:
+        """Are these what `add` writes: addresses uint64 [n], views uint8 [n], logits float16 [n, C]?"""
+        kinds = {name: (array.dtype, array.shape) for name, array in (arrays or {}).items()}
+        n = kinds.get("views", (None, ()))[1][:1]
+        return kinds == {"addresses": (np.uint64, n), "views": (np.uint8, n), "logits": (np.float16, (*n, self.classes))
+                         } and (arrays["views"] < self.views).all()
 
     def add(self, address: np.ndarray, view: np.ndarray, logits: np.ndarray) -> bool:
         """Keep logits float16 [n, C] of images at addresses [n] in views [n]; returns whether they are kept."""

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+COLDEST, HOTTEST = 1e-3, 1e6  # temperatures beyond which a softmax says nothing but for rounding
 NO_LABEL = -100  # the label of an image whose class is not known: PyTorch's cross-entropy ignores it
 
 
@@ -64,7 +65,7 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor | None, tru
         logit of -inf rules a class out.
     true_labels: int64 [N], a class number or -100 for "not known": the hard term is the mean over the labelled rows (0
         if there are none), the soft term over all rows. Or soft labels: probabilities, float [N, C].
-    temperature: above 0; 1 leaves the teacher's probabilities as they are, a higher one makes them softer.
+    temperature: 0.001 to 1,000,000; 1 leaves the teacher's probabilities as they are, a higher one makes them softer.
     alpha: 0 to 1, the weight of the hard term: 1 ignores the teacher, 0 ignores the labels.
     Half precision is computed in float32; float64 stays float64.
 
@@ -78,16 +79,19 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor | None, tru
     return distillation_terms(student_logits, teacher_logits, true_labels, temperature, alpha).total
 
 
-def check_temperature(temperature: float) -> None:
-    """Raise ValueError unless the temperature is a finite number above 0."""
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise ValueError(f"temperature must be a finite number above 0; got {temperature}")
+def check_temperature(temperature: float, name: str = "temperature") -> None:
+    """Raise ValueError, with the argument's name, unless a temperature is from COLDEST to HOTTEST."""
+    if not 0 < temperature < math.inf:  # also refuses NaN
+        raise ValueError(f"{name} must be a finite number above 0; got {temperature}")
+    if not COLDEST <= temperature <= HOTTEST:
+        raise ValueError(f"{name} must be {COLDEST} to {HOTTEST:,.0f}: colder, every softmax is one class; hotter, "
+                         f"all classes are equal but for rounding. Got {temperature}")
 
 
-def check_alpha(alpha: float) -> None:
-    """Raise ValueError unless alpha is between 0 and 1."""
+def check_alpha(alpha: float, name: str = "alpha") -> None:
+    """Raise ValueError, with the argument's name, unless alpha is between 0 and 1."""
     if not 0 <= alpha <= 1:  # also refuses NaN
-        raise ValueError(f"alpha must be between 0 (only the teacher) and 1 (only the labels); got {alpha}")
+        raise ValueError(f"{name} must be between 0 (only the teacher) and 1 (only the labels); got {alpha}")
 
 
 def check_teacher(teacher_logits: Tensor | None, alpha: float) -> None:

@@ -33,6 +33,10 @@ class Architecture:
 
     def __post_init__(self):
         object.__setattr__(self, "widths", tuple(self.widths))  # JSON only knows lists
+        whole = (*self.widths, self.depth, self.stem_stride, self.num_classes, self.image_size)
+        if not self.widths or not all(type(number) is int and 0 < number < 2**20 for number in whole):
+            raise ValueError("widths, depth, stem_stride, num_classes and image_size must be whole numbers from 1, "
+                             f"below 2**20; got {self}")
         if self.head not in ("flat", "max"):
             raise ValueError(f"head must be 'flat' or 'max'; got {self.head!r}")
         if self.norm not in NORMS:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from .colours import BLACK, FIGURES, GREY, LINES, SKY, TERMS
 from .history import Row, epoch_rows
@@ -17,7 +18,17 @@ WORDS = {"accuracy": "accuracy", "val_accuracy": "validation accuracy", "train_a
 
 
 class Picture(Figure):
-    """A figure that a notebook shows when it is the last thing in a cell, although pyplot knows nothing of it."""
+    """A figure that a notebook shows when it is the last thing in a cell, although pyplot knows nothing of it.
+
+    A dollar in a name is a dollar and begins no formula.
+    """
+
+    def draw(self, renderer) -> None:
+        """Draw all; only the numbers on a logarithmic axis, which matplotlib writes itself, are formulas."""
+        for text in self.findobj(Text):
+            if "$" in text.get_text():
+                text.set_parse_math(r"\mathdefault" in text.get_text())
+        super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
         content = BytesIO()

@@ -169,6 +169,9 @@ class Run:
                 save_model(self.student, Path(folder, "student.safetensors"),
                            {"settings": asdict(self.settings), "data": self.training.source,
                             "classes": list(self.training.classes)}, half=False)
+            elif folder is not None:
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()  # only where it is empty: a run given up before its first row leaves nothing
 
     @property
     def has_begun(self) -> bool:

@@ -53,7 +53,7 @@ def as_schedule(value: float | Schedule) -> Schedule:
 
 def check_learning_rate(rate: float) -> None:
     """Raise ValueError unless a learning rate is a finite number above 0."""
-    if not (rate > 0 and math.isfinite(rate)):
+    if not 0 < rate < math.inf:  # also refuses NaN
         raise ValueError(f"learning_rate must be a finite number above 0; got {rate}")
 
 

@@ -1,5 +1,5 @@
 """Settings of a run: everything that makes it what it is, as plain data."""
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from .changes import change_of
 from .losses import check_alpha, check_temperature
@@ -9,6 +9,11 @@ from .optimizers import OPTIMIZERS
 from .schedules import SHAPES, check_learning_rate
 
 DEFAULT_EPOCHS, QUICK_EPOCHS = 14, 8
+MOST_EPOCHS = 100_000  # days, even of a tiny student: more is a slip of the hand
+KINDS = {  # of fields: what is taken where a file or a code brings it, and its name
+    int: (int, "a whole number"), int | None: (int | None, "a whole number or None"), str: (str, "text"),
+    str | None: (str | None, "text or None"), float: (float | int, "a number"),
+    float | None: (float | int | None, "a number or None"), tuple[str, ...]: (tuple, "a tuple of names")}
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,18 @@ class Settings:
     changes: tuple[str, ...] = ()   # names of registered changes (changes.py)
 
     def __post_init__(self):
+        check_whole("epochs", self.epochs, 1, MOST_EPOCHS)
+        for name, least in (("images", 1), ("batch_size", 1), ("seed", 0), ("data_seed", 0)):
+            check_whole(name, getattr(self, name), least)
+        for field in fields(self):
+            kind, words = KINDS[field.type]
+            if isinstance(value := getattr(self, field.name), bool) or not isinstance(value, kind):
+                raise ValueError(f"{field.name} must be {words}; got {value!r}")
         for name, check in (("temperature", check_temperature), ("alpha", check_alpha)):
             check(getattr(self, name))
             if (final := getattr(self, f"final_{name}")) is not None:
-                check(final)
-        for name, least in (("images", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0), ("data_seed", 0)):
-            if type(value := getattr(self, name)) is not int or not least <= value < 2**63:
-                raise ValueError(f"{name} must be {least} or more; got {value!r}. It is a whole number below 2**63.")
-        if self.threads is not None and (type(self.threads) is not int or not 1 <= self.threads <= cores()):
+                check(final, f"final_{name}")
+        if self.threads is not None and not 1 <= self.threads <= cores():
             raise ValueError(f"threads must be 1 to {cores()}, the cores at hand, or None; got {self.threads}")
         check_learning_rate(self.learning_rate)
         if not 0 <= self.label_noise <= 1:
@@ -60,8 +69,6 @@ class Settings:
         for name, known in (("student", STUDENTS), ("schedule", SHAPES), ("optimizer", OPTIMIZERS)):
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
-        if not isinstance(self.changes, tuple):
-            raise ValueError(f"changes must be a tuple of names; got {self.changes!r}")
         for name in self.changes:
             change_of(name)
 
@@ -74,3 +81,10 @@ class Settings:
     def drawn(self) -> tuple[int, int, str | None]:
         """Which training images: runs that agree in this can share their materials."""
         return self.images, self.data_seed, self.leave_out
+
+
+def check_whole(name: str, value: int, least: int, most: int = 2**63 - 1) -> None:
+    """Raise ValueError, with the argument's name, unless a value is a whole number from least to most."""
+    if type(value) is not int or not least <= value <= most:
+        limit = "below 2**63" if most == 2**63 - 1 else f"up to {most:,}"
+        raise ValueError(f"{name} must be {least} or more; got {value!r}. It is a whole number {limit}.")

@@ -54,13 +54,21 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
     if header.pop("sha256", None) != fingerprint(header, tensors):
         raise ValueError(f"{path} was altered since it was written: its contents do not match its checksum. "
                          "Fetch or train it again.")
-    with torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn, and thrown away
-        model = ConvNet(Architecture(**json.loads(header["architecture"]))).to(memory_format=torch.channels_last)
     try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
+        architecture, card = Architecture(**json.loads(header["architecture"])), json.loads(header["card"])
+        if not (isinstance(card, dict) and all(isinstance(name, str) for name in card.get("classes", []))):
+            raise ValueError(f"its card is {card!r:.60}")
+        wrong = [name for name, tensor in tensors.items() if tensor.dtype not in (
+            [torch.int64] if name.endswith("num_batches_tracked") else [torch.float16, torch.float32])]
+        if wrong or len(architecture.widths) * architecture.depth > len(tensors):
+            raise ValueError(f"it has more layers than the file has tensors, or of another type: {wrong}")
+        with torch.device("meta"):  # of which nothing is allocated or drawn, whatever the header says
+            model = ConvNet(architecture)
+        model.load_state_dict({name: value.float() if value.is_floating_point() else value
+                               for name, value in tensors.items()}, assign=True)
+    except (KeyError, RecursionError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: the weights do not fit the architecture in the header. {error}") from None
-    return model.eval(), json.loads(header["card"])
+    return model.to(memory_format=torch.channels_last).eval(), card
 
 
 def fingerprint(header: dict[str, str], tensors: dict[str, Tensor]) -> str:

@@ -3,12 +3,17 @@
 Human text, or with --json a single JSON value on standard output; progress on standard error. Exit status 0; 2 for bad
 arguments; 1 for a run that failed; 130 where you interrupted it.
 """
+import sys
+
 from .commands import complain
 from .options import parser, unknown_option
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status; arguments: those of the process where None."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter shows its number, and no traceback
+            stream.reconfigure(errors="backslashreplace")
     try:
         options, unknown = parser().parse_known_args(arguments)
         if unknown:

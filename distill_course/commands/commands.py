@@ -8,6 +8,7 @@ from pathlib import Path
 from distill_kit.history import plain
 from distill_kit.openmp import counted
 from distill_kit.progress import training_bar
+from distill_kit.settings import check_whole
 
 
 def run_doctor(options) -> int:
@@ -116,16 +117,18 @@ def run_faults(options) -> int:
 
 def run_diagnose(options) -> int:
     """Say what is wrong with a run, from its history."""
-    from distill_kit.history import epoch_rows, load_history
+    from distill_kit.history import EPOCH, epoch_rows, load_history, numbered_lines
 
     from ..diagnosis.diagnose import usable_columns
     from ..diagnosis.finding import reference_for, references
     settings, rows = load_history(options.file)
-    if options.data and reference_for(options.data) is None:
+    if options.data is not None and reference_for(options.data) is None:
         raise ValueError(f"data must be one of {', '.join(references())}, whose healthy runs were measured; "
                          f"got {options.data!r}")
+    rows = epoch_rows(rows)
+    lines = [number for number, line in numbered_lines(options.file).items() if line.get("kind", EPOCH) == EPOCH]
+    columns, remarks = usable_columns(rows, lines) if rows else ([], [])
     findings, withheld = findings_of(rows, None, options.data or settings.get("source"))  # refuses an empty history
-    columns, remarks = usable_columns(epoch_rows(rows))
     report = {"findings": [finding.as_dict() for finding in findings], "columns": columns, "remarks": remarks,
               **({"harm_withheld": withheld} if withheld else {})}
     answer(options, report, [("columns read", ", ".join(columns)), *(("remark", remark) for remark in remarks),
@@ -167,8 +170,7 @@ def run_bench(options) -> int:
     from distill_kit.teachers import load_teacher
 
     from .bench import measure
-    if options.seeds < 1:
-        raise ValueError(f"seeds must be 1 or more; got {options.seeds}")
+    check_whole("seeds", options.seeds, 1, 1_000)
     dataset = load_dataset(options.data)
     say(dataset.notice)
     teacher, _ = load_teacher(dataset)
@@ -203,6 +205,6 @@ def say(sentence: str) -> None:
 
 
 def complain(error, status: int) -> int:
-    """Say what went wrong; returns the exit status."""
-    say(f"distill_kit: {error}")
+    """Say what went wrong, in a single line; returns the exit status."""
+    say(f"distill_kit: {' '.join(str(error).split())}")
     return status

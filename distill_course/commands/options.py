@@ -15,11 +15,18 @@ DEVICE, PRECISION = OPTIONS["the training"]["device"], OPTIONS["the training"]["
 DATA = OPTIONS["what the student learns from"]["data"]
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, said where all others are."""
+
+    def error(self, message: str):
+        """Raise ValueError with the complaint."""
+        raise ValueError(f"error: {message}. --help lists what there is")
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
-    top = argparse.ArgumentParser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.",
-                                  epilog=MORE["way"], formatter_class=argparse.RawDescriptionHelpFormatter,
-                                  allow_abbrev=False)
+    top = Parser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.",
+                 epilog=MORE["way"], formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     choices = top.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")

@@ -165,7 +165,8 @@ def validation_loss_rises(rows: list[dict], reference: Reference | None) -> Find
         return None
     epoch, lowest = min(validation, key=lambda pair: pair[1])
     after = [value for at, value in validation if at > epoch]
-    if len(after) < 2 or lowest <= 0 or min(after[-2:]) < RISEN * lowest or train[-1][1] > dict(train)[epoch]:
+    falls = train[-1][1] <= dict(train).get(epoch, -math.inf)
+    if len(after) < 2 or lowest <= 0 or min(after[-2:]) < RISEN * lowest or not falls:
         return None
     return as_finding("overfitting", HARM, LOOK, Evidence("val_loss", validation[-1][1], validation[-1][0],
                                                           f"no higher than {lowest:.3g}, that of epoch {epoch}"))

@@ -1,9 +1,12 @@
 """From a run's history, and what probes found, to findings: the worst first, nothing where nothing is wrong."""
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from reprlib import repr as briefly
 
 from distill_kit.history import Row, epoch_rows
+from distill_kit.losses import COLDEST, HOTTEST
 
 from .causes import CAUSES
 from .deficits import DEFICITS
@@ -14,6 +17,8 @@ from .probes import is_refuted, proofs
 ORDER = (SEVERE, LOOK, NOTE)
 USED = tuple(dict.fromkeys([column for cause in CAUSES.values() for column in cause.needs] + [
     "train_hard", "val_hard", "val_soft", "learning_rate", "alpha"]))
+LIMITS = {("accuracy", "agreement", "alpha", "clipped", "dead_units"): (0, 1), ("temperature",): (COLDEST, HOTTEST),
+          ("classes",): (2, 1e6), ("epoch", "steps"): (0, 1e15)}
 ALSO_CALLED = {"loss": "train_loss", "training": "train", "validation": "val", "valid": "val", "dev": "val",
                "acc": "accuracy", "lr": "learning_rate"}
 
@@ -31,7 +36,7 @@ def diagnose(history: list[dict], probes: dict | None = None, reference: Referen
 
     Raises ValueError where there is no epoch to look at.
     """
-    rows = [{"epoch": number, **_figures(row)} for number, row in enumerate(epoch_rows(history), start=1)]
+    rows = [_figures(row, number) for number, row in enumerate(epoch_rows(history), start=1)]
     if not rows:
         raise ValueError("history must hold an epoch's row at least; it is empty")
     findings = [finding for look in (*IDENTITIES, *DEFICITS) if (finding := look(rows, reference)) is not None
@@ -42,10 +47,29 @@ def diagnose(history: list[dict], probes: dict | None = None, reference: Referen
     return settled(findings)
 
 
-def _figures(row: dict) -> dict:
-    """Leave out what is no figure, in a file that somebody wrote by hand."""
-    return {name: value for name, value in row.items() if value is None or isinstance(value, int | float)
-            or name == "stopped"}
+def _figures(row: dict, number: int) -> dict:
+    """Leave out what is no figure, in a file that somebody wrote by hand; what is none that can be is None.
+
+    number: of the epoch, where the row does not say.
+    """
+    figures = {name: None if wrong_with(name, value) or isinstance(value, float) and not math.isfinite(value) else value
+               for name, value in row.items() if value is None or isinstance(value, int | float) or name == "stopped"}
+    return {**figures, "epoch": number if figures.get("epoch") is None else figures["epoch"]}
+
+
+def wrong_with(column: str, value: object) -> str:
+    """Say what a column must hold where it cannot hold this value; "" where it can. None, NaN, infinity are no figures.
+
+    Beyond these limits, those of float32 where there are no narrower ones, no rule says anything, and powers overflow.
+    """
+    if value is None or column in ("best", "stopped", "kind"):
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "a number, or null where it is none"
+    low, high = next((limits for names, limits in LIMITS.items() if column.endswith(names)), (-1e39, 1e39))
+    if low <= value <= high or high != 1 and isinstance(value, float) and not math.isfinite(value):
+        return ""
+    return "a share from 0 to 1" if high == 1 else f"from {low:g} to {high:g}"
 
 
 def settled(findings: list[Finding]) -> list[Finding]:
@@ -76,11 +100,12 @@ def sure_from(history: list[dict], reference: Reference | None = None) -> dict[s
     return {name: rows[place]["epoch"] for name, place in since.items()}
 
 
-def usable_columns(rows: Sequence[dict]) -> tuple[list[str], list[str]]:
+def usable_columns(rows: Sequence[dict], lines: Sequence[int] = ()) -> tuple[list[str], list[str]]:
     """List the columns of a history that rules can read, and a sentence on each that none knows.
 
-    The history may be from a loop of your own. Raises ValueError, naming column and value, where there is no column
-    that is known, where a column holds text, and where an accuracy is no share from 0 to 1.
+    The history may be from a loop of your own. lines: where each row stands in its file, if it is from one. Raises
+    ValueError, naming column, place and value, where there is no column that is known, and where one holds what it
+    cannot have.
     """
     names = dict.fromkeys(name for row in rows for name in row)
     used = [name for name in names if name in USED]
@@ -89,12 +114,12 @@ def usable_columns(rows: Sequence[dict]) -> tuple[list[str], list[str]]:
         raise ValueError(f"the history must have a column that is known, train_loss, val_loss or val_accuracy, say; it "
                          f"has {', '.join(names) or 'none'}. {' '.join(unknown)}".strip())
     for number, row in enumerate(rows, start=1):
-        for name in used:
-            value = row.get(name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise ValueError(f"{name} must be a number, or null where it is none; epoch {number} has {value!r}")
-            if value is not None and name.endswith("accuracy") and not 0 <= value <= 1:
-                raise ValueError(f"{name} must be a share from 0 to 1; epoch {number} has {value:g}. Divide by 100.")
+        for name in row:
+            if name in (*USED, *Row.__annotations__) and (wrong := wrong_with(name, row[name])):
+                value = f"{row[name]:g}" if isinstance(row[name], float) else briefly(row[name])
+                where = f" on line {lines[number - 1]}" if lines else ""
+                mend = "Divide by 100." if "share" in wrong else "Write null where it is not known."
+                raise ValueError(f"{name} must be {wrong}; epoch {number} has {value}{where}. {mend}")
     return used, unknown
 
 

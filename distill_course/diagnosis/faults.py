@@ -119,17 +119,25 @@ def clipped(parts: Parts, limit: float) -> Parts:
     return replace(parts, clip_norm=limit)
 
 
+def batch_norms(student: nn.Module) -> list[nn.BatchNorm2d]:
+    """List a student's BatchNorm layers. Raises ValueError where it has none."""
+    norms = [module for module in student.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        raise ValueError("student must have BatchNorm layers for this fault to be there; got one without. Take another")
+    return norms
+
+
 def low_biases(parts: Parts, share: float) -> Parts:
     """Push a share of the student's units so far down that they never answer."""
     with torch.no_grad():
-        for norm in [module for module in parts.student.modules() if isinstance(module, nn.BatchNorm2d)]:
+        for norm in batch_norms(parts.student):
             norm.bias[:round(share * len(norm.bias))] = -10.0
     return parts
 
 
 def blocks_in_eval_mode(parts: Parts, count: float) -> Parts:
     """Keep the last blocks of the student in eval mode."""
-    for block in list(parts.student.blocks)[-int(count):]:
+    for block in list(parts.student.blocks)[-int(count):] if batch_norms(parts.student) else ():
         block.train = lambda mode=True, block=block: nn.Module.train(block, False)
     return parts
 
@@ -207,6 +215,8 @@ def faulty(settings: Settings, name: str, strength: str = "gross") -> Settings:
     if name not in FAULTS:
         near = "".join(f" Did you mean {other!r}?" for other in get_close_matches(name, FAULTS, n=1))
         raise ValueError(f"fault must be one of {', '.join(FAULTS)}; got {name!r}.{near}")
+    if name in IN_SOFT_TERM and settings.labels_only:
+        raise ValueError(f"{name} is a fault in the soft term, which alpha = 1 leaves out; set alpha lower")
     if strength not in STRENGTHS:
         raise ValueError(f"fault_strength must be {', '.join(STRENGTHS)}; got {strength!r}")
     return replace(settings, changes=(*settings.changes, f"{name}:{strength}"), **FAULTS[name].settings_for(strength))

@@ -113,6 +113,6 @@ def references() -> dict[str, Reference]:
 
 def reference_for(data: str | None) -> Reference | None:
     """Look up the reference for a data set's name ("cifar10"), or for the source that a history names."""
-    if data is None:
+    if not isinstance(data, str):  # a file may bring anything
         return None
-    return references().get(str(data).partition(",")[0].lower().replace("-", ""))  # "CIFAR-10, JPEG copy"
+    return references().get(data.partition(",")[0].lower().replace("-", ""))  # "CIFAR-10, JPEG copy"

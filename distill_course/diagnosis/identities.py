@@ -54,9 +54,10 @@ def first_soft_term(rows: list[dict], reference: Reference | None) -> Finding | 
         "first_soft", "first_temperature", "train_teacher_entropy", "classes"))
     if None in (soft, t, entropy, classes) or math.log(classes) - entropy < LEAST_CONTRAST or soft < 0:
         return None
-    ratio = soft / (t**2 * (math.log(classes) - entropy))
+    expected = t**2 * (math.log(classes) - entropy)
+    ratio = max(soft / expected, 1e-9)
     evidence = Evidence("first_soft", soft, 1,
-                        f"about {soft / ratio:.2g}: T² (ln C - the teacher's entropy), with C classes")
+                        f"about {expected:.2g}: T² (ln C - the teacher's entropy), with C classes")
     if ratio > SOFT_TOO_LARGE and t <= 1.5:
         return as_finding("kl_swapped", WRONG, SEVERE, evidence)
     if ratio > SOFT_TOO_SMALL:
@@ -88,9 +89,8 @@ def teacher_of_probabilities(rows: list[dict], reference: Reference | None) -> F
     entropy = values(rows[:1], "train_teacher_entropy")
     if None in (t, classes) or not entropy or t > 50:
         return None
-    top = math.exp(1 / t)
-    z = top + classes - 1
-    flattest = math.log(z) - top / z / t                              # of one logit 1, the others 0, over T
+    top = 1 / (1 + (classes - 1) * math.exp(-1 / t))
+    flattest = (1 - top) / t - math.log(top)                          # of one logit 1, the others 0, over T
     if entropy[0][1] < flattest - 1e-5:
         return None
     return as_finding("softmax_twice", WRONG, SEVERE, Evidence("train_teacher_entropy", entropy[0][1], 1,

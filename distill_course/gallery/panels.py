@@ -10,6 +10,7 @@ from distill_kit.metrics import BIT
 from distill_kit.plotting import Line, Picture, named_lines, points, tidy
 
 from ..diagnosis.finding import Finding
+from ..markup import escape
 
 Column = tuple  # column, name, colour, dash, marker
 
@@ -77,5 +78,5 @@ def figures_table(rows: Sequence[Row]) -> str:
                 scale = BIT if column.endswith("entropy") else 1.0
                 cells = "".join(f"<td>{value / scale:.3g}</td>" for value in shown)
                 lines.append(f"<tr><td style='text-align: left'>{name}</td>{cells}</tr>")
-    head = "".join(f"<th>epoch {row['epoch']}</th>" for row in rows)
+    head = "".join(f"<th>epoch {escape(row['epoch'])}</th>" for row in rows)
     return f"<table><tr><th></th>{head}</tr>{''.join(lines)}</table>"

@@ -1,12 +1,12 @@
 """The gallery on the screen: four panels of a run without its name, a list of what it may have, a score."""
 from base64 import b64encode
 from collections.abc import Sequence
-from html import escape
 from io import BytesIO
 from random import sample
 
 from ..diagnosis.faults import FAULTS
 from ..diagnosis.finding import NOTE
+from ..markup import escape
 from ..shown import LINES, bundle, button, folded, glossary, lines, widgets
 from .game import HEALTHY, Game, Patient, stored_patients
 from .panels import figures_table, four_panels
@@ -114,7 +114,7 @@ class Gallery:
     def _table(self) -> str:
         score = self.game.score()
         cell = "<td style='padding: 0 12px'>"
-        rows = "".join(f"<tr>{cell}{spelled(truth)}</td>{cell}{yours} of {n}</td>{cell}{kit} of {n}</td></tr>"
+        rows = "".join(f"<tr>{cell}{escape(spelled(truth))}</td>{cell}{yours} of {n}</td>{cell}{kit} of {n}</td></tr>"
                        for truth, (n, yours, kit) in score.items())
         sums = [sum(part) for part in zip(*score.values())]
         return (f"<table><tr><th>what it was</th><th>you</th><th>the kit</th></tr>{rows}<tr><th>all</th>"

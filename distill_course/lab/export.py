@@ -3,8 +3,8 @@ import csv
 import io
 import zipfile
 from base64 import b64encode
-from html import escape
 
+from ..markup import escape
 from .picture import draw, draw_stored
 from .session import Session
 from .stored_runs import Stored
@@ -24,12 +24,13 @@ def table_csv(session: Session) -> str:
 
 
 def runs_zip(session: Session) -> bytes:
-    """The table, and below it each run's history as it lies on the disk."""
+    """The table, and below it each run's history as it lies on the disk, if it is still there."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("runs.csv", table_csv(session))
         for run in session.runs:
-            archive.write(run.folder / "history.jsonl", f"{run.folder.name}/history.jsonl")
+            if (run.folder / "history.jsonl").is_file():  # the learner may have deleted it
+                archive.write(run.folder / "history.jsonl", f"{run.folder.name}/history.jsonl")
     return content.getvalue()
 
 

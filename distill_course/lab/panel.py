@@ -1,7 +1,7 @@
 """The lab's widgets and how they lie on the screen. What they do when they are moved stands in view.py."""
 import traceback
-from html import escape
 
+from ..markup import escape
 from ..shipped import read_table
 from ..shown import IPYWIDGETS_8, LINES, button, folded, glossary, hint, widgets
 from .experiments import Control, Experiment

@@ -67,6 +67,7 @@ class Session:
         self.expected: str | None = None                        # what the learner said before, in words.outcome's words
         self.values = {name: start.get(name, value) for name, value in experiment.first_values.items()}
         self.live: LabRun | None = None                         # the newest run that was asked for
+        self._asked: object = None                              # stands for what the learner asked for last
         self.second: LabRun | None = None                       # the baseline, while it is being trained
         self.failure: BaseException | None = None
         self.runs: list[LabRun] = []                            # finished or stopped, in the order of their end
@@ -87,22 +88,25 @@ class Session:
 
     # What the learner does
 
-    def move(self, **values) -> None:
+    def move(self, seed: int | None = None, **values) -> None:
         """Give some controls new values: what is being trained is out of date, and a new run begins.
 
-        Raises ValueError for a control that is not there, or a value that it does not have; nothing has changed then.
+        seed: another one; as it is where None. Raises ValueError for a control that is not there, or a value that it
+        does not have; nothing has changed then.
         """
+        seed = self.seed if seed is None else seed
         if unknown := set(values) - set(self.values):
             raise ValueError(f"{', '.join(sorted(unknown))}: no control of this lab ({', '.join(self.values)}). What "
                              "no control moves is given to Lab")
-        self.settings({**self.values, **values})
+        self.settings({**self.values, **values}, seed)
         self.values.update(values)
+        self.seed = seed
         self.train()
 
     def train(self) -> None:
         """Train with the values as they are."""
         with self._lock:
-            live = self.live = LabRun(self.settings(self.values), dict(self.values))
+            live = self.live = self._asked = LabRun(self.settings(self.values), dict(self.values))
             self.worker.ask(lambda: self._train(live))
         self.on_change()
 
@@ -116,12 +120,13 @@ class Session:
 
     def new_seed(self) -> None:
         """Train the same values with the next seed."""
-        self.seed += 1
-        self.train()
+        self.move(seed=(self.seed + 1) % 2**63)  # after the largest comes the first
 
     def repeat(self) -> None:
         """Train these values with REPEATS seeds, each beside its baseline; runs that are there are not repeated."""
-        self.worker.ask(lambda: self._repeat(dict(self.values), self.seed))
+        with self._lock:
+            asked = self._asked = object()
+            self.worker.ask(lambda: self._repeat(dict(self.values), self.seed, asked))
 
     def open_test(self) -> None:
         """Measure the newest run on the test images."""
@@ -139,8 +144,7 @@ class Session:
 
     def restore(self, run: LabRun) -> None:
         """Set the values and the seed of a run again, and train."""
-        self.seed = run.settings.seed
-        self.move(**run.values)
+        self.move(run.settings.seed, **run.values)
 
     def code(self) -> str:
         """Return the code that brings these values back, here or in another lab."""
@@ -151,9 +155,9 @@ class Session:
         """What healthy runs come to with the shipped teacher; None where another one teaches."""
         return None if self.experiment.taught_by_baseline else reference_for(self.dataset.name)
 
-    def settings(self, values: dict) -> Settings:
-        """Return the settings of a run with these values of the controls and the seed as it is."""
-        return self.experiment.settings({**self.fixed, **values}, self.dataset, self.seed)
+    def settings(self, values: dict, seed: int | None = None) -> Settings:
+        """Return the settings of a run with these values of the controls; with the seed as it is where it is None."""
+        return self.experiment.settings({**self.fixed, **values}, self.dataset, self.seed if seed is None else seed)
 
     # What is known
 
@@ -213,16 +217,24 @@ class Session:
             self.baselines[against] = baseline
             yield live
 
-    def _repeat(self, values: dict, first: int) -> Iterator[LabRun]:
+    def _repeat(self, values: dict, first: int, asked: object) -> Iterator[LabRun]:
         """Train several seeds; in the end the learner's own is in front again, as the sliders say."""
         runs = {}
-        for seed in range(first, first + REPEATS):
+        for seed in ((first + more) % 2**63 for more in range(REPEATS)):
             settings = replace(self.settings(values), seed=seed)
             done = [run for run in self.runs if run.settings == settings and run.state == FINISHED]
-            self.live = runs[seed] = done[-1] if done else LabRun(settings, values)
-            yield from self._hold_against(self.live) if done else self._train(self.live)
-        self.live = runs[first]
-        yield self.live
+            run = runs[seed] = done[-1] if done else LabRun(settings, values)
+            if not self._show(run, asked):
+                return
+            yield from self._hold_against(run) if done else self._train(run)
+        if self._show(runs[first], asked):
+            yield runs[first]
+
+    def _show(self, run: LabRun, asked: object) -> bool:
+        """Put a run in front, unless the learner has asked for something else meanwhile; returns whether it is."""
+        with self._lock:
+            self.live = run if self._asked is asked else self.live
+            return self.live is run
 
     def _look(self, run: LabRun) -> Iterator[LabRun]:
         if run.test is None:

@@ -5,12 +5,13 @@ shows.
 """
 from base64 import b64encode
 from collections.abc import Sequence
-from html import escape
 from io import BytesIO
 
 from torch import Tensor
 
 from distill_kit.colours import BLACK, BLUE, GREY
+
+from ..markup import escape
 
 NAME_HEIGHT, NAME_LETTERS = 16, 22  # of a line's name: pixels, letters
 FAINT, GHOST = "#666666", "#707070"

@@ -3,7 +3,6 @@ import sys
 import threading
 import time
 from base64 import b64encode
-from html import escape
 from pathlib import Path
 
 from torch import nn
@@ -13,6 +12,7 @@ from distill_kit.data.imageset import Dataset
 from distill_kit.openmp import rest_threads
 from distill_kit.teachers import load_teacher
 
+from ..markup import escape
 from ..shown import LINES, bundle, lines
 from .experiments import EXPERIMENTS, Control, Experiment, Preset
 from .export import runs_zip, still
@@ -47,6 +47,8 @@ class Lab:
             if "/" not in experiment and experiment not in EXPERIMENTS:
                 raise ValueError(f"experiment must be one of {', '.join(EXPERIMENTS)}, or a code; got {experiment!r}")
             experiment, values, seed, lesson = read_code(experiment)
+        if not isinstance(experiment, Experiment):
+            raise ValueError(f"experiment must be a name, a code or an Experiment; got {experiment!r}")
         dataset = load_dataset() if dataset is None else dataset
         teacher = load_teacher(dataset)[0] if teacher is None else teacher
         # Colab shows nothing that another thread does to a widget, so there a run holds its cell until it is over.
@@ -148,8 +150,7 @@ class Lab:
             self._explain(f"A seed is a whole number from 0; got {text!r}. The largest is 2**63 - 1.")
             self.panel.seed.value = str(self.session.seed)
             return
-        self.session.seed = int(text)
-        self.session.train()
+        self.session.move(seed=int(text))
 
     def _restore(self, place: int | None) -> None:
         if place is not None and threading.get_ident() != self._drawer:
@@ -165,10 +166,12 @@ class Lab:
         if not self.session.runs:
             self._explain("There is no run yet that could be saved.")
             return
-        content = b64encode(runs_zip(self.session)).decode()
+        content, runs = b64encode(runs_zip(self.session)).decode(), self.session.runs
+        if gone := [str(run.number) for run in runs if not (run.folder / "history.jsonl").is_file()]:
+            self._explain(f"The folder of run {', '.join(gone)} is gone: only the table has its figures.")
         self.panel.offer.value = (
             "<a style='text-decoration: underline' download='distill_kit-runs.zip' "
-            f"href='data:application/zip;base64,{content}'>Save {len(self.session.runs)} runs</a>")
+            f"href='data:application/zip;base64,{content}'>Save {len(runs)} runs</a>")
 
     def _paste(self, code: str) -> None:
         if threading.get_ident() == self._drawer or code == self.session.code():
@@ -177,12 +180,11 @@ class Lab:
             experiment, values, seed, _ = read_code(code)
             if experiment != self.session.experiment:
                 raise ValueError(f"this code is for Lab({experiment.name!r})")
+            self._set({"seed": seed, **values})
         except ValueError as error:
             self.panel.refused.value = lines(f"Not taken: {error}.")
             return
         self.panel.refused.value = ""
-        self.session.seed = seed
-        self._set(values)
 
     def _set(self, values: dict) -> None:  # all at once: a single run begins, and the sliders follow
         self.session.move(**values)

@@ -82,13 +82,18 @@ def read_arrays(path: Path, key: str) -> Arrays | None:
             arrays = {name: file[name] for name in file.files}
     except Exception:  # not there, or cut or altered, which may raise anything: it is made again
         return None
-    return arrays if str(arrays.pop("key", "")) == key else None
+    return arrays if str(arrays.pop("key", "")) == _sealed(key, arrays) else None
 
 
 def write_arrays(path: Path, key: str, arrays: Arrays) -> None:
     """Write arrays, all or nothing. Raises OSError."""
     with replacing(path) as file:
-        np.savez(file, key=np.array(key), **arrays)
+        np.savez(file, key=np.array(_sealed(key, arrays)), **arrays)
+
+
+def _sealed(key: str, arrays: Arrays) -> str:
+    """Write a key with the arrays' names: a zip does not notice that its list of files was altered."""
+    return " ".join([key, *sorted(arrays)])
 
 
 def _tidy(folder: Path, source_key: str, keep: Path) -> None:

@@ -1,5 +1,6 @@
 """Fetch the official archive of CIFAR-10: several mirrors, the official md5, resumed after a cut."""
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -125,8 +126,10 @@ def _fetch_once(url: str, part: Path, report: OnProgress) -> None:
     with response:
         continued = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
         done = done if continued else 0  # a server that knows no Range begins anew
-        total = int(response.headers.get("Content-Length") or 0)
-        total += done if total else 0
+        length = response.headers.get("Content-Length") or "0"
+        if not re.fullmatch("[0-9]{1,15}", length):
+            raise _Failed(f"the server says that {length[:20]!r} bytes come")
+        total = done + int(length) if int(length) else 0
         with _writing_to(part.parent):
             file = open(part, "ab" if continued else "wb")  # noqa: SIM115 (closed below, where other errors are told)
         with file:
@@ -143,7 +146,7 @@ def _fetch_once(url: str, part: Path, report: OnProgress) -> None:
 def _receive(response) -> bytes:
     try:
         return response.read(CHUNK)
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: lengths of pieces that are none
         raise _Cut(f"the connection was cut ({error or type(error).__name__})") from None
 
 

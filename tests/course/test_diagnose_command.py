@@ -21,7 +21,8 @@ def test_diagnose_reads_a_history_written_by_hand(answer, tmp_path):
     ({"train loss": 2.0, "validation loss": 2.1}, "did you mean 'val_loss'?"),
     ({"loss": 2.0}, "Column 'loss' is not read; did you mean 'train_loss'?"),
     ({"train_loss": "nan"}, "train_loss must be a number, or null where it is none; epoch 1 has 'nan'"),
-    ({"train_loss": 2.0, "val_accuracy": 52.0}, "val_accuracy must be a share from 0 to 1; epoch 1 has 52. Divide by"),
+    ({"train_loss": 2.0, "val_accuracy": 52.0},
+     "val_accuracy must be a share from 0 to 1; epoch 1 has 52 on line 1. Divide by 100."),
     ({"train_loss": 2.0, "val_accuracy": -0.4}, "val_accuracy must be a share from 0 to 1; epoch 1 has -0.4"),
     ({"epoch": 1, "colour": "red"}, "the history must have a column that is known")))
 def test_diagnose_does_not_call_right_what_it_cannot_read(answer, tmp_path, row, sentence):
@@ -62,3 +63,26 @@ def test_a_number_that_is_not_there_is_no_number(answer, tmp_path, steps):
     file.write_text(f'{{"epoch": 1, "steps": {steps}, "train_accuracy": 0.1, "val_accuracy": 0.1}}\n' * 3)
     status, out, _ = answer("diagnose", file, "--data", "cifar10", "--json")
     assert status == 0 and "student_too_small" not in {finding["name"] for finding in value_of(out)["findings"]}
+
+
+def test_case_27_every_column_of_the_kits_own_histories_is_known(answer, tmp_path):
+    from distill_kit.history import Row
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"train_loss": 2.0, **dict.fromkeys(Row.__annotations__)}
+                                                    | {"kind": "epoch"}) + "\n")
+    status, out, _ = answer("diagnose", tmp_path / "mine.jsonl", "--json")
+    assert status == 0 and value_of(out)["remarks"] == []
+
+
+@pytest.mark.parametrize("text, sentence", [
+    ('{"kind": "settings"}\n\n{"train_loss": 2}\n{"train_loss": 2, "first_hard": 1e300}',
+     "first_hard must be from -1e+39 "
+     "to 1e+39; epoch 2 has 1e+300 on line 4. Write null where it is not known."),
+    ('{"train_loss": 2, "classes": -3}', "classes must be from 2 to 1e+06; epoch 1 has -3 on line 1."),
+    ('{"train_loss": ' + "[" * 900 + "]" * 900 + "}",
+     "train_loss must be a number, or null where it is none; epoch 1 has [["),
+    ('{"temperature": 1' + "0" * 400 + "}", "temperature must be from 0.001 to 1e+06; epoch 1 has 1000")])
+def test_h5_what_no_column_can_hold_is_a_sentence_with_line_and_column(answer, tmp_path, text, sentence):
+    (tmp_path / "mine.jsonl").write_text(text)
+    status, out, errors = answer("diagnose", tmp_path / "mine.jsonl")
+    assert status == 2 and out == "" and sentence in errors and errors.count("\n") == 1 and len(errors) < 250
+    assert "data must be one of" in answer("diagnose", tmp_path / "mine.jsonl", "--data", "")[2]

@@ -1,15 +1,18 @@
 """The lab on a machine as it is: what it says of threads and neighbours, and what it does when something fails."""
 import random
 import threading
+from types import SimpleNamespace
 
 import pytest
 from small_lab import session_of
 
 from distill_course.lab.experiments import EXPERIMENTS
 from distill_course.lab.lab_run import LabRun
+from distill_course.lab.measures import by_class
 from distill_course.lab.picture import draw
 from distill_course.lab.words import state_sentence
-from distill_course.lab.worker import FAILED, FINISHED
+from distill_course.lab.worker import FAILED, FINISHED, RUNNING, STOPPED, WAITING
+from distill_kit.run import Run
 from distill_kit.settings import Settings
 
 
@@ -67,12 +70,39 @@ def test_a_drawing_that_fails_ends_neither_the_run_nor_the_worker(tmp_path, capl
     assert session.live.state == FINISHED
 
 
-def test_a_thousand_moves_at_random_leave_no_dead_thread(tmp_path):
+def lab_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "distill_kit lab"]
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Runs fail before their first row, after some rows or not at all; `most` is how many trained at once at most."""
+    rows, chance, state = Run.rows, random.Random(1), SimpleNamespace(alive=0, most=0, failed=0, failing=True)
+
+    def rows_or_not(run, **options):
+        left = chance.choice((0, 1, 3)) if state.failing and chance.random() < 0.3 else 10**9
+        state.alive += 1
+        state.most = max(state.most, state.alive)
+        try:
+            for place, row in enumerate(rows(run, **options)):
+                if place >= left:
+                    state.failed += 1
+                    raise chance.choice((RuntimeError, ValueError, MemoryError))("this one fails")
+                yield row
+        finally:
+            state.alive -= 1
+    monkeypatch.setattr(Run, "rows", rows_or_not)
+    return state
+
+
+def test_h8_three_thousand_moves_at_random_with_runs_that_fail(tmp_path, failing):
+    """No thread is dead or beside another, the last that was asked for is shown, and no folder is empty."""
     chance = random.Random(0)
     session = session_of(tmp_path, epochs=1, images=40)
     session.on_change = lambda: draw(session)
-    alphas = EXPERIMENTS["alpha"].controls[0].stops
-    for _ in range(1_000):
+    session.train()
+    alphas, joined = EXPERIMENTS["alpha"].controls[0].stops, 0
+    for _ in range(3_000):
         act = chance.choice(("move", "move", "move", "train", "train", "stop", "pin", "restore", "repeat", "seed"))
         if act == "move":
             session.move(alpha=chance.choice(alphas))
@@ -81,11 +111,46 @@ def test_a_thousand_moves_at_random_leave_no_dead_thread(tmp_path):
         elif act != "restore":
             {"train": session.train, "stop": session.stop, "pin": session.pin, "repeat": session.repeat,
              "seed": session.new_seed}[act]()
-        if chance.random() < 0.1:
-            session.join(60)
+        assert len(lab_threads()) <= 1
+        if chance.random() < 0.05:
+            assert session.worker.join(60) and session.live.state not in (WAITING, RUNNING)
+            live, own = session.live, (session.values, session.seed)
+            assert act not in ("move", "train", "seed") or (live.values, live.settings.seed) == own
+            joined += 1
+    failing.failing = False
     session.train()
-    assert session.worker.join(60) and session.failure is None and session.live.state == FINISHED
-    assert not [thread for thread in threading.enumerate() if thread.name == "distill_kit lab"]
+    last = session.live
+    assert session.worker.join(60) and session.failure is None and session.live is last and last.state == FINISHED
+    assert not lab_threads() and failing.most == 1 and failing.failed > 30 and joined > 100
+    folders = list(tmp_path.iterdir())
+    assert folders and all((folder / "history.jsonl").is_file() for folder in folders)
+    assert {run.folder for run in session.runs} <= set(folders)
+
+
+def test_what_is_asked_for_while_seeds_are_repeated_is_what_is_shown(tmp_path, monkeypatch):
+    """Even where it is asked for just as one of the seeds is over and the next is about to be shown."""
+    session, measured = session_of(tmp_path, epochs=1, images=40), []
+
+    def move_once(run):
+        if not measured:
+            measured.append(run)
+            session.move(alpha=0.9)
+        return by_class(run)
+    session.train()
+    session.join(60)
+    session.values["alpha"] = 0.5  # whose baseline is there, so that nothing is said between two seeds
+    monkeypatch.setattr("distill_course.lab.session.by_class", move_once)
+    session.repeat()
+    session.join(60)
+    assert session.live.settings.alpha == session.values["alpha"] == 0.9 and session.live.state == FINISHED
+
+
+def test_h8_a_run_that_is_given_up_before_its_first_row_leaves_nothing(tmp_path):
+    session = session_of(tmp_path, epochs=3, images=100)
+    session.on_change = lambda: session.worker.stop() if session.live.progress else None  # at the first light row
+    session.train()
+    session.join(60)
+    assert session.live.state == STOPPED and not session.runs and list(tmp_path.iterdir()) == []
 
 
 def run_beside(**figures):

@@ -87,6 +87,12 @@ def test_a_killed_process_is_reported_and_its_student_trained_again(mortal):
     assert of_each(rows, 2) == [alone(settings) for settings in SETTINGS[:2]]
 
 
+@pytest.mark.filterwarnings("ignore:Setting")
+def test_h7_a_student_whose_process_is_killed_three_times_is_trained_all_the_same(mortal):
+    rows = list(train_many([mortal(3), SETTINGS[1]], DATASET, ColourTeacher(), workers=2, progress=False))
+    assert of_each(rows, 2) == [alone(settings) for settings in SETTINGS[:2]]
+
+
 def test_a_student_whose_process_always_dies_fails_and_no_other(mortal):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -94,7 +100,7 @@ def test_a_student_whose_process_always_dies_fails_and_no_other(mortal):
     failed, other = of_each(rows, 2)
     assert [row["kind"] for row in failed] == [FAILED] and "Fewer workers need less" in failed[0]["error"]
     assert other == alone(SETTINGS[1])
-    with pytest.raises(RuntimeError, match="setting 0: its process ended with status -9, 2 times"):
+    with pytest.raises(RuntimeError, match="setting 0: its process ended with status -9, 5 times"):
         reports(rows, 2)
 
 

@@ -15,9 +15,9 @@ def test_defaults_are_those_of_the_default_run():
 
 @pytest.mark.parametrize("name, value, message", [
     ("temperature", 0, "temperature must be a finite number above 0; got 0"),
-    ("final_temperature", math.nan, "temperature must be .*; got nan"),
+    ("final_temperature", math.nan, "final_temperature must be .*; got nan"),
     ("alpha", 2, "alpha must be between .*; got 2"),
-    ("final_alpha", -1, "alpha must be between .*; got -1"),
+    ("final_alpha", -1, "final_alpha must be between .*; got -1"),
     ("images", 0, "images must be 1 or more; got 0"),
     ("epochs", -1, "epochs must be 1 or more; got -1"),
     ("batch_size", 0, "batch_size must be 1 or more; got 0"),
@@ -27,7 +27,7 @@ def test_defaults_are_those_of_the_default_run():
     ("seed", 10**20, "seed must be 0 or more; got 100000000000000000000. It is a whole number below"),
     ("data_seed", -1, "data_seed must be 0 or more; got -1"),
     ("seed", True, "seed must be 0 or more; got True. It is a whole number"),
-    ("threads", 1.0, "threads must be 1 to"),
+    ("threads", 1.0, "threads must be a whole number or None; got 1.0"),
     ("changes", "no_warmup", "changes must be a tuple of names; got 'no_warmup'"),
     ("changes", ["no_warmup"], r"changes must be a tuple of names; got \['no_warmup'\]"),
     ("learning_rate", math.inf, "learning_rate must be a finite number above 0; got inf"),
