@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from distill_course.exercises import Prediction, check, every_exercise, find
-from distill_course.exercises.checking import in_words, judge
+from distill_course.exercises.checking import judge
 from distill_course.exercises.verdict import ERROR, NOT_ATTEMPTED, RIGHT, WRONG
+from distill_course.exercises.watched import in_words
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "exercises.md"
 EVERY = {exercise.name: (exercise, importlib.import_module(f"answers.{exercise.lesson.partition('_')[2]}"))
