@@ -69,7 +69,8 @@ def false_alarms_cases(answer: Answer, draw: Draw) -> Cases:
             yield same("An interval that ends at zero is not clear of it.", answer(*touching), 0)
         single, double = beside(above, quiet, 1), beside(above, quiet, 2)
         yield same("A race with two clear intervals counts as much as with one.", answer(*double), answer(*single))
-        yield same("One clear interval is enough for its race.", answer(*single), 1)
+        for one_side in (single, beside(below, quiet, 1)):
+            yield same("One clear interval is enough for its race.", answer(*one_side), 1)
         yield same("As many quiet races beside them halve the share.", answer(*map(torch.cat, zip(single, quiet))), 0.5)
 
 
