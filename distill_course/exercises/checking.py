@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .exercise import Exercise
-from .limits import SECONDS, TookTooLong, contained, time_limit
+from .limits import SECONDS, TookTooLong, contained, within
 from .verdict import ERROR, NOT_ATTEMPTED, RIGHT, TOO_LONG, WRONG, Verdict
 from .watched import Answer, Stopped, in_words, line_of, named
 
@@ -86,10 +86,10 @@ def judge(exercise: Exercise, answer: object, seed: int | None = None) -> Verdic
     with contained():
         torch.default_generator.manual_seed(seed)
         try:
-            with time_limit(SECONDS):
-                for case in exercise.cases(watched, Draw(seed)):
-                    if not torch.as_tensor(case.holds).all():
-                        return Verdict(exercise, WRONG, case.words, *watched.calls_of(case.seen), seed)
+            cases = exercise.cases(watched, Draw(seed))
+            failed = within(SECONDS, lambda: next((c for c in cases if not torch.as_tensor(c.holds).all()), None))
+            if failed:
+                return Verdict(exercise, WRONG, failed.words, *watched.calls_of(failed.seen), seed)
             return Verdict(exercise, RIGHT, exercise.also)
         except Stopped as stopped:
             kind, words = stopped.args

@@ -34,5 +34,5 @@ def find(name: str) -> Exercise:
     """Find the exercise of this name. Raises ValueError where there is none."""
     names = {exercise.name: exercise for exercise in every_exercise()}
     if not isinstance(name, str) or name not in names:
-        raise ValueError(f"name must be one of {', '.join(names)}; got {name!r}")
+        raise ValueError(f"name must be one of {', '.join(names)}; got {name!r:.60}")
     return names[name]

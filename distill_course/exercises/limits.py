@@ -1,10 +1,11 @@
 """What a check allows an answer, some seconds and some printed lines, and the settings that it puts back."""
+import _thread
 import ctypes
 import io
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import torch
@@ -12,7 +13,7 @@ import torch
 SECONDS, AGAIN = 5.0, 0.2      # for all calls of a check together; and until an answer that goes on is stopped again
 LINES, CHARACTERS = 20, 2_000  # the first that are printed during a check are shown
 SETTINGS = ((torch.is_grad_enabled, torch.set_grad_enabled), (torch.get_default_dtype, torch.set_default_dtype),
-            (torch.get_num_threads, torch.set_num_threads), (torch.get_default_device, torch.set_default_device),
+            (torch.get_num_threads, torch.set_num_threads),
             (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode))
 
 
@@ -20,28 +21,27 @@ class TookTooLong(BaseException):
     """The time is over. No Exception, so that `except Exception` in an answer lets it pass."""
 
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TookTooLong in this thread, whichever it is, when the time is over, on every system.
+def within(seconds: float, work: Callable[[], object]) -> object:
+    """Return what `work` returns. Raises TookTooLong in it when the time is over: in any thread, on every system.
 
     What stays inside one call into C cannot be stopped: `time.sleep(1000)`, `sum(itertools.count())`.
     """
-    thread, working = ctypes.c_ulong(threading.get_ident()), threading.Lock()
+    thread, working, watching = ctypes.c_ulong(threading.get_ident()), threading.Lock(), threading.Lock()
     interrupt = ctypes.pythonapi.PyThreadState_SetAsyncExc  # it takes effect when the thread next runs Python
 
     def watch(wait: float = seconds) -> None:
         while not working.acquire(timeout=wait):
             interrupt(thread, ctypes.py_object(TookTooLong))
             wait = AGAIN  # an `except:` of the answer may have swallowed it
+        watching.release()
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    working.acquire()
-    watcher.start()
+    working.acquire(), watching.acquire()
     try:
-        yield
+        _thread.start_new_thread(watch, ())  # bare locks and threads: TookTooLong cannot come in between
+        return work()
     finally:
-        working.release()  # one step: TookTooLong cannot come before it is done
-        watcher.join()
+        working.release()
+        watching.acquire()
         interrupt(thread, None)  # takes back what is on its way
 
 

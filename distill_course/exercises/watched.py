@@ -45,8 +45,8 @@ class Answer:
             raise Stopped(ERROR, line + named(error)) from error
         self.result = in_words(result)
         if settings() != set_before:
-            raise Stopped(WRONG, "torch stays set as it was: gradients are on again afterwards (`with torch.no_grad():` "
-                          "sees to that), and the default dtype is the same.")
+            raise Stopped(WRONG, "torch stays set as it was: gradients are on again afterwards, for which "
+                          "`with torch.no_grad():` cares, and the default dtype is the same.")
         if words := "".join(map(changed, given, inputs)):
             raise Stopped(WRONG, f"What it is given stays as it is. {words}")
         result = self.numbers(result)
@@ -101,7 +101,8 @@ class Answer:
 def changed(before: object, after: object) -> str:
     """Say what happened to something that an answer was given; nothing where it is as it was. A mode may change."""
     if isinstance(before, nn.Module):
-        same = repr(before) == repr(after) and not any(map(changed, *(x.state_dict().values() for x in (before, after))))
+        weights = (module.state_dict().values() for module in (before, after))
+        same = repr(before) == repr(after) and not any(map(changed, *weights))
         return "" if same else "A module keeps its layers, weights and their type; only its mode may change."
     if not isinstance(before, Tensor):
         return ""
@@ -150,4 +151,7 @@ def line_of(error: BaseException, function: Callable) -> str:
 
 def named(error: BaseException) -> str:
     """Write an error, even one whose words fail: "NameError: name 't' is not defined"."""
-    return traceback.format_exception_only(error)[-1].strip()[:300]
+    try:
+        return f"{type(error).__name__}: {error}"[:300].rstrip(": ")
+    except Exception:
+        return type(error).__name__

@@ -2,6 +2,7 @@
 LAST = "Of two dimensions, 1 is the last one."
 ROWS = "Both have as many rows."
 TIE = "Only where both are exactly equal it is another number, which no draw is."
+COSINE = "The cosine of a number and of minus that number is the same."
 SIGN = "Only the distance counts, and not its sign."
 
 EQUIVALENT = {
@@ -24,8 +25,8 @@ EQUIVALENT = {
         "labelled = (labels > -100).sum().clamp(min=1)": "No label is below -100."},
     "learning_rate_at": {
         "if step <= warmup_steps:": "At step `warmup_steps` both branches give the peak.",
-        "progress = (warmup_steps - step) / (steps - warmup_steps)": "The cosine of a number and of minus that is the same.",
-        "progress = (step - warmup_steps) / (warmup_steps - steps)": "The cosine of a number and of minus that is the same."},
+        "progress = (warmup_steps - step) / (steps - warmup_steps)": COSINE,
+        "progress = (step - warmup_steps) / (warmup_steps - steps)": COSINE},
     "mixed_target": {"label = F.one_hot(labels, teacher_probabilities.shape[-1])": LAST},
     "false_labels": {"chosen = torch.rand(labels.shape, generator=generator) <= share": TIE},
     "pairs_needed": {

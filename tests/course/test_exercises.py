@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
-
 from equivalent import EQUIVALENT
 from mutants import mutants
+from torch import nn
 
 from distill_course.exercises import Prediction, check, every_exercise, find
 from distill_course.exercises.checking import judge
@@ -221,14 +220,14 @@ The tests fail where it is not up to date.
 refused; {equal} further ones compute the same as the model answer, and stand with reasons in
 `tests/course/equivalent.py`.
 
-| exercise | untouched stub | right answers accepted | mistakes refused | different sentences | no answers refused | by rule |
+| exercise | untouched stub | right answers accepted | mistakes refused | different sentences | no answers refused | \
+by rule |
 |---|---|---|---|---|---|---|
 """ + "\n".join(lines) + "\n"
 
 
 def test_the_page_shows_the_matrix():
-    print(matrix())
-    assert PAGE.read_text(encoding="utf-8") == matrix()
+    assert matrix() == PAGE.read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":
