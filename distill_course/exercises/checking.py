@@ -60,8 +60,7 @@ class Draw:
     def logits(self, rows: int, classes: int) -> Tensor:
         """Draw float32 [rows, classes], each row with one clear first."""
         logits = torch.randn(rows, classes, generator=self.generator)
-        first = torch.randint(classes, (rows, 1), generator=self.generator)
-        return logits.scatter_add(1, first, torch.full((rows, 1), 2.0))
+        return logits.scatter_add(1, logits.argmax(1, keepdim=True), torch.ones(rows, 1))
 
     def labels(self, rows: int, classes: int) -> Tensor:
         """Draw int64 [rows], from 0 to classes - 1."""

@@ -76,8 +76,10 @@ class Answer:
 
     def dots(self) -> tuple[str, str]:
         """Return the kind and words where `...` came back: from a stub that nobody touched, or from an open branch."""
-        code, stub = code_of(self.function), compile(self.exercise.stub, "stub", "exec").co_consts[0]
-        if code is None or code.co_code == stub.co_code:
+        code, stubs = code_of(self.function), [self.exercise.stub, f"import torch\n{self.exercise.stub}"]  # two codes
+        untouched = [part.co_code for stub in stubs for part in compile(stub, "stub", "exec").co_consts
+                     if inspect.iscode(part)]
+        if code is None or code.co_code in untouched:
             return NOT_ATTEMPTED, ""
         lines = enumerate(linecache.getlines(code.co_filename)[code.co_firstlineno - 1:], code.co_firstlineno)
         place = next((f", in line {number}, `{line.strip()}`" for number, line in lines if DOTS.search(line)), "")

@@ -228,6 +228,8 @@ def test_dots_that_are_left_are_named_with_their_line():
                          "learning_rate_at")
     assert verdict.kind == WRONG and "line 3, `rate = ...`" in verdict.words
     assert verdict_of(SOFTEN + "return ...").kind == NOT_ATTEMPTED
+    cell = f"import torch\n{find('false_labels').stub}"  # other code for Python, whose compiler looks at imports
+    assert verdict_of(cell, "false_labels").kind == NOT_ATTEMPTED
 
 
 def test_inputs_have_the_names_of_the_task_where_an_answer_gives_none():
