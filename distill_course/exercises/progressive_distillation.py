@@ -46,13 +46,15 @@ def easiest_cases(answer: Answer, draw: Draw) -> Cases:
 def apart(draw: Draw, images: int, classes: int) -> Tensor:
     """Logits whose highest probabilities lie so far apart that rounding cannot change their order.
 
-    With three classes and more, the lead of the first over the second gives another order.
+    With three classes and more, other measures give other orders: the lead of the first over the second, the sum of
+    squares, the entropy.
     """
     while True:
         logits = draw.logits(images, classes)
-        confidence, top = logits.softmax(1).amax(1), logits.topk(2, dim=1).values
-        clear = confidence.sort().values.diff().min() > 1e-4
-        if clear and (classes == 2 or not torch.equal(confidence.argsort(), (top[:, 0] - top[:, 1]).argsort())):
+        p, top = logits.softmax(1), logits.topk(2, dim=1).values
+        confidence, *others = p.amax(1), top[:, 0] - top[:, 1], p.square().sum(1), (p * p.log()).sum(1)
+        clear, order = confidence.sort().values.diff().min() > 1e-4, confidence.argsort()
+        if clear and (classes == 2 or not any(torch.equal(order, other.argsort()) for other in others)):
             return logits
 
 

@@ -36,12 +36,10 @@ class Answer:
         self.inputs, self.result = self.described(given), ""
         try:
             result = self.function(*inputs)
-        except TookTooLong:
-            raise
         except BaseException as error:  # SystemExit as well
             line = line_of(error, self.function)
-            if isinstance(error, KeyboardInterrupt) and "raise" not in line:
-                raise  # the learner's own, from outside
+            if isinstance(error, TookTooLong) or isinstance(error, KeyboardInterrupt) and "raise" not in line:
+                raise  # from outside
             raise Stopped(ERROR, line + named(error)) from error
         self.result = in_words(result)
         if settings() != set_before:
@@ -70,8 +68,8 @@ class Answer:
             result = torch.as_tensor(result.copy() if isinstance(result, np.ndarray) else result).as_subclass(Tensor)
         except Exception as error:
             raise Stopped(WRONG, "It returns numbers that a tensor can hold.") from error
-        if result.dtype is torch.bool or result.is_complex():
-            raise Stopped(WRONG, f"It returns real numbers, not {result.dtype}.")
+        if result.dtype is torch.bool or result.is_complex() or result.device.type != "cpu":
+            raise Stopped(WRONG, f"It returns real numbers on the CPU, not {result.dtype} on {result.device}.")
         return result
 
     def dots(self) -> tuple[str, str]:
