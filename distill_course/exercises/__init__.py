@@ -16,7 +16,7 @@ def check(answer: object, name: str | None = None) -> Verdict:
 
     answer: what you wrote. name: of the exercise, where the answer has another name.
     """
-    return judge(find(name or getattr(answer, "__name__", "")), answer)
+    return judge(find(getattr(answer, "__name__", "") if name is None else name), answer)
 
 
 __all__ = ["Exercise", "Prediction", "check", "every_exercise", "find"]

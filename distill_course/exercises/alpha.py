@@ -35,10 +35,10 @@ def contradicted(draw: Draw, rows: int, classes: int) -> tuple[Tensor, Tensor]:
 
 def false_labels_cases(answer: Answer, draw: Draw) -> Cases:
     """A share of the labels drawn anew, evenly from all classes."""
-    seed, share, few = int(draw.labels(1, 100_000)), draw.number(0.5, 0.7), draw.labels(5, 3)
+    seed, share, few = int(draw.labels(1, 100_000)), draw.number(0.4, 0.6), draw.labels(5, 3)
     yield same("With share = 0 every label stays what it is.", answer(few, 0.0, 3, seed, shape=(5,)), few)
     for count, classes in ((200, 3), (4_000, 10)):  # with 4,000 labels shares come out to a few hundredths
-        labels, answer.shape, lenient = draw.labels(count, classes), (count,), 3 / math.sqrt(count)
+        labels, answer.shape, lenient = draw.labels(count, classes), (count,), 2 / math.sqrt(count)
         before, drawn = torch.random.get_rng_state(), answer(labels, 1.0, classes, seed)
         global_state_kept = torch.equal(before, torch.random.get_rng_state())
         yield Case("Labels stay class numbers: int64.", drawn.dtype == torch.int64)
@@ -46,13 +46,27 @@ def false_labels_cases(answer: Answer, draw: Draw) -> Cases:
         yield same("The same seed gives the same labels.", answer(labels, 1.0, classes, seed), drawn)
         yield different("Another seed gives other labels.", answer(labels, 1.0, classes, seed + 1), drawn)
         yield Case("torch's global random state stays as it was: only the generator draws.", global_state_kept)
-        yield Case("One in `classes` of the labels that are drawn anew is right again by chance.",
-                   (drawn == labels).float().mean() > 1 / classes - lenient, (drawn,))
-        yield Case("All classes are drawn, those too that no label had before.",
-                   len(answer(torch.zeros_like(labels), 1.0, classes, seed).unique()) == classes)
-    halves = (answer(labels, share, classes, seed) != labels).float().view(2, -1).mean(1)
-    yield Case("Early labels and late ones are drawn alike.", abs(halves[0] - halves[1]) < 0.1)
-    yield Case("As large a share is drawn as was asked for.", abs(halves.mean() - share * (1 - 1 / classes)) < lenient)
+        again = (drawn == labels).float().mean() - 1 / classes
+        yield Case("One in `classes` of the labels that are drawn anew is right again by chance.", again > -lenient)
+        yield Case("As large a share is drawn as was asked for: with share = 1 that is every label.", again < lenient)
+        yield Case("All classes are drawn, and equally often, those too that no label had before.",
+                   evenly(answer(torch.zeros_like(labels), 1.0, classes, seed), classes, lenient))
+    classes, answer.shape = 2**24, (20_000,)  # so many that none is right again; and all the digits that torch.rand has
+    labels = draw.labels(20_000, classes)
+    drawn = answer(labels, share, classes, seed)
+    chosen = drawn != labels
+    early, late = chosen.double().view(2, -1).mean(1)
+    yield Case("Early labels and late ones are drawn alike.", abs(early - late) < 0.03)
+    yield Case("As large a share is drawn as was asked for.", abs((early + late) / 2 - share) < 0.015)
+    yield Case("Places are random: that a label is drawn says nothing of the next one.",
+               abs((chosen[1:] & chosen[:-1]).double().mean() - share**2) < 0.03)
+    yield Case("Which class is drawn has nothing to do with which places are: a draw for each.",
+               evenly(drawn[chosen] * 8 // classes, 8, 0.02))
+
+
+def evenly(labels: Tensor, classes: int, lenient: float) -> Tensor:
+    """Say of each class whether its share is as large as that of any other, or nearly."""
+    return (torch.bincount(labels, minlength=classes) / len(labels) - 1 / classes).abs() < lenient
 
 
 def paired_interval_cases(answer: Answer, draw: Draw) -> Cases:
@@ -68,11 +82,12 @@ def paired_interval_cases(answer: Answer, draw: Draw) -> Cases:
         yield same("A seed that is lucky for both of its runs changes nothing: pairs count.",
                    answer(before + luck, after + luck, t), ends, tolerance=1e-3)
         yield same("Twice the t makes it twice as wide.", answer(before, after, 2 * t).diff(), 2 * ends.diff())
+        yield same("Losses count as gains do: with before and after swapped, both ends change their places and signs.",
+                   answer(after, before, t), -ends.flip(0), ends)
     few, many = (answer(torch.zeros(n), torch.tensor([1.0, 2.0] * (n // 2)), t).diff() for n in (4, 400))
     yield Case("A hundred times as many pairs make it about ten times as narrow.", 8 < few / many < 14)
-    gain = draw.number(1, 3)
-    yield same("With two pairs it reaches t times half their distance to either side: the deviation has n - 1 below.",
-               answer(torch.zeros(2), torch.tensor([0.0, gain]), t).diff(), t * gain)
+    yield same("To either side it reaches t standard deviations, with n - 1 below, over the square root of n.",
+               ends.diff() / 2, t * (after - before).std() / math.sqrt(pairs), ends)
 
 
 def pairs_needed_cases(answer: Answer, draw: Draw) -> Cases:
@@ -88,15 +103,16 @@ def pairs_needed_cases(answer: Answer, draw: Draw) -> Cases:
     yield Case("Half the difference takes four times as many pairs.", abs(many / small - 4) < 0.1)
     yield Case("With so many pairs, at least four of five intervals lie clear of zero.", chance(small) > 0.795)
     yield Case("It asks for no more than is needed: a tenth fewer would be too few.", chance(0.9 * small) < 0.795)
-    pairs = 5 + int(draw.labels(1, 20))
-    for rest in (0.7, 0.3):  # not nearer to a whole number: 1.96 + 0.84 has further places
+    yield Case("Where nearly nothing spreads, two pairs are enough.", answer(gains / 20, 3.0) == 2)
+    first = 5 + int(draw.labels(1, 20))
+    for pairs, rest in ((first, 0.7), (first + 1, 0.3)):  # no nearer to a whole one: 1.96 + 0.84 has more places
         yield same("What is left over takes one pair more: it is rounded up.",
                    answer(spread(math.sqrt(pairs + rest) / 2.8), 1.0), pairs + 1)
 
 
 def spread(sd: float, mean: float = 0.0) -> Tensor:
-    """Three gains with just this standard deviation."""
-    return torch.tensor([mean - sd, mean, mean + sd])
+    """Five gains with just this standard deviation, four of them on one side."""
+    return mean + sd * torch.tensor([-1.0, -1, -1, -1, 4]) / math.sqrt(5)
 
 
 def chance(pairs: float) -> float:

@@ -51,10 +51,14 @@ def ece_cases(answer: Answer, draw: Draw) -> Cases:
         yield same("Sure, with probability 1, and always wrong: it is 1.", answer(sure, (labels + 1) % classes, 10), 1)
         yield Case("It is never below 0; right but not sure is an error.", answer(shares, shares.argmax(1), 10) > 0)
         high, low = draw.number(0.91, 0.99), draw.number(0.51, 0.59)
-        two, both = sides(high, low, classes=classes), torch.tensor([1, 0])
-        yield same("Too sure and too modest bins do not cancel.", answer(two, both, 10), (high + 1 - low) / 2)
-        yield same("Within a bin they do: it holds mean confidence against the share that is right.",
-                   answer(sides(high, high, classes=classes), both, 10), abs(high - 0.5))
+        two, both, bins = sides(high, low, classes=classes), torch.tensor([1, 0]), 7
+        for edge in range(bins // classes + 1, bins):  # no confidence is below 1 / classes
+            below, above, top = edge / bins - 0.01, edge / bins + 0.01, (edge + 1) / bins - 0.01
+            yield same("Too sure and too modest bins do not cancel. Their edges are 0, 1 / bins, 2 / bins and so on.",
+                       answer(sides(above, below, classes=classes), both, bins), (above + 1 - below) / 2)
+            yield same("Within a bin they do: it holds mean confidence against the share that is right. "
+                       "Bins are 1 / bins wide.",
+                       answer(sides(above, top, classes=classes), both, bins), abs((above + top) / 2 - 0.5))
         four, mixed = sides(high, high, high, low, classes=classes), torch.tensor([0, 0, 0, 1])
         yield same("Three times the images weigh three times as much.",
                    answer(four, mixed, 10), (3 * (1 - high) + low) / 4)
@@ -62,9 +66,9 @@ def ece_cases(answer: Answer, draw: Draw) -> Cases:
 
 
 def sides(*firsts: float, classes: int) -> torch.Tensor:
-    """Probabilities [len(firsts), classes]: class 0 has these, class 1 the rest."""
+    """Probabilities [len(firsts), classes]: class 0 has these, the others have equal parts of the rest."""
     first = torch.tensor(firsts)[:, None]
-    return torch.cat([first, 1 - first, torch.zeros(len(first), classes - 2)], dim=1)
+    return torch.cat([first, ((1 - first) / (classes - 1)).expand(-1, classes - 1)], dim=1)
 
 
 def stops_at_cases(answer: Answer, draw: Draw) -> Cases:
@@ -74,9 +78,13 @@ def stops_at_cases(answer: Answer, draw: Draw) -> Cases:
         rising, stop = 9.0 - falling, 1 + patience
         yield same("While every epoch is better than all before, nothing stops it: it is the number of epochs.",
                    answer(falling, patience), len(falling))
+        yield same("However little it is better, and however large it is: better is better.",
+                   answer(500.0 - 5e-4 * torch.arange(patience + 4), patience), patience + 4)
         yield same("Where the first epoch stays the best, it stops after 1 + patience.", answer(rising, patience), stop)
         yield same("Better than the epoch before is not enough: it must be the best so far.",
                    answer(torch.cat([rising[:1], 20.0 + falling]), patience), stop)
+        yield same("Where it falls and then rises, it stops `patience` epochs after the lowest.",
+                   answer(torch.cat([falling[:3], falling[2] + rising]), patience), 3 + patience)
         saw = torch.stack([falling, falling + 5], dim=1).flatten()
         yield same("A better epoch begins the waiting anew.", answer(saw, patience), len(saw))
         yield same("An epoch as good as the best is not better.", answer(torch.full_like(rising, 2.5), patience), stop)

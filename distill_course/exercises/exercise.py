@@ -33,6 +33,6 @@ def every_exercise() -> tuple[Exercise, ...]:
 def find(name: str) -> Exercise:
     """Find the exercise of this name. Raises ValueError where there is none."""
     names = {exercise.name: exercise for exercise in every_exercise()}
-    if name not in names:
-        raise ValueError(f"name must be one of {', '.join(names)}; got {name!r}")
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"name must be one of {', '.join(names)}; got {name!r:.60}")
     return names[name]

@@ -8,8 +8,8 @@ from .checking import Answer, Case, Cases, Draw, same
 def alpha_at_cases(answer: Answer, draw: Draw) -> Cases:
     """A straight line that reaches its end at the last step."""
     for steps in (2, 3, 6, 24):
-        start, way, every = draw.number(0.05, 0.45), draw.number(0.1, 0.5), torch.arange(steps)
-        answer.shape, end = (steps,), round(start + way, 2)
+        start, end, every = draw.number(0.05, 0.45), draw.number(0.95, 1), torch.arange(steps)
+        answer.shape = steps,
         given = answer(every, steps, start, end)
         line = given.double()
         yield same("At step 0 it is `start`.", line[0], start)
@@ -46,28 +46,33 @@ def easiest_cases(answer: Answer, draw: Draw) -> Cases:
 def apart(draw: Draw, images: int, classes: int) -> Tensor:
     """Logits whose highest probabilities lie so far apart that rounding cannot change their order.
 
-    With three classes and more, the lead of the first over the second gives another order.
+    With three classes and more, other measures give other orders: the lead of the first over the second, the sum of
+    squares, the entropy.
     """
     while True:
         logits = draw.logits(images, classes)
-        confidence, top = logits.softmax(1).amax(1), logits.topk(2, dim=1).values
-        clear = confidence.sort().values.diff().min() > 1e-4
-        if clear and (classes == 2 or not torch.equal(confidence.argsort(), (top[:, 0] - top[:, 1]).argsort())):
+        p, top = logits.softmax(1), logits.topk(2, dim=1).values
+        confidence, *others = p.amax(1), top[:, 0] - top[:, 1], p.square().sum(1), (p * p.log()).sum(1)
+        clear, order = confidence.sort().values.diff().min() > 1e-4, confidence.argsort()
+        if clear and (classes == 2 or not any(torch.equal(order, other.argsort()) for other in others)):
             return logits
 
 
 def false_alarms_cases(answer: Answer, draw: Draw) -> Cases:
     """The share of races in which some interval lies clear of zero."""
     for races, arms in ((2, 3), (3, 3), (6, 8)):
-        middle = 0.4 * draw.logits(races, arms).clamp(-2, 2)                           # inside -0.8 to 0.8
-        quiet, above, below = ((middle + move - 1, middle + move + 1) for move in (0, 2, -2))
+        middle, unit = 0.4 * draw.logits(races, arms).clamp(-2, 2), 0.05 + 0.1 * draw.uniform(races, arms)
+        quiet, above, below = ((unit * (middle + move - 1), unit * (middle + move + 1)) for move in (0, 2, -2))
         yield same("Where every interval holds zero, it is 0.", answer(*quiet), 0)
         yield Case("It is a share of the races, and never above 1.", answer(*above) <= 1 + 1e-6)
         yield same("Where every interval lies above zero, it is 1.", answer(*above), 1)
         yield same("An interval below zero is clear of it, too.", answer(*below), 1)
+        for touching in ((0 * unit, unit), (-unit, 0 * unit)):
+            yield same("An interval that ends at zero is not clear of it.", answer(*touching), 0)
         single, double = beside(above, quiet, 1), beside(above, quiet, 2)
         yield same("A race with two clear intervals counts as much as with one.", answer(*double), answer(*single))
-        yield same("One clear interval is enough for its race.", answer(*single), 1)
+        for one_side in (single, beside(below, quiet, 1)):
+            yield same("One clear interval is enough for its race.", answer(*one_side), 1)
         yield same("As many quiet races beside them halve the share.", answer(*map(torch.cat, zip(single, quiet))), 0.5)
 
 

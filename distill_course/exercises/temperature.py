@@ -4,7 +4,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .checking import SIZES, Answer, Case, Cases, Draw, same
+from .checking import SIZES, Answer, Case, Cases, Draw, gradients, same
 
 
 def soften_cases(answer: Answer, draw: Draw) -> Cases:
@@ -21,7 +21,8 @@ def soften_cases(answer: Answer, draw: Draw) -> Cases:
         yield Case("Another temperature gives other probabilities.", not torch.equal(shares, hotter), (shares, hotter))
         yield Case("A higher T lowers the largest probability.", hotter.amax(1) < shares.amax(1), (shares, hotter))
         yield same("Adding the same number to all logits of a row changes nothing.", answer(logits + 3, t), shares)
-        yield same("Twice the logits at twice the T give the same probabilities.", answer(2 * logits, 2 * t), shares)
+        yield same("A tenth of the logits at a tenth of the T give the same probabilities.",
+                   answer(logits / 10, t / 10), shares)
         yield same("At T = 1 it is softmax, and T divides the logits before it.",
                    (shares.log() - shares.log()[:, :1]) * t, logits - logits[:, :1], shares)
 
@@ -51,18 +52,18 @@ def soft_loss_cases(answer: Answer, draw: Draw) -> Cases:
         yield same("It is a mean over the rows: the same batch twice gives the same loss.",
                    answer(student.repeat(2, 1), teacher.repeat(2, 1), t), loss)
         yield same("It is a sum over the classes: one more, to which nobody gives any probability, changes nothing.",
-                   answer(F.pad(student, (0, 1), value=-1e3), F.pad(teacher, (0, 1), value=-1e3), t), loss)
+                   answer(*(F.pad(logits, (0, 1), value=-50 * t) for logits in (student, teacher)), t), loss)
         label = draw.labels(rows, classes)
         yield same("Where the teacher is sure of a class, at T = 1, it is the student's cross-entropy with that class.",
                    answer(student, 30.0 * F.one_hot(label, classes), 1.0), F.cross_entropy(student, label))
         yield same("All logits twice as large at twice the temperature: the loss is four times as large.",
                    answer(2 * student, 2 * teacher, 2 * t), 4 * loss, loss)
         student.requires_grad_(), teacher.requires_grad_()
-        loss = answer(student, teacher, t)
-        yield Case("A gradient reaches the student.", loss.requires_grad)
-        to_student, to_teacher = torch.autograd.grad(loss, (student, teacher), allow_unused=True)
-        yield Case("A gradient reaches the student.", to_student is not None and to_student.any())
-        yield Case("No gradient reaches the teacher.", to_teacher is None or not to_teacher.any())
+        to_student, to_teacher = gradients(answer(student, teacher, t), student, teacher)
+        yield Case("A gradient reaches the student.", to_student.any())
+        yield Case("No gradient reaches the teacher.", not to_teacher.any())
+        yield same("The student's gradient is that of T squared times KL.",
+                   to_student, gradients(t**2 * divergence(student, teacher, t), student)[0])
 
 
 def soft_gradient_cases(answer: Answer, draw: Draw) -> Cases:
@@ -83,7 +84,7 @@ def soft_gradient_cases(answer: Answer, draw: Draw) -> Cases:
         yield same("At high temperatures, four times T makes it sixteen times smaller.",
                    1e4 * hot, 16e4 * hotter, hot, hotter, tolerance=2e-2)
         inputs = student.clone().requires_grad_()
-        by_autograd, = torch.autograd.grad(divergence(inputs, teacher, t), inputs)
+        by_autograd, = gradients(divergence(inputs, teacher, t), inputs)
         yield same("It is what autograd finds for the same divergence.", gradient, by_autograd, tolerance=1e-5)
 
 

@@ -6,7 +6,8 @@ from ..shown import bundle, button, folded, widgets
 from .exercise import Exercise
 
 NOT_ATTEMPTED, ERROR, WRONG, RIGHT = "not attempted", "an error in your code", "not yet right", "right"
-SIGNS = {NOT_ATTEMPTED: "○", ERROR: "▲", WRONG: "✗", RIGHT: "✓"}  # beside the word, never instead of it
+TOO_LONG = "takes too long"
+SIGNS = {NOT_ATTEMPTED: "○", ERROR: "▲", TOO_LONG: "▲", WRONG: "✗", RIGHT: "✓"}  # beside the word, never instead of it
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Verdict:
             return ["Put your code in place of the `...` above, run that cell, and then this one."]
         words = f"This should hold, and does not: {self.words}" if self.kind == WRONG else self.words
         sentences = [words] if words else []
-        if self.inputs and self.kind in (ERROR, WRONG):
+        if self.inputs and self.kind in (ERROR, TOO_LONG, WRONG):
             came = f", which gave {self.result}" if self.result else ""
             sentences.append(f"Seen with {self.inputs}{came}.")
         return sentences

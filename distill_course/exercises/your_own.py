@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
-from .checking import SIZES, Answer, Case, Cases, Draw, same
+from .checking import SIZES, Answer, Case, Cases, Draw, different, same
 
 
 def normalised_cases(answer: Answer, draw: Draw) -> Cases:
@@ -22,6 +22,8 @@ def normalised_cases(answer: Answer, draw: Draw) -> Cases:
         flat = answer(torch.full(answer.shape, 0.5), mean, std)
         yield same("In an image of one colour all pixels are alike afterwards, too: what stands in `mean` and `std` "
                    "belongs to channels, not to columns.", flat, flat[:, :, :1, :1].expand(answer.shape))
+        yield different("Another `mean` gives other numbers: the mean that is given counts, not one of the images.",
+                        answer(images, mean + 0.1, std), result)
         step = answer(images + 0.1, mean, std) - result
         smaller = answer(images + 0.1, mean, 2 * std) - answer(images, mean, 2 * std)
         yield Case("A larger std brings the numbers closer together.", smaller.abs() < step.abs())
@@ -56,9 +58,9 @@ def ask_cases(answer: Answer, draw: Draw) -> Cases:
             yield same("Asked twice about the same images it says the same: dropout has to rest.", second, first)
             with torch.no_grad():
                 output = teacher.eval()(images)
-            logits = getattr(output, "logits", output)
-            yield same("The order of the classes is the teacher's.", first.argsort(1), logits.argsort(1), first)
-            yield same("They are logits, as the teacher gives them: no softmax yet, and no temperature.", first, logits)
+            yield same("They are the teacher's logits for these images: nothing is done to images before, nor to "
+                       "logits afterwards (no softmax, no temperature, no new order).",
+                       first, getattr(output, "logits", output))
 
 
 def times_faster_cases(answer: Answer, draw: Draw) -> Cases:
@@ -78,6 +80,8 @@ def times_faster_cases(answer: Answer, draw: Draw) -> Cases:
         quick = torch.where(student == student[1:].min(), 0.3, student)
         yield same("One repeat that was very quick makes no difference.", answer(teacher, quick), times)
         yield same("Measured against itself a network is 1 times as fast.", answer(teacher, teacher), 1)
+        yield same("A teacher that is quicker than its student gives a number below 1: one over that of the other way.",
+                   answer(student, teacher), 1 / times, times)
         yield same("Behind the first repeat, half of all repeats are quicker than what counts, and half are slower.",
                    times, teacher[1:].median() / student[1:].median())
 

@@ -281,8 +281,9 @@ print(guess_race.against(100 * clear_of_zero(0.95).any(axis=1).mean()))
 
 # %% [markdown] exercise: false_alarms
 # Each row is a race: a notebook like this one, with K arms and their intervals, from `lows` to `highs`. Write
-# `false_alarms`: the share of the races in which at least one interval lies clear of zero, above it or below it. For
-# the lows (-1, -1), (0.2, -1) and the highs (1, 1), (1, 1) it gives 0.5: only the second race has such an interval.
+# `false_alarms`: the share of the races in which at least one interval lies clear of zero, above it or below it; one
+# that ends at zero does not. For the lows (-1, -1), (0.2, -1) and the highs (1, 1), (1, 1) it gives 0.5: only the
+# second race has such an interval.
 
 # %% answer
 def false_alarms(lows, highs):

@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from equivalent import EQUIVALENT
+from mutants import mutants
 from torch import nn
 
 from distill_course.exercises import Prediction, check, every_exercise, find
-from distill_course.exercises.checking import in_words, judge
+from distill_course.exercises.checking import judge
 from distill_course.exercises.verdict import ERROR, NOT_ATTEMPTED, RIGHT, WRONG
+from distill_course.exercises.watched import in_words
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "exercises.md"
 EVERY = {exercise.name: (exercise, importlib.import_module(f"answers.{exercise.lesson.partition('_')[2]}"))
@@ -169,36 +172,62 @@ def test_a_prediction_is_kept_and_set_against_what_came():
         Prediction("many")
 
 
+def by_rule(name, seed=0):
+    """The mutants of a model answer that do not compute the same: changed lines, and whether the check accepts them."""
+    exercise, _ = EVERY[name]
+    return [(lines, judge(exercise, made(code, name), seed).kind == RIGHT) for lines, code in mutants(exercise.answer)
+            if lines not in EQUIVALENT.get(name, ())]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_wrong_answers_by_rule_are_refused(name):
+    answers = by_rule(name, seed=1)
+    assert len(answers) >= 10
+    assert [lines for lines, accepted in answers if accepted] == []
+
+
+def test_what_is_called_equivalent_is_a_mutant():
+    for name, reasons in EQUIVALENT.items():
+        assert set(reasons) <= {lines for lines, _ in mutants(EVERY[name][0].answer)}
+
+
 def matrix():
     """The page: how every exercise fares against its bank."""
-    lines, caught, mutants, refused = [], 0, 0, 0
+    lines, caught, answers, refused, killed, made_by_rule = [], 0, 0, 0, 0, 0
     for name, (exercise, bank) in EVERY.items():
         right = [judge(exercise, made(code, name), 0).kind == RIGHT for code in [exercise.answer, *bank.RIGHT[name]]]
         wrong = [judge(exercise, made(code, name), 0) for code, _ in bank.WRONG[name]]
         bad = [judge(exercise, answer, 0).kind in (WRONG, ERROR) for answer in spoilt(exercise, bank).values()]
+        rule = [survived for _, survived in by_rule(name)]
         stub = judge(exercise, made(exercise.stub, name)).kind
         own = len({verdict.words for verdict in wrong})
         refusals = sum(verdict.kind == WRONG for verdict in wrong)
         lines.append(f"| `{name}` | {stub} | {sum(right)} of {len(right)} | {refusals} of {len(wrong)} | {own} | "
-                     f"{sum(bad)} of {len(bad)} |")
+                     f"{sum(bad)} of {len(bad)} | {rule.count(False)} of {len(rule)} |")
         caught += refusals + sum(bad)
-        mutants, refused = mutants + len(wrong) + len(bad), refused + len(right) - sum(right)
+        answers, refused = answers + len(wrong) + len(bad), refused + len(right) - sum(right)
+        killed, made_by_rule = killed + rule.count(False), made_by_rule + len(rule)
+    equal = sum(map(len, EQUIVALENT.values()))
     return f"""# The exercises and their checks
 
-Each check is itself tested, with three kinds of answers: right ones, written in different ways; mistakes that people
-make; and answers that are none (the example copied, a constant, not a number, its input changed, an exception,
-nothing). `python tests/course/test_exercises.py` makes this page. The tests fail where it is not up to date.
+Each check is itself tested, with four kinds of answers: right ones, written in different ways; mistakes that people
+make; answers that are none (the example copied, a constant, not a number, its input changed, an exception, nothing);
+and answers by rule: the model answer with one piece of code replaced by another, such as `-` for `+`, `mean` for `sum`,
+2 for 1, one input for the other, or nothing for a statement. `python tests/course/test_exercises.py` makes this page.
+The tests fail where it is not up to date.
 
-{caught} of {mutants} wrong answers caught, {refused} right answers refused.
+{caught} of {answers} wrong answers caught, {refused} right answers refused. {killed} of {made_by_rule} answers by rule
+refused; {equal} further ones compute the same as the model answer, and stand with reasons in
+`tests/course/equivalent.py`.
 
-| exercise | untouched stub | right answers accepted | mistakes refused | different sentences | no answers refused |
-|---|---|---|---|---|---|
+| exercise | untouched stub | right answers accepted | mistakes refused | different sentences | no answers refused | \
+by rule |
+|---|---|---|---|---|---|---|
 """ + "\n".join(lines) + "\n"
 
 
 def test_the_page_shows_the_matrix():
-    print(matrix())
-    assert PAGE.read_text(encoding="utf-8") == matrix()
+    assert matrix() == PAGE.read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

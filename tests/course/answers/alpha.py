@@ -26,6 +26,15 @@ RIGHT = {
         "def false_labels(labels, share, classes, seed):\n    chance = __import__('random').Random(seed)\n"
         "    return torch.tensor([chance.randrange(classes) if chance.random() < share else label\n"
         "                         for label in labels.tolist()])",
+        "def false_labels(labels, share, classes, seed):\n    g = torch.Generator().manual_seed(seed)\n"
+        "    out = labels.clone()\n    mask = torch.rand(len(labels), generator=g) < share\n"
+        "    out[mask] = torch.randint(0, classes, (int(mask.sum()),), generator=g)\n    return out",
+        "def false_labels(labels, share, classes, seed):\n    g = torch.Generator().manual_seed(seed)\n"
+        "    weights = torch.ones(classes) if classes < 1_000 else None\n"
+        "    chosen = torch.rand(labels.shape, generator=g) < share\n"
+        "    drawn = (torch.randint(classes, labels.shape, generator=g) if weights is None else\n"
+        "             torch.multinomial(weights, len(labels), replacement=True, generator=g))\n"
+        "    return torch.where(chosen, drawn, labels)",
     ],
     "paired_interval": [
         "def paired_interval(before, after, t):\n    gains = after - before\n"
@@ -79,6 +88,8 @@ WRONG = {
          "    return a * F.one_hot(labels, p.shape[1]) + (1 - a) * p", "straight line"),
         ("def mixed_target(p, labels, alpha):\n"
          "    return alpha * labels + (1 - alpha) * p.argmax(1)", "a tensor of shape"),
+        ("def mixed_target(p, y, a):\n    return (a * F.one_hot(y, p.shape[1]) + (1 - a) * p).round(decimals=2)",
+         "alpha = 0"),
     ],
     "false_labels": [
         ("def false_labels(labels, share, classes, seed):\n    generator = torch.Generator().manual_seed(seed)\n"
@@ -125,6 +136,38 @@ WRONG = {
         ("def false_labels(labels, share, classes, seed):\n    generator = torch.Generator().manual_seed(seed)\n"
          "    chosen = torch.rand(labels.shape, generator=generator) < share\n"
          "    return torch.where(chosen, classes * torch.rand(labels.shape, generator=generator), labels)", "int64"),
+        ("def false_labels(labels, share, classes, seed):\n    g = torch.Generator().manual_seed(seed)\n"
+         "    first = torch.rand(labels.shape, generator=g)\n"
+         "    second = torch.rand(labels.shape, generator=g.manual_seed(seed))\n"
+         "    return torch.where(first < share, (second * classes).long(), labels)", "a draw for each"),
+        ("def false_labels(labels, share, classes, seed):\n    g = torch.Generator().manual_seed(seed)\n"
+         "    chosen = torch.rand(labels.shape, generator=g) < share\n    g.manual_seed(seed)\n"
+         "    return torch.where(chosen, torch.randint(classes, labels.shape, generator=g), labels)",
+         "a draw for each"),
+        ("def false_labels(labels, share, classes, seed):\n    g = torch.Generator().manual_seed(seed)\n"
+         "    chosen = torch.rand(labels.shape, generator=g) < share\n"
+         "    drawn = (torch.rand(labels.shape, generator=g) * (classes - 1)).round().long()\n"
+         "    return torch.where(chosen, drawn, labels)", "equally often"),
+        ("def false_labels(labels, share, classes, seed):\n    g = torch.Generator().manual_seed(seed)\n"
+         "    chosen = torch.rand(labels.shape, generator=g) < share\n"
+         "    drawn = classes / 2 + classes / 4 * torch.randn(labels.shape, generator=g)\n"
+         "    return torch.where(chosen, drawn.long().clamp(0, classes - 1), labels)", "equally often"),
+        ("def false_labels(labels, share, classes, seed):\n    g = torch.Generator().manual_seed(seed)\n"
+         "    places = torch.linspace(0, len(labels) - 1, round(share * len(labels))).long()\n"
+         "    labels = labels.clone()\n    labels[places] = torch.randint(classes, (len(places),), generator=g)\n"
+         "    return labels", "Places are random"),
+        ("def false_labels(labels, share, classes, seed):\n    g = torch.Generator().manual_seed(seed)\n"
+         "    r = torch.rand(labels.shape, generator=g)\n"
+         "    return torch.where(r < share, (r * classes).long(), labels)", "Which class is drawn"),
+        ("def false_labels(labels, share, classes, seed):\n    g = torch.Generator().manual_seed(seed)\n"
+         "    out = labels.clone()\n"
+         "    places = torch.randperm(len(labels), generator=g)[:round(share * len(labels))]\n"
+         "    out[places] = torch.randint(classes, (1 if share < 1 else len(places),), generator=g)\n"
+         "    return out", "Which class is drawn"),
+        ("def false_labels(labels, share, classes, seed):\n    g = torch.Generator().manual_seed(seed)\n"
+         "    chosen = torch.rand(labels.shape, generator=g) <= share ** 1.1\n"
+         "    return torch.where(chosen, torch.randint(classes, labels.shape, generator=g), labels)",
+         "As large a share"),
     ],
     "paired_interval": [
         ("def paired_interval(before, after, t):\n    d = before - after\n    r = t * d.std() / math.sqrt(len(d))\n"
@@ -147,6 +190,14 @@ WRONG = {
          "a tensor of shape"),
         ("def paired_interval(before, after, t):\n    d = after - before\n    r = t * d.std() / math.sqrt(len(d))\n"
          "    return torch.stack([d.median() - r, d.median() + r])", "Its middle"),
+        ("def paired_interval(before, after, t):\n    d = (after - before).abs()\n"
+         "    r = t * d.std() / math.sqrt(len(d))\n    return torch.stack([d.mean() - r, d.mean() + r])",
+         "Losses count"),
+        ("def paired_interval(a, b, t):\n    d = b - a\n"
+         "    r = t * (d - d.mean()).abs().mean() * 2 ** 0.5 / math.sqrt(len(d))\n"
+         "    return torch.stack([d.mean() - r, d.mean() + r])", "To either side it"),
+        ("def paired_interval(a, b, t):\n    d = (b - a).clamp(min=0)\n    r = t * d.std() / math.sqrt(len(d))\n"
+         "    return torch.stack([d.mean() - r, d.mean() + r])", "Losses count as gains"),
     ],
     "pairs_needed": [
         ("def pairs_needed(gains, d):\n    return max(2, (2.8 * gains.std().item() / d) ** 2)", "whole number"),
@@ -165,6 +216,9 @@ WRONG = {
          "at least four of five"),
         ("def pairs_needed(gains, d):\n    return max(2, int((2.8 * gains.std() / d) ** 2))", "rounded up"),
         ("def pairs_needed(gains, d):\n    return max(2, round((2.8 * gains.std().item() / d) ** 2))", "rounded up"),
+        ("def pairs_needed(gains, d):\n    return max(2, math.ceil(2.8 * gains.std() / d) ** 2)", "What is left over"),
+        ("def pairs_needed(g, d):\n    return max(2, math.ceil((2.8 * (g.max() - g.min()).item() / 2 / d) ** 2))",
+         "It asks for no"),
     ],
 }
 

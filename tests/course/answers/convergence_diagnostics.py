@@ -26,6 +26,9 @@ RIGHT = {
         "def ece(p, y, n):\n    sure, first = p.max(1)\n"
         "    gaps = np.histogram(sure, n, (0, 1), weights=(sure - (first == y).float()).numpy())[0]\n"
         "    return np.abs(gaps).sum() / len(y)",
+        "def ece(p, y, bins):\n    c, f = p.max(1)\n    edges = torch.linspace(0, 1, bins + 1)\n"
+        "    k = (torch.searchsorted(edges, c, right=True) - 1).clamp(max=bins - 1)\n"
+        "    w = F.one_hot(k, bins).float()\n    return (w.T @ (c - (f == y).float())).abs().sum() / len(y)",
     ],
     "stops_at": [
         "def stops_at(losses, patience):\n    best = 0\n    for k in range(len(losses)):\n"
@@ -65,6 +68,8 @@ WRONG = {
         ("def constant_loss(labels):\n    c = torch.bincount(labels)\n    p = c[c > 0] / len(labels)\n"
          "    return -p * p.log()",
          "one number"),
+        ("def constant_loss(y):\n    s = torch.bincount(y, minlength=10)[:10] / len(y)\n"
+         "    return torch.special.entr(s).sum()", "Three classes more, in"),
     ],
     "update_ratio": [
         ("def update_ratio(before, after):\n    return after.norm() / before.norm()", "nothing moved"),
@@ -86,6 +91,7 @@ WRONG = {
         ("def update_ratio(before, after):\n"
          "    return (after - before).norm(dim=1) / before.norm(dim=1)", "one number"),
         ("def update_ratio(before, after):\n    return after.sub_(before).norm() / before.norm()", "stays as it is"),
+        ("def update_ratio(a, b):\n    return (b - a).norm() / (a.norm() + 1e-2)", "It has no unit"),
     ],
     "ece": [
         ("def ece(p, y, bins):\n    s, f = p.max(1)\n    k = (s * bins).long().clamp(max=bins - 1)\n"
@@ -102,13 +108,24 @@ WRONG = {
          "    return torch.stack([(s - (f == y).float())[k == j].mean().abs() for j in k.unique()]).mean()",
          "Three times the images"),
         ("def ece(p, y, bins):\n    s, f = p.max(1)\n    k = (s * 10).long().clamp(max=9)\n"
-         "    return torch.zeros(10).index_add(0, k, s - (f == y).float()).abs().sum() / len(y)", "With one bin"),
+         "    return torch.zeros(10).index_add(0, k, s - (f == y).float()).abs().sum() / len(y)", "Their edges are 0"),
         ("def ece(p, y, bins):\n    s, f = p.max(1)\n    k = (s * bins).long().clamp(max=bins - 1)\n"
          "    return torch.stack([(s - (f == y).float())[k == j].mean().abs() for j in k.unique()]).sum() / bins",
          "always wrong"),
         ("def ece(p, y, bins):\n    s, f = p.max(1)\n    return 1 - (f == y).float().mean()", "right but not sure"),
         ("def ece(p, y, bins):\n    s, f = p.max(1)\n    k = (s * bins).long().clamp(max=bins - 1)\n"
          "    return torch.zeros(bins).index_add(0, k, s - (f == y).float()).abs() / len(y)", "one number"),
+        ("def ece(p, y, bins):\n    s, f = p.max(1)\n    k = (s * (bins + 1)).long().clamp(max=bins)\n"
+         "    return torch.zeros(bins + 1).index_add(0, k, s - (f == y).float()).abs().sum() / len(y)", "1 / bins"),
+        ("def ece(p, y, bins):\n    s, f = p.max(1)\n    c = 1 / p.shape[1]\n"
+         "    k = ((s - c) / (1 - c) * bins).long().clamp(max=bins - 1)\n"
+         "    return torch.zeros(bins).index_add(0, k, s - (f == y).float()).abs().sum() / len(y)", "1 / bins"),
+        ("def ece(p, y, bins):\n    s, f = p.max(1)\n"
+         "    k = ((s - s.min()) / (s.max() - s.min() + 1e-9) * bins).long().clamp(max=bins - 1)\n"
+         "    return torch.zeros(bins).index_add(0, k, s - (f == y).float()).abs().sum() / len(y)", "1 / bins"),
+        ("def ece(p, y, bins):\n    s, f = p.max(1)\n    k = (s * bins).round().long()\n"
+         "    return torch.zeros(bins + 1).index_add(0, k, s - (f == y).float()).abs().sum() / len(y)",
+         "Too sure and too"),
     ],
     "stops_at": [
         ("def stops_at(x, p):\n    best, waited = math.inf, 0\n    for k, v in enumerate(x.tolist()):\n"
@@ -142,6 +159,15 @@ WRONG = {
          "        best, waited = (v, 0) if v < best else (best, waited + 1)\n        if waited == p:\n"
          "            return k\n"
          "    return max(len(x), 1 + p)", "before patience is"),
+        ("def stops_at(x, p):\n    best, waited = math.inf, 0\n    for k, v in enumerate(x.tolist(), 1):\n"
+         "        best, waited = (v, 0) if v < 0.999 * best else (best, waited + 1)\n        if waited == p:\n"
+         "            return k\n    return len(x)", "However little"),
+        ("def stops_at(x, p):\n    best, waited = math.inf, 0\n    for k, v in enumerate(x.tolist(), 1):\n"
+         "        best, waited = (v, 0) if v < 0.99 * best else (best, waited + 1)\n        if waited == p:\n"
+         "            return k\n    return len(x)", "However little"),
+        ("def stops_at(x, p):\n    best, waited = 10.0, 0\n    for k, v in enumerate(x.tolist(), 1):\n"
+         "        best, waited = (v, 0) if v < best - 1e-3 else (best, waited + 1)\n        if waited == p:\n"
+         "            return k\n    return len(x)", "However little it is"),
     ],
 }
 

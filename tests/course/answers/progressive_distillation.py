@@ -16,6 +16,8 @@ RIGHT = {
         "    return loss.argsort()[:round(share * z.shape[0])]",
         "def easiest(z, share):\n    p = z.softmax(1).max(1).values.tolist()\n"
         "    return torch.tensor(sorted(range(len(p)), key=lambda k: -p[k])[:round(share * len(p))])",
+        "def easiest(z, share):\n    order = np.argsort(z.softmax(1).amax(1).numpy())[::-1]\n"
+        "    return order[:round(share * len(z))]",
     ],
     "false_alarms": [
         "def false_alarms(lows, highs):\n    return (lows * highs > 0).any(1).double().mean()",
@@ -47,6 +49,8 @@ WRONG = {
          "which other steps"),
         ("def alpha_at(step, steps, start, end):\n    return start + (end - start) * step[-1] / (steps - 1)",
          "a tensor of shape"),
+        ("def alpha_at(step, steps, start, end):\n"
+         "    return (start + (end - start) * step / (steps - 1)).clamp(0, 0.9)", "Where `start` and `end`"),
     ],
     "easiest": [
         ("def easiest(z, share):\n    return z.softmax(1).amax(1).topk(round(share * len(z))).values", "whole numbers"),
@@ -64,6 +68,12 @@ WRONG = {
          "    return (top[:, 0] - top[:, 1]).argsort(descending=True)[:round(share * len(z))]", "no other measure"),
         ("def easiest(z, share):\n    order = z.softmax(1).amax(1).argsort(descending=True)[:round(share * len(z))]\n"
          "    return torch.cat([order[:1], order[1:].flip(0)])", "begin larger"),
+        ("def easiest(z, share):\n    p = z.softmax(1).amax(1)\n"
+         "    return p >= p.sort(descending=True).values[round(share * len(z)) - 1]", "not torch.bool"),
+        ("def easiest(z, share):\n    p = z.softmax(1)\n"
+         "    return (p * p).sum(1).argsort(descending=True)[:round(share * len(z))]", "How sure the teacher"),
+        ("def easiest(z, share):\n    p = z.softmax(1)\n"
+         "    return (p * p.log()).sum(1).argsort(descending=True)[:round(share * len(z))]", "How sure the teacher"),
     ],
     "false_alarms": [
         ("def false_alarms(lows, highs):\n    return ((lows < 0) & (highs > 0)).any(1).float().mean()", "holds zero"),
@@ -74,6 +84,10 @@ WRONG = {
         ("def false_alarms(lows, highs):\n    return ((lows > 0) | (highs < 0)).all(1).float().mean()", "is enough"),
         ("def false_alarms(lows, highs):\n    return ((lows > 0) | (highs < 0)).any().float()", "halve the share"),
         ("def false_alarms(lows, highs):\n    return ((lows > 0) | (highs < 0)).any(1).float()", "one number"),
+        ("def false_alarms(lows, highs):\n    return ((lows + highs).abs() / 2 > 1).any(1).float().mean()",
+         "above zero, it is 1"),
+        ("def false_alarms(lows, highs):\n    return ((lows >= 0) | (highs <= 0)).any(1).float().mean()",
+         "ends at zero"),
     ],
 }
 

@@ -11,6 +11,9 @@ RIGHT = {
         "    return -(picked * known).sum() / max(1, int(known.sum()))",
         HARD + "return F.cross_entropy(z, y) if (y != -100).any() else 0.0 * z.sum()",
         HARD + "return torch.nan_to_num(F.cross_entropy(z, y))",
+        "def hard_term(z, y):\n    total, n = z.sum() * 0, 0\n    for row, label in zip(z, y.tolist()):\n"
+        "        if label != -100:\n            total, n = total + row.logsumexp(0) - row[label], n + 1\n"
+        "    return total / max(n, 1)",
     ],
     "clip_factor": [
         "def clip_factor(weight, bias, max_norm):\n    norm = torch.cat([weight.flatten(), bias.flatten()]).norm()\n"
@@ -19,6 +22,7 @@ RIGHT = {
         "    return torch.clamp(m / (norm + 1e-6), max=1.0)",
         CLIP + "norm = math.sqrt((w ** 2).sum().item() + (b ** 2).sum().item())\n"
         "    return min(1.0, m / max(norm, 1e-9))",
+        "def clip_factor(w, b, m):\n    return 1 / max(1, math.hypot(*w.flatten().tolist(), *b.tolist()) / m)",
     ],
     "learning_rate_at": [
         "def learning_rate_at(step, peak, warmup_steps, steps):\n    if step <= warmup_steps:\n"
@@ -48,6 +52,17 @@ WRONG = {
         (HARD + "return torch.nan_to_num(F.cross_entropy(z, y), nan=1.0)", "Where no row has a label"),
         (HARD + "return torch.nan_to_num(F.cross_entropy(z, y)).item()", "A gradient reaches the student"),
         (HARD + "return F.cross_entropy(z, y, reduction='none')", "one number"),
+        ("def hard_term(z, y):\n    known = y > 0\n"
+         "    return F.cross_entropy(z[known], y[known]) if known.any() else z.sum() * 0", "It is a natural"),
+        ("def hard_term(z, y):\n    z = z.detach()\n    return torch.nan_to_num(F.cross_entropy(z, y))",
+         "A gradient reaches the student"),
+        ("def hard_term(z, y):\n    known = y != -100\n"
+         "    return F.cross_entropy(z[known], y[known], label_smoothing=0.01) if known.any() else z.sum() * 0",
+         "A student that is"),
+        ("def hard_term(z, y):\n    if (y == -100).any():\n        known = y != -100\n"
+         "        z, y = z[known], y[known]\n"
+         "    weight = torch.linspace(0.9, 1.1, z.shape[1])\n"
+         "    return F.cross_entropy(z, y, weight, reduction='sum') / max(1, len(z))", "It is a natural"),
     ],
     "clip_factor": [
         (CLIP + "return m / torch.cat([w.flatten(), b]).norm()", "short enough"),
@@ -62,6 +77,10 @@ WRONG = {
         (CLIP + "norm = torch.cat([w.flatten(), b]).norm()\n"
          "    return m / norm if norm > m else norm / norm", "finite numbers"),
         (CLIP + "return w * (m / torch.cat([w.flatten(), b]).norm()).clamp(max=1)", "one number"),
+        ("def clip_factor(w, b, m):\n    n = (w.square().sum() + b.square().sum()).sqrt()\n"
+         "    return m / (n + m) if n > m else 1.0", "Gradients ten times as"),
+        ("def clip_factor(w, b, m):\n    n = (w.square().sum() + b.square().sum()).sqrt()\n"
+         "    return min(1.0, m / max(n.item(), 0.5))", "It has no unit"),
     ],
     "learning_rate_at": [
         (RATE + "if step < warmup:\n        return peak * step / max(1, warmup)\n"
@@ -80,6 +99,10 @@ WRONG = {
         (RATE + "return peak * min((step + 1) / (warmup + 1), 1)", "falls at every step"),
         (RATE + "if step < warmup:\n        return (step + 1) / (warmup + 1)\n"
          "    return (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2", "twice as high"),
+        ("def learning_rate_at(step, peak, warmup, steps):\n    if step < warmup:\n"
+         "        return peak * (step + 1) / (warmup + 1)\n"
+         "    return max(0.05 * peak, peak * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2)",
+         "It is half a"),
     ],
 }
 
