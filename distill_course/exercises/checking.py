@@ -1,8 +1,8 @@
 """How an answer is judged: it is called on fresh random inputs, watched, and judged by what it does.
 
 A check is a generator function with the name of its exercise: `soften_cases(answer, draw)`. Its docstring says what a
-right answer computes. It calls the answer on inputs of its own and yields a Case for each property. torch's global
-random state stays as it was.
+right answer computes. It calls the answer on inputs of its own and yields a Case for each property. watched.py says
+what no answer may do, limits.py how long it may take.
 """
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
