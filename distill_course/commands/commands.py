@@ -9,6 +9,8 @@ from distill_kit.openmp import counted
 
 from ..progress import training_bar
 
+MOST_CLASSES = 20  # of which `data` counts the images one by one; of more it shows the largest and the smallest
+
 
 def run_doctor(options) -> int:
     """Say whether this machine is ready for the course."""
@@ -39,15 +41,32 @@ def threads_in_words(report: dict) -> str:
 
 
 def run_data(options) -> int:
-    """Say which images are at hand, or fetch CIFAR-10."""
+    """Say which images are at hand, what was done to those of a folder, or fetch CIFAR-10."""
     from distill_kit.data import load_dataset
-    dataset = load_dataset(options.data, download=options.download)
-    report = {"name": dataset.name, "notice": dataset.notice, "classes": list(dataset.pool.classes),
-              "pool": len(dataset.pool), "validation": len(dataset.validation), "test": len(dataset.test)}
-    answer(options, report, [("images", dataset.notice), ("classes", ", ".join(dataset.pool.classes)),
-                             ("training pool", f"{len(dataset.pool):,}"),
-                             ("validation", f"{len(dataset.validation):,}"), ("test", f"{len(dataset.test):,}")])
+    if options.folder is not None and options.data != "auto":
+        raise ValueError(f"data must be given once; got {options.folder!r} and --data {options.data!r}")
+    name = options.data if options.folder is None else options.folder
+    dataset = load_dataset(name, download=options.download, **cut_of(options))
+    parts, details = (dataset.pool, dataset.validation, dataset.test), dataset.details or {}
+    counts = dict(zip(dataset.pool.classes, zip(*(part.class_counts() for part in parts))))
+    sizes = dict(zip(("pool", "validation", "test"), map(len, parts)))
+    report = {"name": dataset.name, "notice": dataset.notice, "classes": list(counts), "counts": counts,
+              **sizes, **details}
+    rows = list(counts.items())
+    if len(rows) > MOST_CLASSES:
+        rows.sort(key=lambda row: -sum(row[1]))
+        rows = [*rows[:5], ("...", ["..."]), *rows[-5:]]
+    answer(options, report, [
+        ("images", dataset.notice), *((name, ", ".join(f"{key} {count:,}" for key, count in details[name].items()))
+                                      for name in ("formats", "modes") if name in details),
+        ("class", "training, validation, test"), ("all", ", ".join(f"{size:,}" for size in sizes.values())),
+        *((name, ", ".join(map(str, row))) for name, row in rows)])
     return 0
+
+
+def cut_of(options) -> dict:
+    """Return what was asked for the images of a folder, as `load_dataset` takes it."""
+    return {name: getattr(options, name) for name in ("size", "validation_share", "test_share")}
 
 
 def run_teacher(options) -> int:
@@ -58,7 +77,7 @@ def run_teacher(options) -> int:
     from distill_kit.teachers import load_teacher
 
     from ..teacher_training import recipe_for, train_teacher
-    dataset = load_dataset(options.data)
+    dataset = load_dataset(options.data, **cut_of(options))
     say(dataset.notice)
     if options.evaluate:
         device = choose_device(options.device)
@@ -76,9 +95,13 @@ def run_teacher(options) -> int:
             model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
                                         precision=options.precision, out=out, on_row=on_row,
                                         start=load_teacher(dataset, options.weights) if options.weights else None)
-        report = {"data": dataset.pool.source, "test_accuracy": card["test"]["accuracy"],
-                  "test_ece": card["test"]["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
-    answer(options, report, [("measured on", report["data"]), ("test accuracy", f"{report['test_accuracy']:.2%}"),
+        figures = card["test"]
+        report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"],
+                  "test_ece": figures["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
+    if dataset.pool.uneven:
+        report["test_balanced_accuracy"] = figures["balanced_accuracy"]
+    answer(options, report, [("measured on", report["data"]),
+                             ("test accuracy", f"{report['test_accuracy']:.2%}{balanced(report, 'test')}"),
                              ("calibration error", f"{report['test_ece']:.3f}"),
                              *([("weights", report["weights"])] if "weights" in report else [])])
     return 0
@@ -105,7 +128,7 @@ def run_distill(options) -> int:
     if hasattr(options, "fault"):
         settings = faulty(settings, options.fault, getattr(options, "fault_strength", "gross"))
     started = time.perf_counter()
-    dataset = load_dataset(settings.data)
+    dataset = load_dataset(settings.data, **cut_of(settings))
     load_seconds = time.perf_counter() - started
     say(dataset.notice)
     teacher, _ = load_teacher(dataset, getattr(options, "teacher", None))
@@ -127,11 +150,14 @@ def run_distill(options) -> int:
               "settings": dataclasses.asdict(settings)}
     if not options.json:
         report["picture"] = draw(run, folder)
+    count = len(materials.watched.labels)
+    watched = f"; after each epoch it was measured on {count:,}" if count < len(materials.validation) else ""
     answer(options, report, [
         ("images", report["data"]),
-        ("test accuracy", f"{report['test_accuracy']:.2%}" if "stopped" not in report else "not looked at"),
-        ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(materials.validation):,} images; "
-                                f"after each epoch it was measured on {len(materials.watched.labels):,}"),
+        ("test accuracy", f"{report['test_accuracy']:.2%}{balanced(report, 'test')}" if "stopped" not in report else
+                          "not looked at"),
+        ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(materials.validation):,} images"
+                                f"{balanced(report, 'val')}{watched}"),
         ("training", f"{report['seconds']:.1f} s in {counted(report['threads'], 'thread')}, "
                      f"{report['images_per_second']:,.0f} images a second"),
         *([("other programs", f"kept {report['cores_taken']:.1f} of {cores()} cores busy when it began; so it trained "
@@ -144,6 +170,12 @@ def run_distill(options) -> int:
     if "stopped" in report:
         return complain(report["stopped"], 1)
     return 0
+
+
+def balanced(report: dict, part: str) -> str:
+    """Write balanced accuracy, to stand behind accuracy; nothing where classes are about as large."""
+    value = report.get(f"{part}_balanced_accuracy")
+    return "" if value is None else f" ({value:.2%} in the mean over the classes, which differ in size)"
 
 
 def run_faults(options) -> int:
