@@ -128,17 +128,20 @@ def _parts(root: Path, passed_over: Counter, remarks: dict) -> dict[str, str]:
     return parts
 
 
-def _down(root: Path, prefix: str, passed_over: Counter, remarks: dict) -> str:
+def _down(root: Path, start: str, passed_over: Counter, remarks: dict) -> str:
     """Go down where a folder holds no more than one other, which holds folders: all lies one folder too deep."""
+    prefix = start
     while True:
         here = Counter()
         folders, files = _scan(root / prefix, here)
         if len(folders) != 1 or folders[0].lower() in NAMES or not _scan(root / prefix / folders[0])[0]:
-            return prefix
+            break
         passed_over.update(here)
         passed_over[OUTSIDE] += len(files)
         prefix = f"{prefix}{folders[0]}/"
-        remarks[f"everything lies in {printable(prefix)}"] = None
+    if prefix != start:
+        remarks[f"everything lies in {prefix}"] = None
+    return prefix
 
 
 def _images(root: Path, prefix: str, endings: Collection[str], passed_over: Counter, remarks: dict) -> Iterator[tuple]:

@@ -10,7 +10,7 @@ from .folder import TEST, VALIDATION, Listing, in_few_words, list_images
 from .imageset import TEST_SHARE, VALIDATION_SHARE, Dataset, cut_up
 from .pixels import SIZES, VERSION, decode, endings
 
-NOT_OWN = ("cifar10", "shapes10", "cifar100")  # a folder of such a name is not that data set
+NOT_OWN = ("auto", "cifar10", "shapes10", "cifar100")  # a folder of such a name is not that data set
 
 
 def check_cut(size: int | None = None, validation_share: float | None = None, test_share: float | None = None) -> None:
@@ -34,10 +34,11 @@ def read_own(root: Path, progress: bool = True, size: int | None = None, validat
     name = shown if name.lower().replace("-", "") in NOT_OWN else name
     dataset = cut_up(name, arrays, tuple(map(printable, listing.classes)), f"images in {shown}", "", validation_share,
                      test_share)
-    set_aside = [f"no {part} folder, so {len(images):,} of {len(arrays['train_labels']):,} images were set aside, the "
-                 "same share of each class" for part, images in ((VALIDATION, dataset.validation), (TEST, dataset.test))
+    cut = len(arrays["train_labels"])
+    set_aside = [f"{len(images):,} of {cut:,} images ({len(images) / cut:.0%}) were set aside for {part}"
+                 for part, images in ((VALIDATION, dataset.validation), (TEST, dataset.test))
                  if f"{part}_labels" not in arrays]
-    details |= {"layout": [*listing.remarks, *set_aside],
+    details |= {"layout": [*map(printable, listing.remarks), *set_aside],
                 "passed_over": {printable(reason): count for reason, count in listing.passed_over.items()}}
     return replace(dataset, notice=" ".join(_notice(shown, dataset, details)), details=details)
 

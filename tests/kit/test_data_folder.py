@@ -44,7 +44,7 @@ def test_hidden_folders_and_other_files_are_passed_over(tmp_path):
     assert len(load_dataset(tmp_path / "own", progress=False).test) == 4
 
 
-@pytest.mark.parametrize("name", ["cifar10", "CIFAR-10", "Shapes10"])
+@pytest.mark.parametrize("name", ["cifar10", "CIFAR-10", "Shapes10", "auto", "cifar100"])
 def test_own_folder_named_like_a_data_set_is_not_that_data_set(tmp_path, name):
     write_images(tmp_path / name, classes=("sun", "moon"))
     assert load_dataset(tmp_path / name, progress=False).name == str(tmp_path / name)
@@ -103,6 +103,16 @@ def test_case_26_parts_by_the_names_that_people_give_them(tmp_path, train, test,
     assert ("everything lies in" in dataset.notice.lower()) is (train.count("/") > 0)
 
 
+def test_case_26_what_lies_beside_the_one_folder_is_counted(tmp_path):
+    images_at(tmp_path / "own", tree())
+    for name in ("README.txt", ".DS_Store"):
+        (tmp_path / name).touch()
+    (tmp_path / "__MACOSX").mkdir()
+    details = loaded(tmp_path).details
+    assert details["passed_over"] == {"hidden": 2, "outside class folders": 1}
+    assert details["layout"][0] == "everything lies in own/"
+
+
 def test_validation_images_of_their_own_are_shuffled(tmp_path):
     images_at(tmp_path, tree(validation="val"))
     assert loaded(tmp_path).validation.labels.tolist() not in ([0] * 4 + [1] * 4, [1] * 4 + [0] * 4)
@@ -112,7 +122,7 @@ def test_case_26_train_and_val_without_test(tmp_path):
     images_at(tmp_path, tree(test=None, validation="val"))
     dataset = loaded(tmp_path)
     assert sizes(dataset) == (16, 8, 4)
-    assert "No test folder, so 4 of 20 images were set aside, the same share of each class." in dataset.notice
+    assert "4 of 20 images (20%) were set aside for test." in dataset.notice
     assert sizes(loaded(tmp_path, test_share=0.5)) == (10, 8, 10)
 
 
@@ -122,7 +132,8 @@ def test_case_26_class_folders_without_parts(tmp_path):
     assert sizes(dataset) == (28, 4, 8) and dataset.test.class_counts() == [4, 4]
     parts = [all_pixels(part) for part in (dataset.pool, dataset.validation, dataset.test)]
     assert len(set.union(*parts)) == 40
-    assert "no test folder, so 8 of 40 images" in dataset.notice
+    assert dataset.details["layout"] == ["4 of 40 images (10%) were set aside for validation",
+                                         "8 of 40 images (20%) were set aside for test"]
     assert sizes(loaded(tmp_path, validation_share=0.25, test_share=0.25)) == (20, 10, 10)
 
 

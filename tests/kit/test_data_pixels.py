@@ -26,7 +26,8 @@ def quarters(width=48, height=48):
 
 
 def sixteen_bits(image):
-    return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    """Grey in the high byte, and a low byte that says nothing."""
+    return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 256 + 130)
 
 
 def clear_corner(image):
@@ -151,9 +152,10 @@ def test_files_that_cannot_be_read_are_named_all_at_once(kinds):
     words = str(caught.value)
     assert "\n" not in words
     assert all(name in words for name in ("cut.jpg", "empty.png", "text.bmp", r"pro\ngram.png", "floats.tif"))
+    assert "text.bmp (cannot identify image file)" in words and "floats.tif (its values, of mode F, are not" in words
 
 
-@pytest.mark.parametrize("limit", [1000, 2000])  # beyond twice the limit Pillow raises, before that it warns
+@pytest.mark.parametrize("limit", [1000, 5000])  # beyond twice the limit Pillow raises, before that it warns
 def test_an_image_too_large_is_a_sentence(kinds, monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with warnings.catch_warnings(), pytest.raises(ValueError, match="cannot be read: .* too large"):
