@@ -20,7 +20,7 @@ from distill_kit.optimizers import Muon
 from distill_kit.schedules import check_learning_rate, constant, linear, warmup_then
 from distill_kit.settings import MOST_EPOCHS, check_whole
 from distill_kit.training import train
-from distill_kit.views import ALL_VIEWS, PLAIN, ViewBank
+from distill_kit.views import ALL_VIEWS, PLAIN, View, ViewBank
 from distill_kit.weights import save_model
 
 from .markup import markdown
@@ -54,10 +54,27 @@ RECIPES = {
 }
 
 
+LARGE = 48           # pixels a side from which on the stem takes every second place, as a student's does
+LEAST_STEPS = 10     # an epoch, where that leaves batches of LEAST_BATCH images
+LEAST_BATCH = 32
+
+
 def recipe_for(dataset: Dataset) -> TeacherRecipe:
-    """Return the recipe of a shipped teacher, or CIFAR-10's fitted to classes and size of another data set."""
+    """Return the recipe of a shipped teacher, or CIFAR-10's fitted to classes, size and number of other images."""
     recipe = RECIPES.get(dataset.name, RECIPES["cifar10"])
-    return replace(recipe, architecture=recipe.architecture.fitted(dataset.pool))
+    size, count = dataset.pool.images.shape[-1], len(dataset.pool)
+    architecture = replace(recipe.architecture, stem_stride=2 if size > LARGE else 1, last_halves=size > 8)
+    batch_size = recipe.batch_size
+    if dataset.name not in RECIPES:
+        batch_size = min(batch_size, max(LEAST_BATCH, count // LEAST_STEPS), count)
+    return replace(recipe, architecture=architecture.fitted(dataset.pool), batch_size=batch_size,
+                   cutout=recipe.cutout * size // 32)
+
+
+def views_for(images: Tensor) -> tuple[View, ...]:
+    """Pick from ALL_VIEWS the shifts of up to an eighth of the side of images [N, 3, H, W]: all from 32 pixels on."""
+    most = min(images.shape[2:]) // 8
+    return tuple((flip, dy, dx) for flip, dy, dx in ALL_VIEWS if max(abs(dy), abs(dx)) <= most)
 
 
 def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed: int = 0, device: str | None = None,
@@ -86,8 +103,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
         raise ValueError(f"the weights to start from are of {own}; the recipe's are of {recipe.architecture}")
     model = make_model(recipe.architecture, dataset.pool.images, seed) if start is None else deepcopy(start[0])
     model = model.to(device)
-    batches = ViewBatches(ViewBank(dataset.pool.images, ALL_VIEWS, device), dataset.pool.labels, recipe.batch_size,
-                          seed)
+    bank = ViewBank(dataset.pool.images, views_for(dataset.pool.images), device)
+    batches = ViewBatches(bank, dataset.pool.labels, recipe.batch_size, seed)
     training = Cutout(batches, recipe.cutout, seed) if recipe.cutout else batches
     validation = PlainBatches(ViewBank(dataset.validation.images, PLAIN, device), dataset.validation.labels)
     unfinished = None if out is None else Path(out).with_suffix(".unfinished.safetensors")

@@ -1,4 +1,4 @@
-"""Writing files so that they are whole or not there."""
+"""Files: written so that they are whole or not there, and their names fit to be printed."""
 import os
 import secrets
 from collections.abc import Iterator
@@ -39,3 +39,12 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path` at once; see `replacing`."""
     with replacing(path) as file:
         file.write(content)
+
+
+def printable(name: str | Path) -> str:
+    """Write a name for people: what would break the line or cannot be printed is escaped.
+
+        >>> printable("two\nlines")
+        'two\\nlines'
+    """
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(name))

@@ -48,6 +48,12 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     return (logits.argmax(1) == labels).double().mean().item()
 
 
+def balanced_accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Compute the mean over the classes that occur in labels [N] of the share of each that logits [N, C] get right."""
+    right = (logits.argmax(1) == labels).double()
+    return torch.stack([right[labels == label].mean() for label in labels.unique()]).mean().item()
+
+
 def share_in_top(logits: Tensor, labels: Tensor, class_number: int, places: int) -> float:
     """Compute for how many of a class's images that class is among the `places` highest logits [N, C]: a share."""
     top = logits[labels == class_number].topk(places, dim=1).indices                       # (n, places)
@@ -55,14 +61,14 @@ def share_in_top(logits: Tensor, labels: Tensor, class_number: int, places: int)
 
 
 def classification_figures(logits: Tensor, labels: Tensor) -> dict:
-    """Compute accuracy, cross_entropy and ece from logits [N, C].
+    """Compute accuracy, balanced_accuracy, cross_entropy and ece from logits [N, C].
 
     ece: the expected calibration error over 15 bins (Guo et al., 2017).
     """
     from torchmetrics.functional.classification import multiclass_calibration_error
     ece = multiclass_calibration_error(logits.softmax(1), labels, num_classes=logits.shape[1], n_bins=15)
-    return {"accuracy": accuracy(logits, labels), "ece": ece.item(),
-            "cross_entropy": nn.functional.cross_entropy(logits, labels).item()}
+    return {"accuracy": accuracy(logits, labels), "balanced_accuracy": balanced_accuracy(logits, labels),
+            "ece": ece.item(), "cross_entropy": nn.functional.cross_entropy(logits, labels).item()}
 
 
 def answers(model: nn.Module, images: ImageSet, device: torch.device | str | None = None,

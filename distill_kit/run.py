@@ -16,7 +16,7 @@ from .devices import choose_device, choose_precision
 from .history import EPOCH, Row, best_row, save_history
 from .kept_logits import KeptLogits
 from .memory import keep_freed_memory
-from .metrics import accuracy, answers, share_in_top
+from .metrics import accuracy, answers, balanced_accuracy, share_in_top
 from .models import STUDENTS, ConvNet, Stem, make_model, whitening_stem
 from .neighbours import Choice, Load, Room, choose_threads, next_with
 from .optimizers import OPTIMIZERS, RECORDABLE
@@ -29,7 +29,9 @@ from .views import PLAIN, VIEWS, View, ViewBank
 from .weights import save_model
 
 FEW_STEPS = 5  # an epoch: with fewer, the norms' statistics are measured anew before a student is judged (norms.py)
-WATCHED_SHARE = 0.4  # of the validation images are looked at after each epoch (2,000 of CIFAR-10's 5,000)
+# After each epoch this share of the validation images is looked at (2,000 of CIFAR-10's 5,000): it is enough where they
+# are many. Of fewer images than this all are.
+WATCHED_SHARE, FEW = 0.4, 2_000
 
 
 class Materials:
@@ -38,7 +40,8 @@ class Materials:
         >>> materials = Materials.of(settings, dataset, teacher)
 
     Build it once and hand it to many runs: the teacher is asked once for each image and view.
-    training, validation, test: the images. watched: batches of validation images, measured after each epoch.
+    training, validation, test: the images. watched: batches of validation images, measured after each epoch. uneven: do
+    the classes differ in size by more than 3 to 1?
     """
 
     def __init__(self, dataset: Dataset, teacher: nn.Module, *, images: int = 5_000, data_seed: int = 0,
@@ -58,7 +61,9 @@ class Materials:
             raise ValueError(f"leaving out {leave_out_class!r} leaves none of {images} images; ask for more images")
         # Not the data set itself: the rest of its pool is 120 MB that no run looks at.
         self.name, self.validation, self.test = dataset.name, dataset.validation, dataset.test
-        watched = dataset.validation[: max(1, round(WATCHED_SHARE * len(dataset.validation)))]
+        self.uneven = dataset.pool.uneven
+        count = len(dataset.validation)
+        watched = dataset.validation[: count if count < FEW else round(WATCHED_SHARE * count)]
         frozen = Teacher(teacher, self.device, self.precision)
         self.bank = ViewBank(self.training.images, views, self.device)
         self.logits = KeptLogits(frozen, self.bank, len(self.training), self.training.images)
@@ -191,8 +196,9 @@ class Run:
 
         Keys: val_accuracy and test_accuracy (shares from 0 to 1, of all images), seconds (training and validation),
         teacher_seconds, images_per_second, precision, best_epoch, epochs_done. With a class left out: rank2_left_out,
-        the share of its test images for which the student ranks it first or second. Where the run diverged: stopped,
-        which says why.
+        the share of its test images for which the student ranks it first or second. Where classes differ in size by
+        more than 3 to 1: val_balanced_accuracy and test_balanced_accuracy, means over the classes. Where the run
+        diverged: stopped, which says why.
 
         Raises RuntimeError where no epoch is finished yet.
         """
@@ -206,10 +212,14 @@ class Run:
             "seconds": rows[-1]["seconds"], "teacher_seconds": self.teacher_seconds,
             "images_per_second": rows[-1]["steps"] * self.batches.batch_size / rows[-1]["seconds"],
             "precision": precision, "best_epoch": best_row(rows)["epoch"], "epochs_done": rows[-1]["epoch"]}
+        if materials.uneven:
+            figures["val_balanced_accuracy"] = balanced_accuracy(validation, materials.validation.labels)
         if "stopped" in rows[-1]:
             return {**figures, "stopped": rows[-1]["stopped"]}  # a failed run is no reason to look at the test images
         test = answers(self.student, materials.test, device, precision)
         figures["test_accuracy"] = accuracy(test, materials.test.labels)
+        if materials.uneven:
+            figures["test_balanced_accuracy"] = balanced_accuracy(test, materials.test.labels)
         if self.settings.leave_out is not None:
             number = class_number(materials.test.classes, self.settings.leave_out)
             figures["rank2_left_out"] = share_in_top(test, materials.test.labels, number, 2)

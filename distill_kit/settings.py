@@ -2,6 +2,7 @@
 from dataclasses import dataclass, fields
 
 from .changes import change_of
+from .data.own_images import check_cut
 from .losses import check_alpha, check_temperature
 from .models import STUDENTS
 from .openmp import cores
@@ -28,6 +29,9 @@ class Settings:
     where they are known.
     """
     data: str = "auto"
+    size: int | None = None         # of the images of a folder, in pixels; this and the shares: see load_dataset
+    validation_share: float | None = None
+    test_share: float | None = None
     images: int = 5_000             # training images, drawn from the pool
     epochs: int = DEFAULT_EPOCHS    # of images // batch_size steps each
     temperature: float = 4.0
@@ -64,6 +68,7 @@ class Settings:
         if self.threads is not None and not 1 <= self.threads <= cores():
             raise ValueError(f"threads must be 1 to {cores()}, the cores at hand, or None; got {self.threads}")
         check_learning_rate(self.learning_rate)
+        check_cut(self.size, self.validation_share, self.test_share)
         if not 0 <= self.label_noise <= 1:
             raise ValueError(f"label_noise must be 0 to 1; got {self.label_noise}")
         for name, known in (("student", STUDENTS), ("schedule", SHAPES), ("optimizer", OPTIMIZERS)):

@@ -10,6 +10,8 @@ from distill_kit.openmp import counted
 from distill_kit.progress import training_bar
 from distill_kit.settings import check_whole
 
+MOST_CLASSES = 20  # of which `data` counts the images one by one; of more it shows the largest and the smallest
+
 
 def run_doctor(options) -> int:
     """Say whether this machine is ready for the course."""
@@ -40,15 +42,32 @@ def threads_in_words(report: dict) -> str:
 
 
 def run_data(options) -> int:
-    """Say which images are at hand, or fetch CIFAR-10."""
+    """Say which images are at hand, what was done to those of a folder, or fetch CIFAR-10."""
     from distill_kit.data import load_dataset
-    dataset = load_dataset(options.data, download=options.download)
-    report = {"name": dataset.name, "notice": dataset.notice, "classes": list(dataset.pool.classes),
-              "pool": len(dataset.pool), "validation": len(dataset.validation), "test": len(dataset.test)}
-    answer(options, report, [("images", dataset.notice), ("classes", ", ".join(dataset.pool.classes)),
-                             ("training pool", f"{len(dataset.pool):,}"),
-                             ("validation", f"{len(dataset.validation):,}"), ("test", f"{len(dataset.test):,}")])
+    if options.folder is not None and options.data != "auto":
+        raise ValueError(f"data must be given once; got {options.folder!r} and --data {options.data!r}")
+    name = options.data if options.folder is None else options.folder
+    dataset = load_dataset(name, download=options.download, **cut_of(options))
+    parts, details = (dataset.pool, dataset.validation, dataset.test), dataset.details or {}
+    counts = dict(zip(dataset.pool.classes, zip(*(part.class_counts() for part in parts))))
+    sizes = dict(zip(("pool", "validation", "test"), map(len, parts)))
+    report = {"name": dataset.name, "notice": dataset.notice, "classes": list(counts), "counts": counts,
+              **sizes, **details}
+    rows = list(counts.items())
+    if len(rows) > MOST_CLASSES:
+        rows.sort(key=lambda row: -sum(row[1]))
+        rows = [*rows[:5], ("...", ["..."]), *rows[-5:]]
+    answer(options, report, [
+        ("images", dataset.notice), *((name, ", ".join(f"{key} {count:,}" for key, count in details[name].items()))
+                                      for name in ("formats", "modes") if name in details),
+        ("class", "training, validation, test"), ("all", ", ".join(f"{size:,}" for size in sizes.values())),
+        *((name, ", ".join(map(str, row))) for name, row in rows)])
     return 0
+
+
+def cut_of(options) -> dict:
+    """Return what was asked for the images of a folder, as `load_dataset` takes it."""
+    return {name: getattr(options, name) for name in ("size", "validation_share", "test_share")}
 
 
 def run_teacher(options) -> int:
@@ -59,7 +78,7 @@ def run_teacher(options) -> int:
     from distill_kit.teachers import load_teacher
 
     from ..teacher_training import recipe_for, train_teacher
-    dataset = load_dataset(options.data)
+    dataset = load_dataset(options.data, **cut_of(options))
     say(dataset.notice)
     if options.evaluate:
         device = choose_device(options.device)
@@ -77,9 +96,13 @@ def run_teacher(options) -> int:
             model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
                                         precision=options.precision, out=out, on_row=on_row,
                                         start=load_teacher(dataset, options.weights) if options.weights else None)
-        report = {"data": dataset.pool.source, "test_accuracy": card["test"]["accuracy"],
-                  "test_ece": card["test"]["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
-    answer(options, report, [("measured on", report["data"]), ("test accuracy", f"{report['test_accuracy']:.2%}"),
+        figures = card["test"]
+        report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"],
+                  "test_ece": figures["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
+    if dataset.pool.uneven:
+        report["test_balanced_accuracy"] = figures["balanced_accuracy"]
+    answer(options, report, [("measured on", report["data"]),
+                             ("test accuracy", f"{report['test_accuracy']:.2%}{balanced(report, 'test')}"),
                              ("calibration error", f"{report['test_ece']:.3f}"),
                              *([("weights", report["weights"])] if "weights" in report else [])])
     return 0
@@ -103,6 +126,12 @@ def find_teacher(dataset, named: str | None) -> tuple:
                     say(f"The teacher: {path}, the newest that was trained on these images.")
                     return named_teacher(dataset, path)
     return named_teacher(dataset, named)
+
+
+def balanced(report: dict, part: str) -> str:
+    """Write balanced accuracy, to stand behind accuracy; nothing where classes are about as large."""
+    value = report.get(f"{part}_balanced_accuracy")
+    return "" if value is None else f" ({value:.2%} in the mean over the classes, which differ in size)"
 
 
 def run_faults(options) -> int:

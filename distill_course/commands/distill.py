@@ -9,7 +9,7 @@ from distill_kit.run import Materials, Run, new_run_folder
 from distill_kit.settings import Settings
 
 from ..other_runs import announced
-from .commands import answer, complain, find_teacher, finding_lines, report_of, say
+from .commands import answer, balanced, complain, cut_of, find_teacher, finding_lines, report_of, say
 from .seeds import run_seeds
 
 MOST_SEEDS = 1_000
@@ -23,7 +23,7 @@ def run_distill(options) -> int:
     load = Load()  # begun now: nobody waits for it when the run begins
     settings, seeds = settings_of(options), getattr(options, "seeds", 1)
     started = time.perf_counter()
-    dataset = load_dataset(settings.data)
+    dataset = load_dataset(settings.data, **cut_of(settings))
     load_seconds = time.perf_counter() - started
     say(dataset.notice)
     if not hasattr(options, "images") and len(dataset.pool) < settings.images:  # nobody asked for more than there are
@@ -45,11 +45,14 @@ def run_distill(options) -> int:
     busy = "cores_taken" in report
     if not options.json:
         report["picture"] = draw(run, folder)
+    count = len(materials.watched.labels)
+    watched = f"; after each epoch it was measured on {count:,}" if count < len(materials.validation) else ""
     answer(options, report, [
         ("images", report["data"]),
-        ("test accuracy", f"{report['test_accuracy']:.2%}" if "stopped" not in report else "not looked at"),
-        ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(materials.validation):,} images; "
-                                f"after each epoch it was measured on {len(materials.watched.labels):,}"),
+        ("test accuracy", f"{report['test_accuracy']:.2%}{balanced(report, 'test')}" if "stopped" not in report else
+                          "not looked at"),
+        ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(materials.validation):,} images"
+                                f"{balanced(report, 'val')}{watched}"),
         ("training", f"{report['seconds']:.1f} s in {counted(report['threads'], 'thread')}, "
                      f"{report['images_per_second']:,.0f} images a second"),
         *([("other programs", f"kept {report['cores_taken']:.1f} of {cores()} cores busy when it began; so it trained "

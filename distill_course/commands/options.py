@@ -12,7 +12,9 @@ from .export import FORMATS, run_export
 OPTIONS = read_table("options")
 MORE = OPTIONS.pop("more")
 DEVICE, PRECISION = OPTIONS["the training"]["device"], OPTIONS["the training"]["precision"]
-DATA = OPTIONS["what the student learns from"]["data"]
+LEARNS_FROM = OPTIONS["what the student learns from"]
+DATA = LEARNS_FROM["data"]
+METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,7 +39,8 @@ def parser() -> argparse.ArgumentParser:
 
     data = choices.add_parser("data", parents=[common], help="what images are at hand; fetch CIFAR-10",
                               allow_abbrev=False)
-    data.add_argument("--data", default="auto", help=DATA)
+    data.add_argument("folder", nargs="?", metavar="DATA", help=DATA)
+    data.add_argument("--data", default="auto", help="the same")
     data.add_argument("--download", action="store_true", help="fetch CIFAR-10 (170 MB) if it is not at hand")
     data.set_defaults(command=commands.run_data)
 
@@ -55,6 +58,9 @@ def parser() -> argparse.ArgumentParser:
     teacher.add_argument("--device", help=DEVICE)
     teacher.add_argument("--precision", default="auto", help=PRECISION)
     teacher.set_defaults(command=commands.run_teacher)
+    for command in (data, teacher):
+        for option, kind in (("size", int), ("validation-share", float), ("test-share", float)):
+            command.add_argument(f"--{option}", type=kind, metavar=METAVARS[kind], help=LEARNS_FROM[option])
 
     distill = choices.add_parser("distill", parents=[common], help="train a student, or pairs of them",
                                  usage="python -m distill_kit distill [options]", argument_default=argparse.SUPPRESS,
@@ -67,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         for option, words in options.items():
             kind = (typing.get_args(fields[option].type) or (fields[option].type,))[0]  # int of "int | None"
             default = fields[option].default
-            group.add_argument(f"--{option}", type=kind, metavar={int: "N", float: "X", str: "NAME"}[kind],
+            group.add_argument(f"--{option}", type=kind, metavar=METAVARS[kind],
                                help=words if default is None else f"{words} (default: {default})")
     wrong = distill.add_argument_group("something wrong, to see what it looks like")
     wrong.add_argument("--fault", metavar="NAME", help="train with a fault; it brings the settings that it needs")

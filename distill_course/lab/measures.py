@@ -40,10 +40,11 @@ def rank2(run: Run, row: dict) -> float:
 
 
 def by_class(run: Run) -> list[float]:
-    """Compute for each class the share of its validation images that the student gets right."""
+    """Compute for each class the share of its validation images that the student gets right; 0 where it has none."""
     images = run.materials.validation
     right = (logits_for(run, images).argmax(1) == images.labels).float()
-    return [right[images.labels == number].mean().item() for number in range(len(images.classes))]
+    return [right[images.labels == number].sum().item() / max(1, count)
+            for number, count in enumerate(images.class_counts())]
 
 
 def swallowed(run: Run) -> float | None:

@@ -1,6 +1,7 @@
 """Words of a lab: sentences about its runs, from plain figures."""
 import math
 
+from distill_kit.data.imageset import class_number
 from distill_kit.metrics import entropy_bits, soft_targets
 from distill_kit.neighbours import TAKEN
 from distill_kit.openmp import allowed_threads, cores, counted, cpu_quota
@@ -99,6 +100,15 @@ def outcome(difference: float, luck: float) -> str:
     return SAME if round(abs(difference), 1) <= round(luck, 1) else MORE if difference > 0 else LESS
 
 
+def chance(share: float, images: int) -> float:
+    """Compute points by which two equally good students differ on so many images, 19 times of 20, at most.
+
+    As if each got its own images right by lot; `share` is drawn towards a half as if of two images more.
+    """
+    share = (share * images + 1) / (images + 2)
+    return 196 * math.sqrt(2 * share * (1 - share) / max(images, 1))
+
+
 def verdict(session: Session, stored: Stored) -> str:
     """Say what happened, and how sure you can be."""
     live, baseline = session.live, session.baseline
@@ -119,15 +129,21 @@ def verdict(session: Session, stored: Stored) -> str:
     difference = round(100 * live.best, 1) - round(100 * baseline.best, 1)  # of the figures that are shown
     sentences = [f"{here}, against {per_cent(baseline.best)} for {session.experiment.baseline_name}: "
                  f"{difference:+.1f} points, one run each."]
-    came = outcome(difference, stored.luck_beside_baseline)
+    seen, unseen = session.dataset.validation, live.settings.leave_out
+    count = len(seen) if unseen is None else seen.class_counts()[class_number(seen.classes, unseen)]
+    luck = stored.luck_beside_baseline if stored.noise is not None else chance(baseline.best, count)
+    came = outcome(difference, luck)
     if session.expected is not None:
         sentences.insert(0, f"You expected {session.expected}; it came out {came}.")
     if len(pairs := session.pairs(live)) > 1:
         sentences.append(f"{in_words([100 * (a - b) for a, b in pairs])}.")
-    elif stored.noise is not None:
+    elif stored.noise is None:
+        sentences.append(f"On {counted(count, 'image')}, one pair of runs of equally good settings may differ by up to "
+                         f"{luck:.1f} points.")
+    else:
         sure = ("That is no more than luck can do." if came == SAME else "That is more than luck can do.")
         sentences.append(f"If both settings were equally good, one pair of runs would still differ by up to "
-                         f"{stored.luck_beside_baseline:.1f} points, 19 times of 20 (measured with "
+                         f"{luck:.1f} points, 19 times of 20 (measured with "
                          f"{stored.noise['n']} seeds, at this lab's first values). {sure}")
     if live.swallowed is not None and baseline.swallowed is not None:
         sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "

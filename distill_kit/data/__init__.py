@@ -10,14 +10,15 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-import torch
-
+from ..files import printable
 from ..losses import NO_LABEL
-from . import cache, folder, official
-from .imageset import Dataset, ImageSet, class_number, keep_labels, leave_out, split, subset, with_label_noise
+from . import cache, official
+from .folder import TEST, TRAIN, in_few_words, list_images
+from .imageset import Dataset, ImageSet, class_number, cut_up, keep_labels, leave_out, split, subset, with_label_noise
 from .official import CLASSES as CIFAR10_CLASSES
 from .official import TEST_COUNT, TRAIN_COUNT, NotOfficial
-from .places import Place, data_folders, download_folder, find_cifar10, in_short
+from .own_images import check_cut, decoded, read_own
+from .places import Place, data_folders, download_folder, find_cifar10, find_cifar100, in_short
 
 __all__ = ["CIFAR10_CLASSES", "NO_LABEL", "Dataset", "ImageSet", "class_number", "data_folders", "download_cifar10",
            "download_folder", "find_cifar10", "keep_labels", "leave_out", "load_dataset", "split", "subset",
@@ -28,7 +29,9 @@ HOW_TO_GET_CIFAR10 = ("To get CIFAR-10 (170 MB): python -m distill_kit data --do
                       "DISTILL_KIT_DATA to the folder that holds it.")
 
 
-def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False, progress: bool = True) -> Dataset:
+def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False, progress: bool = True,
+                 size: int | None = None, validation_share: float | None = None,
+                 test_share: float | None = None) -> Dataset:
     """Load a data set, cut into pool, validation and test; its `notice` says in words what was taken.
 
         >>> dataset = load_dataset("shapes10")
@@ -39,21 +42,29 @@ def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False,
         "auto": CIFAR-10 if it is at hand (official batches, their archive, an image folder cifar10/), else Shapes-10.
             It is looked for in $DISTILL_KIT_DATA, or in ./data and the checkout's data/ where that is not set.
         "cifar10", "shapes10": that data set.
-        a folder: your own images, {train,test}/<class>/*.{png,jpg,jpeg}, all of one size; or a folder with CIFAR-10.
+        a folder: your own images, in any format that Pillow decodes, as train/<class>/ and test/<class>/ (val/<class>/
+            as well, if there is one) or only <class>/; or a folder with CIFAR-10 or CIFAR-100.
     download: fetch CIFAR-10 if "auto" or "cifar10" does not find it. Nothing is fetched otherwise.
     progress: a bar on standard error for what takes more than a second.
 
-    Raises FileNotFoundError for what is not there, ValueError for what is there but wrong: an image that cannot be
-    read or has another size, class folders that differ between train/ and test/. Both name it and say what to do.
-    With `download` also what `download_cifar10` raises.
+    For a folder of your own images:
+    size: scale every image until its shorter side has so many pixels, 8 to 96, and cut it to a square. None: images of
+        one size stay as they are where they are squares of 8 to 96 pixels; else it is 32.
+    validation_share, test_share: how much of each class is set aside, of the folder that has to be cut up. None: a
+        tenth for validation where there is no val/, a fifth for test where there is no test/. Always the same images.
+
+    Raises FileNotFoundError for what is not there, ValueError for what is there but wrong: images that cannot be read,
+    test images of a class without training images. Both name it and say what to do. With `download` also what
+    `download_cifar10` raises.
     """
     if not isinstance(name_or_folder, (str, Path)) or not str(name_or_folder).strip():
         raise ValueError(f"data must be one of {', '.join(NAMES)} or a folder; got {name_or_folder!r}")
-    if name_or_folder == "shapes10":
-        return _shapes10()
-    if name_or_folder in ("auto", "cifar10"):
-        return _cifar10_or(name_or_folder, download, progress)
-    return _from_folder(Path(name_or_folder).expanduser(), str(name_or_folder), progress)
+    cut = {"size": size, "validation_share": validation_share, "test_share": test_share}
+    check_cut(**cut)
+    if name_or_folder not in NAMES:
+        return _from_folder(Path(name_or_folder).expanduser(), str(name_or_folder), progress, cut)
+    _refuse(cut, str(name_or_folder))
+    return _shapes10() if name_or_folder == "shapes10" else _cifar10_or(name_or_folder, download, progress)
 
 
 def download_cifar10(folder: str | Path | None = None, progress: bool = True,
@@ -70,7 +81,7 @@ def _cifar10_or(wanted: str, download: bool, progress: bool) -> Dataset:
     folders = data_folders()
     dataset, problems = _first_readable(find_cifar10(folders), progress)
     if dataset is None and download:
-        dataset = _read_cifar10(Place("archive", download_cifar10(progress=progress)), progress)
+        dataset = _read_cifar(Place("archive", download_cifar10(progress=progress)), progress)
         problems = []
     if dataset is not None:
         return dataset
@@ -78,23 +89,31 @@ def _cifar10_or(wanted: str, download: bool, progress: bool) -> Dataset:
     if wanted == "cifar10":
         raise FileNotFoundError(f"{missing} {HOW_TO_GET_CIFAR10} Or take data that needs no download: shapes10.")
     shapes = _shapes10()
-    named = os.environ.get("DISTILL_KIT_DATA")
+    named = printable(os.environ.get("DISTILL_KIT_DATA", ""))
     lost = f"DISTILL_KIT_DATA names {named}, and there is no such folder. " if named and not folders[0].is_dir() else ""
     return replace(shapes, notice=f"{lost}{shapes.notice} {missing} {HOW_TO_GET_CIFAR10}")
 
 
-def _from_folder(root: Path, given: str, progress: bool) -> Dataset:
+def _refuse(cut: dict, data: str) -> None:
+    """Raise ValueError where something is asked of CIFAR or Shapes-10 that only other folders of images can do."""
+    for name, value in cut.items():
+        if value is not None:
+            raise ValueError(f"{name} is for folders of your own images; leave it out with {data}. Got {value}")
+
+
+def _from_folder(root: Path, given: str, progress: bool, cut: dict) -> Dataset:
     if not root.is_dir():
         if root.exists():
-            raise ValueError(f"data must be a folder or one of {', '.join(NAMES)}; {given} is a file")
+            raise ValueError(f"data must be a folder or one of {', '.join(NAMES)}; {printable(given)} is a file")
         raise FileNotFoundError(f"no data set and no folder named {given!r}{_near(root, given)} "
                                 f"The names are {', '.join(NAMES)}; anything else is a folder of images.")
-    dataset, problems = _first_readable(find_cifar10([root]), progress)
+    dataset, problems = _first_readable(find_cifar10([root]) + find_cifar100(root), progress)
     if dataset is not None:
+        _refuse(cut, dataset.name)
         return dataset
     if problems:
         raise ValueError(" ".join(problems))
-    return _read_image_folder(root, progress)
+    return read_own(root, progress, **cut)
 
 
 def _first_readable(places: list[Place], progress: bool) -> tuple[Dataset | None, list[str]]:
@@ -102,17 +121,21 @@ def _first_readable(places: list[Place], progress: bool) -> tuple[Dataset | None
     problems = []
     for place in places:
         try:
-            dataset = _read_cifar10(place, progress)
+            dataset = _read_cifar(place, progress)
         except NotOfficial as error:
-            problems.append(str(error))
+            problems.append(printable(error))
         else:
             return replace(dataset, notice=" ".join([dataset.notice, *problems])), problems
     return None, problems
 
 
-def _read_cifar10(place: Place, progress: bool) -> Dataset:
+def _read_cifar(place: Place, progress: bool) -> Dataset:
     if place.kind == "folder":
-        return _read_image_folder(place.path, progress, cifar10=True)
+        return _cifar10_folder(place.path, progress)
+    if place.kind == "cifar100":
+        arrays, classes = official.read_cifar100(place.path)
+        notice = f"CIFAR-100, official images: {_counts(arrays)}, from {in_short(place.path)}."
+        return cut_up("cifar100", arrays, classes, "CIFAR-100, official images", notice)
     if place.kind == "batches":
         arrays = official.read_batches(place.path)
     else:
@@ -122,19 +145,18 @@ def _read_cifar10(place: Place, progress: bool) -> Dataset:
     return _cifar10(arrays, "CIFAR-10, official images", place.path)
 
 
-def _read_image_folder(root: Path, progress: bool, cifar10: bool = False) -> Dataset:
-    listing = folder.list_images(root)
-    if cifar10 and listing.classes != CIFAR10_CLASSES:
-        odd = sorted(set(listing.classes) ^ set(CIFAR10_CLASSES))
-        raise ValueError(f"{root} must hold the ten class folders of CIFAR-10; "
-                         f"missing or unknown: {', '.join(odd[:5])}.")
-    size = (32, 32) if cifar10 else None
-    arrays = cache.cached(root, listing.fingerprint(), lambda: folder.decode(listing, size, progress))
-    if cifar10:
-        return _cifar10(arrays, f"CIFAR-10, {'JPEG' if listing.has_jpeg() else 'PNG'} copy", root)
-    name = root.resolve().name
-    name = str(root) if name.lower().replace("-", "") in NAMES else name  # a folder of that name is not that data set
-    return _cut(name, arrays, listing.classes, f"images in {root}", f"Images in {root}: {_counts(arrays)}.")
+def _cifar10_folder(root: Path, progress: bool) -> Dataset:
+    listing = list_images(root, (".png", ".jpg", ".jpeg"))
+    if listing.classes != CIFAR10_CLASSES or TEST not in listing.files:
+        odd = sorted(set(listing.classes) ^ set(CIFAR10_CLASSES)) or ["test"]
+        raise ValueError(f"{printable(root)} must hold the ten class folders of CIFAR-10 in train/ and test/; "
+                         f"missing or unknown: {in_few_words(odd)}.")
+    listing = listing._replace(files={part: listing.files[part] for part in (TRAIN, TEST)})
+    arrays, details = decoded(listing, None, progress)
+    if details["sides"] != [32, 32]:
+        raise ValueError(f"{printable(root)} must hold images of 32 x 32 pixels, as CIFAR-10 has; got sides of "
+                         f"{' to '.join(map(str, details['sides']))}.")
+    return _cifar10(arrays, f"CIFAR-10, {'JPEG' if listing.has_jpeg() else 'PNG'} copy", root)
 
 
 def _cifar10(arrays: cache.Arrays, source: str, place: Path) -> Dataset:
@@ -143,21 +165,11 @@ def _cifar10(arrays: cache.Arrays, source: str, place: Path) -> Dataset:
         notice += f" These are fewer than the official {TRAIN_COUNT:,} and {TEST_COUNT:,}, so figures will differ."
     if "JPEG" in source:
         notice += " JPEG loses detail: students and teachers score a few points less than on the official images."
-    return _cut("cifar10", arrays, CIFAR10_CLASSES, source, notice)
+    return cut_up("cifar10", arrays, CIFAR10_CLASSES, source, notice)
 
 
 def _counts(arrays: cache.Arrays) -> str:
     return f"{len(arrays['train_labels']):,} training and {len(arrays['test_labels']):,} test images"
-
-
-def _cut(name: str, arrays: cache.Arrays, classes: tuple[str, ...], source: str, notice: str) -> Dataset:
-    training, test = (ImageSet(torch.from_numpy(arrays[f"{part}_images"]), torch.from_numpy(arrays[f"{part}_labels"]),
-                               classes, source) for part in ("train", "test"))
-    dataset = split(name, training, test, notice)
-    if not len(dataset.validation):
-        raise ValueError(f"{len(training)} training images are too few to set a tenth of each class aside for "
-                         f"validation ({source}); five in a class are the least.")
-    return dataset
 
 
 def _shapes10() -> Dataset:

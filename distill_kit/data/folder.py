@@ -1,142 +1,165 @@
-"""A folder of images, {train,test}/<class>/<name>.{png,jpg,jpeg}: list the files, then decode them.
+"""A folder of images as people have it: which folders are parts and which are classes, and which files are images.
+
+    <train>/<class>/, <test>/<class>/   also Training/, Testing/, and with val/, valid/ or validation/; in any case
+    <class>/                            no parts: load_dataset sets images aside for validation and test
+all of it, or a part, one folder too deep as well, and images in folders inside a class folder.
 
 Names that begin with an index, `<index>_<class>.png`, are put in the order of the index, over all classes: the official
 order of CIFAR-10. Other names are ordered by class, then name.
 """
 import os
+from collections import Counter
+from collections.abc import Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+from ..files import printable
 
-from .cache import Arrays
+PARTS = TRAIN, VALIDATION, TEST = "train", "validation", "test"
+NAMES = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION,
+         "test": TEST, "testing": TEST}  # in lower case
+OUTSIDE = "outside class folders"  # a reason to pass a file over
 
-ENDINGS = (".png", ".jpg", ".jpeg")
-MOST_BYTES = 2 << 30  # decoded, as bytes; beyond it a folder of photographs would fill the memory of a laptop
-
-# One image file: index in its name (-1: none), class number, name, bytes, time of change in nanoseconds. Plain tuples:
-# 60,000 of them are listed at every load.
+# One image file: index in its name (-1: none), class number, path from the root, bytes, time of change in nanoseconds.
+# Plain tuples: 60,000 of them are listed at every load.
 File = tuple[int, int, str, int, int]
 
 
 class Listing(NamedTuple):
     """The image files of a folder, in the order in which they are decoded."""
     root: Path
-    classes: tuple[str, ...]
-    train: list[File]
-    test: list[File]
+    classes: tuple[str, ...]      # names of folders
+    files: dict[str, list[File]]  # of each part that is there
+    passed_over: dict[str, int]   # reasons, with the number of files or folders
+    remarks: tuple[str, ...]      # on where things lie, where that is not plain
 
     def fingerprint(self) -> str:
         """Hash the listing: it changes with any file's name, size or time, and with the order."""
-        return sha256(repr((self.classes, self.train, self.test)).encode("utf-8", "surrogateescape")).hexdigest()
+        return sha256(repr((self.classes, self.files)).encode("utf-8", "surrogateescape")).hexdigest()
 
     def has_jpeg(self) -> bool:
         """Is any of the files no PNG?"""
-        return any(not name.lower().endswith(".png") for _, _, name, _, _ in self.train + self.test)
-
-    def paths(self, part: str) -> list[str]:
-        """List the paths of a part, "train" or "test"."""
-        folders = [os.path.join(self.root, part, name) for name in self.classes]
-        return [os.path.join(folders[label], name) for _, label, name, _, _ in getattr(self, part)]
-
-    def labels(self, part: str) -> np.ndarray:
-        """List the labels of a part: int64 [N]."""
-        return np.array([label for _, label, _, _, _ in getattr(self, part)], dtype=np.int64)
+        return any(not file[2].lower().endswith(".png") for files in self.files.values() for file in files)
 
 
-def list_images(root: Path) -> Listing:
-    """List the image files under root/train and root/test. Only names, sizes and times are read.
+def list_images(root: Path, endings: Collection[str]) -> Listing:
+    """List the image files of a folder: those with one of these endings. Only names, sizes and times are read.
 
-    Raises FileNotFoundError if either folder is missing, ValueError if their class folders differ or one is empty.
+    Raises FileNotFoundError where no class folders with training images are there, ValueError where there is only one
+    or where another part has a class of its own.
     """
-    for part, other in (("train", "test"), ("test", "train")):
-        if not (root / part).is_dir():
-            also = f", only {other}/" if (root / other).is_dir() else ""
-            raise FileNotFoundError(f"{root} holds no {part}/{also}; an image folder needs train/<class>/ and "
-                                    f"test/<class>/ with {', '.join(ENDINGS)} files.")
-    train_classes, test_classes = class_folders(root / "train"), class_folders(root / "test")
-    if train_classes != test_classes:
-        only = [f"{part}/{name}" for part, mine, others in (("train", train_classes, test_classes),
-                                                            ("test", test_classes, train_classes))
-                for name in mine if name not in others]
-        raise ValueError(f"train/ and test/ in {root} must hold the same class folders; only once there: "
-                         f"{', '.join(only[:5])}{' ...' if len(only) > 5 else ''}.")
-    if len(train_classes) < 2:
-        raise ValueError(f"{root / 'train'} must hold a folder for each class, two at least; "
-                         f"got {', '.join(train_classes) or 'none'}.")
-    return Listing(root, train_classes, _list_split(root / "train", train_classes),
-                   _list_split(root / "test", test_classes))
+    passed_over, remarks = Counter(), {}
+    parts = _parts(root, passed_over, remarks)
+    listed = {part: {name: list(_images(root, f"{prefix}{name}/", endings, passed_over, remarks))
+                     for name in class_folders(root / prefix)} for part, prefix in parts.items()}
+    classes = tuple(name for name, files in listed[TRAIN].items() if files)
+    passed_over["empty class folders"] += sum(not files for part in listed.values() for files in part.values())
+    strangers = [f"{parts[part]}{name}" for part in listed for name, files in listed[part].items()
+                 if files and name not in classes]
+    if strangers:
+        raise ValueError(f"every class in {printable(root)} needs training images; without them: "
+                         f"{in_few_words(strangers)}.")
+    if len(classes) < 2:
+        raise ValueError(f"{printable(root / parts[TRAIN])} must hold a folder of images for each class, two at least; "
+                         f"got {in_few_words(classes) or 'none'}.")
+    files = {}
+    for part, of_class in listed.items():
+        indexed = all(file[0] >= 0 for each in of_class.values() for file in each)  # in every name, or it is no order
+        files[part] = sorted((file[0] if indexed else -1, label, *file[1:])
+                             for label, name in enumerate(classes) for file in of_class.get(name, ()))
+    return Listing(root, classes, files, dict(+passed_over), tuple(remarks))
 
 
 def class_folders(part: Path) -> tuple[str, ...]:
-    """List the class names in train/ or test/, sorted: a label is a place among them."""
-    with os.scandir(part) as entries:
-        names = [entry.name for entry in entries if entry.is_dir()]
-    return tuple(sorted(name for name in names if not name.startswith((".", "__"))))  # those are a tool's, no classes
+    """List the folders in a folder, sorted, but for those of a tool."""
+    return tuple(_scan(part)[0])
 
 
-def decode(listing: Listing, size: tuple[int, int] | None = None, progress: bool = True) -> Arrays:
-    """Decode a listing: `train_images` uint8 [N, 3, H, W], `train_labels` int64 [N], and the same for test.
-
-    size: (height, width) that every image must have; by default that of the first.
-    progress: a bar on standard error, if it takes more than a second.
-    Raises ValueError naming a file that cannot be read or has another size.
-    """
-    from tqdm.auto import tqdm
-
-    paths = {part: listing.paths(part) for part in ("train", "test")}
-    size = size or _pixels(paths["train"][0], None).shape[:2]
-    needed = (len(paths["train"]) + len(paths["test"])) * 3 * size[0] * size[1]
-    if needed > MOST_BYTES:
-        raise ValueError(f"the images in {listing.root}, {size[0]} x {size[1]}, would take {needed / 2**30:.0f} GB of "
-                         f"memory ({MOST_BYTES >> 30} at most); make them smaller: the kit is made for 32 x 32.")
-    decoded = {}
-    with tqdm(total=len(paths["train"]) + len(paths["test"]), desc="decoding images", unit=" images", delay=1,
-              disable=not progress) as bar:
-        for part in ("train", "test"):
-            images = np.empty((len(paths[part]), 3, *size), dtype=np.uint8)
-            for row, path in enumerate(paths[part]):
-                images[row] = _pixels(path, size).transpose(2, 0, 1)
-                bar.update()
-            decoded[f"{part}_images"] = images
-            decoded[f"{part}_labels"] = listing.labels(part)
-    return decoded
+def in_few_words(names: Collection[str], most: int = 5) -> str:
+    """Write the first few of many names, fit to be printed."""
+    return ", ".join(map(printable, list(names)[:most])) + (f" and {len(names) - most} more" * (len(names) > most))
 
 
-def _list_split(part: Path, classes: tuple[str, ...]) -> list[File]:
-    files = []
-    for label, folder in enumerate(classes):
-        before = len(files)
-        with os.scandir(part / folder) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.lower().endswith(ENDINGS) and not name.startswith("."):
-                    index, status = name.partition("_")[0], entry.stat()
-                    files.append((int(index) if index.isdecimal() else -1, label, name,
-                                  status.st_size, status.st_mtime_ns))
-        if len(files) == before:
-            raise ValueError(f"{part / folder} holds no image ({', '.join(ENDINGS)}).")
-    if any(file[0] < 0 for file in files):  # an order by index needs one in every name
-        files = [(-1, *file[1:]) for file in files]
-    return sorted(files)
-
-
-def _pixels(path: str, size: tuple[int, int] | None) -> np.ndarray:
-    """Read an image: uint8 [H, W, 3]."""
-    from PIL import Image
-
+def _scan(folder: Path, passed_over: Counter | None = None) -> tuple[list[str], list[os.DirEntry]]:
+    """List names of folders, sorted, and files; count what is hidden and links that lead nowhere."""
+    folders, files, passed_over = [], [], Counter() if passed_over is None else passed_over
     try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            width, height = image.size  # known before anything is decoded
-            mode = image.mode
-            right = size in (None, (height, width)) and not mode.startswith(("I", "F"))
-            if right:
-                return np.asarray(image.convert("RGB"))
-    except Exception as error:  # a cut or altered file may raise anything
-        raise ValueError(f"{path} cannot be read as an image: it is cut, altered or no PNG or JPEG "
-                         f"({error}).") from None
-    if mode.startswith(("I", "F")):
-        raise ValueError(f"{path} has more than 8 bits a channel ({mode}); save it with 8.")
-    raise ValueError(f"{path} is {height} x {width} (height x width); {size[0]} x {size[1]} is expected: "
-                     "all images of a set have one size.")
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                is_folder = entry.is_dir()
+                if entry.name.startswith(".") or is_folder and entry.name.startswith("__"):  # a tool's, no classes
+                    passed_over["hidden"] += 1
+                elif is_folder:
+                    folders.append(entry.name)
+                elif entry.is_file():
+                    files.append(entry)
+                else:
+                    passed_over["links that lead nowhere"] += 1
+    except OSError as error:
+        raise OSError(f"{printable(folder)} cannot be read: {error.strerror}.") from error
+    return sorted(folders), files
+
+
+def _parts(root: Path, passed_over: Counter, remarks: dict) -> dict[str, str]:
+    """Say where the parts lie, as paths from the root that are empty or end in /. Class folders alone are TRAIN."""
+    prefix, parts = _down(root, "", passed_over, remarks), {}
+    folders, files = _scan(root / prefix, passed_over)
+    passed_over[OUTSIDE] += len(files)
+    for name in folders:
+        part = NAMES.get(name.lower())
+        if part is None or not _scan(root / prefix / name)[0]:  # a class may be called "train"
+            continue
+        if part in parts:
+            raise ValueError(f"{printable(root)} holds {in_few_words([parts[part], name + '/'])}, which mean the "
+                             "same part; keep one of them.")
+        parts[part] = _down(root, f"{prefix}{name}/", passed_over, remarks)
+    if not parts and set(map(str.lower, folders)) - set(NAMES):
+        remarks |= {f"{name}/ holds no class folders and is taken as a class": None for name in folders
+                    if name.lower() in NAMES}
+        return {TRAIN: prefix}
+    if TRAIN not in parts:
+        here = in_few_words([f"{name}/" for name in folders]) or "no folder"
+        raise FileNotFoundError(f"{printable(root / prefix)} holds {here}; an image folder needs train/<class>/ and "
+                                "test/<class>/, or only <class>/, with images in each.")
+    passed_over["other folders beside the parts"] += len(folders) - len(parts)
+    for prefix in parts.values():
+        passed_over[OUTSIDE] += len(_scan(root / prefix, passed_over)[1])
+    return parts
+
+
+def _down(root: Path, start: str, passed_over: Counter, remarks: dict) -> str:
+    """Go down where a folder holds no more than one other, which holds folders: all lies one folder too deep."""
+    prefix = start
+    while True:
+        here = Counter()
+        folders, files = _scan(root / prefix, here)
+        if len(folders) != 1 or folders[0].lower() in NAMES or not _scan(root / prefix / folders[0])[0]:
+            break
+        passed_over.update(here)
+        passed_over[OUTSIDE] += len(files)
+        prefix = f"{prefix}{folders[0]}/"
+    if prefix != start:
+        remarks[f"everything lies in {prefix}"] = None
+    return prefix
+
+
+def _images(root: Path, prefix: str, endings: Collection[str], passed_over: Counter, remarks: dict) -> Iterator[tuple]:
+    """Yield index, path, bytes and time of each image in a class folder and in the folders inside it."""
+    folders, files = _scan(root / prefix, passed_over)
+    for entry in files:
+        ending = os.path.splitext(entry.name)[1].lower()
+        if ending in endings:
+            index, status = entry.name.partition("_")[0], entry.stat()
+            yield (int(index) if index.isdecimal() else -1, prefix + entry.name, status.st_size, status.st_mtime_ns)
+        else:
+            passed_over[f"{ending} files" if ending else "files without an ending"] += 1
+    for name in folders:
+        if name.lower() in NAMES:
+            raise ValueError(f"{printable(root / prefix)} is a class folder with {name}/ in it; put the parts outside: "
+                             f"{name}/<class>/.")
+        if os.path.islink(root / prefix / name):  # it may lead back
+            passed_over["linked folders in class folders"] += 1
+            continue
+        remarks["images in folders inside class folders are taken, too"] = None
+        yield from _images(root, f"{prefix}{name}/", endings, passed_over, remarks)

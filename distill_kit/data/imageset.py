@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 from ..losses import NO_LABEL
+from .folder import PARTS, TEST, TRAIN, VALIDATION
+
+VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2  # of each class, set aside where there are no images for it
 
 
 @dataclass(frozen=True, eq=False)  # tensors cannot be compared as numbers are
@@ -46,6 +49,15 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
+    def class_counts(self) -> list[int]:
+        """Count the images of each class; those without a label are left out."""
+        return self.labels[self.labels != NO_LABEL].bincount(minlength=len(self.classes)).tolist()
+
+    @property
+    def uneven(self) -> bool:
+        """Do the classes differ in size by more than 3 to 1? Then accuracy is mostly that of the large ones."""
+        return max(self.class_counts()) > 3 * min(self.class_counts())
+
     def __getitem__(self, rows) -> "ImageSet":
         """Return the set of these rows: a slice, or an int64 or bool tensor."""
         probabilities = None if self.probabilities is None else _take(self.probabilities, rows)
@@ -61,21 +73,53 @@ class Dataset:
     validation: ImageSet
     test: ImageSet
     notice: str  # what was found and, where that is not the best there is, how to get better
+    details: dict | None = None  # of a folder: what was there and what was done to it, for `python -m distill_kit data`
 
 
 def split(name: str, training: ImageSet, test: ImageSet, notice: str = "") -> Dataset:
-    """Cut a tenth of the training images off as validation: the same share of each class, always the same images.
+    """Cut a tenth of the training images off as validation: the same share of each class, always the same images."""
+    pool, validation = set_aside(training, VALIDATION_SHARE)
+    return Dataset(name, pool, validation, test, notice)
+
+
+def set_aside(images: ImageSet, share: float, left: int = 1) -> tuple[ImageSet, ImageSet]:
+    """Return images without a share of each class, and that share: one image at least where more than `left` are there.
 
     The cut depends only on the labels and their order, so every student and every teacher agrees on it.
     """
-    order = torch.randperm(len(training), generator=torch.Generator().manual_seed(0)).numpy()
-    labels = training.labels.numpy()[order]
-    chosen = np.zeros(len(training), dtype=bool)
-    for label in range(len(training.classes)):
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).numpy()
+    labels = images.labels.numpy()[order]
+    chosen = np.zeros(len(images), dtype=bool)
+    for label in range(len(images.classes)):
         rows = order[labels == label]
-        chosen[rows[: (len(rows) + 5) // 10]] = True
+        chosen[rows[: max(0, min(max(1, int(share * len(rows) + 0.5)), len(rows) - left))]] = True
     shuffled = order[chosen[order]]  # so that the first 2,000 are a fair sample of the 5,000
-    return Dataset(name, training[torch.from_numpy(~chosen)], training[torch.from_numpy(shuffled)], test, notice)
+    return images[torch.from_numpy(~chosen)], images[torch.from_numpy(shuffled)]
+
+
+def cut_up(name: str, arrays: dict[str, np.ndarray], classes: tuple[str, ...], source: str, notice: str,
+           validation_share: float | None = None, test_share: float | None = None) -> Dataset:
+    """Make a data set of decoded arrays; validation and test images are set aside where they have no part of their own.
+
+    Raises ValueError for a share where there is such a part, and for too few images.
+    """
+    parts = {part: ImageSet(torch.from_numpy(arrays[f"{part}_images"]), torch.from_numpy(arrays[f"{part}_labels"]),
+                            classes, source) for part in PARTS if f"{part}_labels" in arrays}
+    for part, share in ((VALIDATION, validation_share), (TEST, test_share)):
+        if share is not None and part in parts:
+            raise ValueError(f"{part}_share must be left out: {source} have a {part} folder; got {share}")
+    share = validation_share or VALIDATION_SHARE
+    if TEST not in parts:
+        parts[TRAIN], parts[TEST] = set_aside(parts[TRAIN], test_share or TEST_SHARE, left=2)
+        share /= 1 - (test_share or TEST_SHARE)
+    if VALIDATION in parts:  # shuffled, so that the first of them are a fair sample
+        parts[VALIDATION] = subset(parts[VALIDATION], len(parts[VALIDATION]))
+    else:
+        parts[TRAIN], parts[VALIDATION] = set_aside(parts[TRAIN], share)
+    if empty := [part for part in PARTS if not len(parts[part])]:
+        raise ValueError(f"{len(arrays['train_labels'])} training images are too few: none is left as {empty[0]} image "
+                         f"({source}); three in a class are the least.")
+    return Dataset(name, parts[TRAIN], parts[VALIDATION], parts[TEST], notice)
 
 
 def subset(images: ImageSet, count: int, seed: int = 0) -> ImageSet:

@@ -1,4 +1,4 @@
-"""The official CIFAR-10 for Python: six pickled batches, unpacked in a folder or in their archive.
+"""The official CIFAR-10 for Python: six pickled batches, unpacked in a folder or in their archive. And CIFAR-100's.
 
 Pickles can run code, so they are read by an unpickler that admits nothing but what a numpy array is made of, and the
 archive only once its md5 is the official one.
@@ -6,6 +6,7 @@ archive only once its md5 is the official one.
 import pickle
 import tarfile
 from hashlib import md5
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_BATCH = "test_batch"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN_COUNT, TEST_COUNT = 50_000, 10_000
+CIFAR100 = "cifar-100-python"
 
 Batch = tuple[np.ndarray, np.ndarray]  # images uint8 [N, 3, 32, 32], labels int64 [N]
 
@@ -40,6 +42,22 @@ def read_batches(folder: Path) -> Arrays:
         except OSError as error:
             raise NotOfficial(f"{folder / name} cannot be read ({error.strerror}); unpack {ARCHIVE} again.") from None
     return _join(batches)
+
+
+def read_cifar100(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
+    """Read CIFAR-100 with its fine labels from an unpacked copy, and their names. Raises NotOfficial."""
+    arrays = {}
+    try:
+        meta, *files = (BytesIO((folder / name).read_bytes()) for name in ("meta", "train", "test"))
+        classes = tuple(_ArraysOnly(meta, encoding="latin1").load()["fine_label_names"])
+        for part, file in zip(("train", "test"), files):
+            images, labels = _read_batch(file, folder / part, "fine_labels", classes)
+            arrays |= {f"{part}_images": np.array(images), f"{part}_labels": labels}
+    except NotOfficial:
+        raise
+    except Exception as error:  # a cut or altered pickle may raise anything
+        raise NotOfficial(f"{folder} is no whole CIFAR-100 ({error}); unpack it again.") from None
+    return arrays, classes
 
 
 def read_archive(path: Path) -> Arrays:
@@ -82,18 +100,18 @@ class _ArraysOnly(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it names {module}.{name}, which no batch of images needs")
 
 
-def _read_batch(file, place) -> Batch:
+def _read_batch(file, place, labels_of: str = "labels", classes: tuple[str, ...] = CLASSES) -> Batch:
     try:
         batch = _ArraysOnly(file, encoding="latin1").load()  # written by Python 2
-        images, labels = np.asarray(batch["data"]), np.asarray(batch["labels"], dtype=np.int64)
+        images, labels = np.asarray(batch["data"]), np.asarray(batch[labels_of], dtype=np.int64)
         if images.dtype != np.uint8 or images.shape != (len(labels), 3 * 32 * 32) or labels.ndim != 1:
             raise ValueError(f"it holds {images.dtype} {list(images.shape)} and {len(labels)} labels")
-        if len(labels) and not 0 <= labels.min() <= labels.max() < len(CLASSES):
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
             raise ValueError(f"it holds labels from {labels.min()} to {labels.max()}")
     except OSError:
         raise
     except Exception as error:  # a cut or altered pickle may raise anything
-        raise NotOfficial(f"{place} is no batch of CIFAR-10 ({error or type(error).__name__}); "
+        raise NotOfficial(f"{place} is no batch of CIFAR-{len(classes)} ({error or type(error).__name__}); "
                           "fetch it again.") from None
     return images.reshape(-1, 3, 32, 32), labels
 

@@ -3,13 +3,14 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from ..files import printable
 from .folder import class_folders
-from .official import ARCHIVE, BATCHES, CLASSES, TEST_BATCH, TRAIN_BATCHES
+from .official import ARCHIVE, BATCHES, CIFAR100, CLASSES, TEST_BATCH, TRAIN_BATCHES
 
 
 class Place(NamedTuple):
-    """A copy of CIFAR-10 that seems to be there; it has not been read yet."""
-    kind: str  # "batches", "archive" or "folder"
+    """A copy of CIFAR-10, or CIFAR-100, that seems to be there; it has not been read yet."""
+    kind: str  # "batches", "archive", "folder" or "cifar100"
     path: Path
 
 
@@ -37,13 +38,19 @@ def find_cifar10(folders: list[Path] | None = None) -> list[Place]:
             + [Place("folder", path) for path in image_folders])
 
 
+def find_cifar100(root: Path) -> list[Place]:
+    """List the unpacked copies of CIFAR-100 in a folder, or the folder itself if it is one."""
+    return [Place("cifar100", path) for path in (root, root / CIFAR100)
+            if (path / "meta").is_file() and (path / "train").is_file()]
+
+
 def in_short(path: Path) -> str:
     """Write a path for people: from the current folder or the home folder on, where it lies in one of them."""
     path = Path(os.path.abspath(path))
     for base, sign in ((Path.cwd(), ""), (Path.home(), "~/")):
         if path.is_relative_to(base):
-            return sign + path.relative_to(base).as_posix()
-    return str(path)
+            return printable(sign + path.relative_to(base).as_posix())
+    return printable(path)
 
 
 def checkout() -> Path | None:

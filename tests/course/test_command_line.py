@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 from small import CLASSES
 from small_commands import DATASET, QUICK, value_of
 
@@ -72,6 +73,61 @@ def test_data_says_what_is_at_hand(answer):
     assert (report["pool"], report["validation"], report["test"]) == tuple(
         len(part) for part in (DATASET.pool, DATASET.validation, DATASET.test))
     assert "Coloured noise." in report["notice"] and "Coloured noise." in answer("data")[1]
+
+
+def own_folder(root, counts=(("few", 4), ("many", 20)), size=20):
+    for name, count in counts:
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            Image.new("RGB", (size, size + number), (9 * number, 0, 0)).save(root / name / f"{number}.png")
+    (root / counts[0][0] / "notes.txt").touch()
+    return root
+
+
+def test_case_26_data_says_what_it_sees_in_a_folder(answer, tmp_path):
+    own = own_folder(tmp_path / "own")
+    status, out, _ = answer("data", own, "--size", "16", "--test-share", "0.5", "--json")
+    report = value_of(out)
+    assert status == 0 and report["counts"] == {"few": [1, 1, 2], "many": [8, 2, 10]}
+    assert (report["pool"], report["validation"], report["test"]) == (9, 3, 12)
+    assert report["size"] == 16 and report["sides"] == [20, 39] and report["scaled"] is True
+    assert report["formats"] == {"PNG": 24} and report["modes"] == {"RGB": 24}
+    assert report["passed_over"] == {".txt files": 1} and len(report["layout"]) == 2
+    status, out, _ = answer("data", "--data", own)
+    assert status == 0 and [line.split() for line in out.splitlines()[-3:]] == [
+        ["all", "16,", "3,", "5"], ["few", "2,", "1,", "1"], ["many", "14,", "2,", "4"]]
+    assert "1 .txt files" in out and "PNG 24" in out and "20 to 39 pixels" in out
+
+
+def test_data_shows_the_largest_and_the_smallest_of_many_classes(answer, tmp_path):
+    own = own_folder(tmp_path / "own", [(f"class{number:02}", 3 + number) for number in range(21)] + [("many", 30)])
+    names = [line.split()[0] for line in answer("data", own)[1].splitlines()]
+    assert names[-11:] == ["many", "class20", "class19", "class18", "class17", "...",
+                           "class04", "class03", "class02", "class01", "class00"]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["data", "here", "--data", "there"], "data must be given once; got 'here' and --data 'there'"),
+    (["data", "shapes10", "--size", "16"], "size is for folders of your own images; leave it out with shapes10."),
+    (["teacher", "--train", "--size", "5"], "size must be 8 to 96 pixels, a whole number; got 5"),
+    (["distill", "--test-share", "2"], "test_share must be above 0 and below 1; got 2.0")])
+def test_what_cannot_be_asked_of_a_folder_is_exit_status_2(answer, monkeypatch, arguments, message):
+    monkeypatch.undo()
+    status, _, errors = answer(*arguments)
+    assert status == 2 and message in errors.splitlines()[-1]
+
+
+def test_case_13_balanced_accuracy_stands_beside_accuracy(answer, tmp_path):
+    own = own_folder(tmp_path / "own", (("blue", 6), ("green", 6), ("grey", 6), ("red", 25)), size=16)
+    status, out, _ = answer("teacher", "--evaluate", "--data", own, "--size", "16", "--device", "cpu", "--json")
+    report = value_of(out)
+    assert status == 0 and report["test_accuracy"] != report["test_balanced_accuracy"]
+    assert "in the mean over the classes" in answer("teacher", "--evaluate", "--data", own, "--device", "cpu")[1]
+    quick = [*QUICK, "--data", own, "--images", "20"]
+    report = value_of(answer("distill", *quick, "--json")[1])
+    assert {"val_balanced_accuracy", "test_balanced_accuracy"} < set(report) and report["settings"]["size"] is None
+    out = answer("distill", *quick)[1]
+    assert "in the mean over the classes" in out and "after each epoch" not in out
 
 
 def test_doctor_answers_with_all_its_keys(answer, monkeypatch):

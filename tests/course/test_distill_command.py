@@ -39,7 +39,8 @@ def test_distill_takes_every_option(answer, tmp_path):
         "data": "auto", "images": 90, "epochs": 1, "temperature": 3.0, "final_temperature": 2.0, "alpha": 0.2,
         "final_alpha": 0.3, "schedule": "cosine", "learning_rate": 0.004, "batch_size": 30, "label_noise": 0.1,
         "labelled": 50, "leave_out": "red", "student": "small", "seed": 5, "data_seed": 6, "device": "cpu",
-        "precision": "float32", "threads": 1, "optimizer": "adamw", "changes": ["dead_units:mild"]}
+        "precision": "float32", "threads": 1, "optimizer": "adamw", "changes": ["dead_units:mild"],
+        "size": None, "validation_share": None, "test_share": None}
 
 
 def test_distill_for_people_is_a_table_and_a_picture(answer, tmp_path):

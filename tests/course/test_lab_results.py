@@ -53,13 +53,18 @@ def test_the_axis_goes_down_to_0_where_a_line_does(tmp_path, monkeypatch):
     assert ">0%<" in draw(session)
 
 
-def test_what_was_expected_is_set_against_what_came(tmp_path):
+def test_case_2_what_was_expected_is_set_against_what_came(tmp_path):
     session = session_of(tmp_path)
     session.expected = "worse"
     session.train()
     session.join(60)
     session.live.best, session.baseline.best = 0.618, 0.523
-    assert verdict(session, Stored()).startswith("You expected worse; it came out better. 61.8 %")
+    stored = Stored(noise={"sd": 0.004, "n": 5})
+    assert verdict(session, stored).startswith("You expected worse; it came out better. 61.8 %")
+    # On 20 images: 1.96 sqrt(2 p (1 - p) / 20) with p = 11.46 / 22.
+    words = verdict(session, Stored())
+    assert words.startswith("You expected worse; it came out about the same. 61.8 %")
+    assert "On 20 images, one pair of runs of equally good settings may differ by up to 31.0 points." in words
     session.expected, session.baseline.best = "about the same", 0.614
     words = verdict(session, Stored(noise={"sd": 0.004, "n": 5}))
     assert words.startswith("You expected about the same; it came out about the same.")

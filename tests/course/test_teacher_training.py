@@ -16,11 +16,13 @@ from distill_course.teacher_training import (
     rounded,
     to_mean_of_weights,
     train_teacher,
+    views_for,
 )
 from distill_kit.batches import Batch
 from distill_kit.metrics import measure
 from distill_kit.models import STUDENTS, Architecture, ConvNet, make_model, parameter_count
 from distill_kit.teachers import shipped_path
+from distill_kit.views import ALL_VIEWS
 from distill_kit.weights import load_model, save_model
 
 DATASET = coloured_dataset()
@@ -192,3 +194,47 @@ def test_weights_rounded_in_place_are_those_that_are_kept_in_half_precision(tmp_
     loaded, _ = load_model(save_model(model, tmp_path / "model.safetensors", {}))
     assert rounded(model) is model and same_state(state_of(model), state_of(loaded))
     assert not same_state(before, state_of(model))
+
+
+def dataset_of(size, count=60, name="own"):
+    return replace(coloured_dataset(count, 12, size), name=name)
+
+
+@pytest.mark.parametrize("size", [8, 11, 12, 33, 64, 96])
+def test_case_4_the_recipe_and_the_students_fit_the_size(size, monkeypatch):
+    dataset, areas = dataset_of(size), []
+    recipe, of_square = recipe_for(dataset), Cutout._hide
+    assert 0 < recipe.cutout < size / 2 and recipe.batch_size <= len(dataset.pool)
+    small = replace(recipe, architecture=replace(recipe.architecture, widths=(4, 4, 4)))  # as deep, and quick
+
+    def hide(self, images):
+        areas.append((of_square(self, images) != images).any(1).float().mean().item())
+        return of_square(self, images)
+    monkeypatch.setattr(Cutout, "_hide", hide)
+    rows = []
+    model, card = train_teacher(dataset, small, epochs=1, device="cpu", precision="float32", on_row=rows.append)
+    assert rows[-1]["steps"] >= 1 and card["test"]["images"] == 12 and max(areas) < 0.25
+    for name, architecture in STUDENTS.items():
+        student = make_model(architecture.fitted(dataset.pool), dataset.pool.images)
+        assert student(dataset.pool.images[:2].float() / 255).shape == (2, 4), name
+
+
+@pytest.mark.parametrize("size, most", [(8, 1), (12, 1), (16, 2), (32, 4), (96, 4)])
+def test_case_4_no_view_moves_an_image_by_more_than_an_eighth(size, most):
+    views = views_for(torch.zeros(1, 3, size, size))
+    assert max(max(abs(dy), abs(dx)) for _, dy, dx in views) == most
+    assert len(views) == len(set(views)) == 2 * (2 * most + 1) ** 2
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_recipes_of_shipped_teachers_stay_as_they_are(name):
+    for count in (60, 400):
+        recipe = recipe_for(dataset_of(32, count, name))
+        assert replace(recipe, architecture=RECIPES[name].architecture) == RECIPES[name]
+        assert replace(recipe.architecture, num_classes=10) == RECIPES[name].architecture
+    assert views_for(torch.zeros(1, 3, 32, 32)) == ALL_VIEWS
+
+
+@pytest.mark.parametrize("count, batch", [(60, 32), (900, 81), (20, 16)])
+def test_small_sets_have_smaller_batches(count, batch):
+    assert recipe_for(dataset_of(8, count)).batch_size == batch

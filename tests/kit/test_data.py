@@ -1,5 +1,6 @@
 """load_dataset: what is found, in which order, and what is said about it."""
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,14 +105,35 @@ def test_data_beside_the_working_directory(tmp_path, monkeypatch):
 
 def test_a_folder_named_cifar10_needs_its_classes(tmp_path):
     write_images(tmp_path / "data" / "cifar10", classes=("cat", "dog"))
-    with pytest.raises(ValueError, match="ten class folders of CIFAR-10; missing or unknown: airplane"):
+    with pytest.raises(ValueError, match="ten class folders of CIFAR-10 .*; missing or unknown: airplane"):
         load_dataset("auto", progress=False)
 
 
 def test_an_image_of_cifar10_has_32_pixels(tmp_path):
     write_images(tmp_path / "data" / "cifar10", size=(24, 24))
-    with pytest.raises(ValueError, match="0_airplane.png is 24 x 24 .*; 32 x 32 is expected"):
+    with pytest.raises(ValueError, match="cifar10 must hold images of 32 x 32 pixels, .* got sides of 24 to 24"):
         load_dataset("cifar10", progress=False)
+
+
+def test_cifar10_needs_its_test_images_and_keeps_its_own_validation_images(tmp_path):
+    root = tmp_path / "data" / "cifar10"
+    write_images(root)
+    before = load_dataset("cifar10", progress=False)
+    shutil.copytree(root / "test", root / "val")
+    after = load_dataset("cifar10", progress=False)
+    assert torch.equal(before.validation.images, after.validation.images) and len(after.pool) == 90
+    shutil.rmtree(root / "test")
+    with pytest.raises(ValueError, match="in train/ and test/; missing or unknown: test"):
+        load_dataset("cifar10", progress=False)
+
+
+@pytest.mark.parametrize("asked", [{"size": 32}, {"validation_share": 0.1}, {"test_share": 0.2}])
+def test_what_is_for_folders_is_refused_with_a_data_set_that_is_fixed(tmp_path, shapes, asked):
+    write_images(tmp_path / "data" / "cifar10")
+    name, value = next(iter(asked.items()))
+    for data in ("auto", "cifar10", "shapes10", tmp_path / "data"):
+        with pytest.raises(ValueError, match=f"{name} is for folders of your own images; leave it out with .* {value}"):
+            load_dataset(data, **asked)
 
 
 # nothing at hand
@@ -203,9 +225,9 @@ def test_the_real_cifar10(monkeypatch):
     place = find_cifar10([Path(REAL)])[0]
     if place.kind == "folder":
         from distill_kit.data.folder import list_images
-        listing = list_images(place.path)
-        assert [file[0] for file in listing.train] == list(range(50_000))
-        assert [file[0] for file in listing.test] == list(range(10_000))
+        listing = list_images(place.path, (".png", ".jpg"))
+        assert [file[0] for file in listing.files["train"]] == list(range(50_000))
+        assert [file[0] for file in listing.files["test"]] == list(range(10_000))
 
 
 def test_a_path_is_said_in_short(tmp_path, monkeypatch):

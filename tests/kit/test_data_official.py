@@ -188,6 +188,48 @@ def test_batches_cut_but_archive_intact(data):
     assert "data_batch_2 is no batch" in dataset.notice
 
 
+# CIFAR-100
+
+def write_cifar100(folder, **changes):
+    """A small copy with all hundred classes; its test images and labels."""
+    random, names = np.random.default_rng(1), [f"class {number}" for number in range(100)]
+    folder.mkdir(parents=True)
+    for part, count in (("train", 500), ("test", 100)):
+        pixels = random.integers(0, 256, (count, 3072), dtype=np.uint8)
+        fine = [int(label) for label in random.permutation(count) % 100]
+        (folder / part).write_bytes(changes.get(part) or pickled({
+            "fine_labels": fine, "coarse_labels": [label // 5 for label in fine], "data": pixels}))
+    (folder / "meta").write_bytes(changes.get("meta") or pickled({"fine_label_names": names}))
+    return pixels.reshape(-1, 3, 32, 32), fine
+
+
+def test_case_26_cifar100_by_its_folder_or_the_folder_that_holds_it(tmp_path):
+    pixels, labels = write_cifar100(tmp_path / "own" / "cifar-100-python")
+    for folder in (tmp_path / "own", tmp_path / "own" / "cifar-100-python"):
+        dataset = load_dataset(folder)
+        assert dataset.name == "cifar100" and dataset.pool.classes[99] == "class 99"
+        assert np.array_equal(dataset.test.images, pixels) and dataset.test.labels.tolist() == labels
+        assert dataset.validation.class_counts() == [1] * 100 and "500 training and 100 test" in dataset.notice
+    with pytest.raises(ValueError, match="size is for folders of your own images; leave it out with cifar100"):
+        load_dataset(tmp_path / "own", size=16)
+
+
+@pytest.mark.parametrize("name", ["train", "meta"])
+@pytest.mark.parametrize("content", [b"no pickle", pickle.dumps([1]), pickle.dumps({"data": 1}), b"\x80\x02"])
+def test_a_cifar100_that_is_none_is_a_sentence(tmp_path, name, content):
+    write_cifar100(tmp_path / "own", **{name: content})
+    with pytest.raises(ValueError, match="own.* is no .*CIFAR-100"):
+        load_dataset(tmp_path / "own")
+
+
+@pytest.mark.parametrize("name", ["train", "meta"])
+def test_a_pickle_of_cifar100_that_runs_code_runs_nothing(tmp_path, name):
+    write_cifar100(tmp_path / "own", **{name: pickle.dumps(Runs(str(tmp_path / "ran")))})
+    with pytest.raises(ValueError, match="it names .*mkdir, which no batch of images needs"):
+        load_dataset(tmp_path / "own")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_official_md5():
     fresh = importlib.util.module_from_spec(official.__spec__)
     official.__spec__.loader.exec_module(fresh)

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from distill_kit.data import NO_LABEL, ImageSet, class_number, keep_labels, leave_out, split, subset, with_label_noise
+from distill_kit.data.imageset import set_aside
 
 CLASSES = ("ant", "bee", "cow", "dog", "elk")
 
@@ -135,3 +136,24 @@ def test_rows(images, pick):
 def test_image_set_refuses(pixels, labels, says):
     with pytest.raises(ValueError, match=says):
         ImageSet(pixels, torch.tensor(labels), CLASSES, "")
+
+
+@pytest.mark.parametrize("counts, is_uneven", [((6, 6), False), ((6, 2), False), ((7, 2), True), ((6, 0), True)])
+def test_case_13_classes_that_differ_by_more_than_3_to_1_are_uneven(counts, is_uneven):
+    labels = torch.tensor([0] * counts[0] + [1] * counts[1] + [NO_LABEL] * 9)
+    images = ImageSet(torch.zeros(len(labels), 3, 4, 4, dtype=torch.uint8), labels, ("ant", "bee"), "")
+    assert images.class_counts() == list(counts) and images.uneven is is_uneven
+
+
+def test_case_13_a_class_keeps_an_image_to_train_on_and_gives_one_if_it_has_two():
+    labels = torch.tensor([0] + [1] * 2 + [2] * 4 + [3] * 30)
+    images = ImageSet(torch.zeros(len(labels), 3, 4, 4, dtype=torch.uint8), labels, CLASSES, "")
+    dataset = split("", images, images)
+    assert dataset.validation.class_counts() == [0, 1, 1, 3, 0] and dataset.pool.class_counts() == [1, 1, 3, 27, 0]
+
+
+@pytest.mark.parametrize("share, left, counts", [(0.5, 1, [0, 1, 3, 0, 0]), (0.99, 2, [0, 0, 3, 0, 0])])
+def test_a_share_leaves_as_many_as_it_is_asked_to(share, left, counts):
+    labels = torch.tensor([0] + [1] * 2 + [2] * 5)
+    images = ImageSet(torch.zeros(len(labels), 3, 4, 4, dtype=torch.uint8), labels, CLASSES, "")
+    assert set_aside(images, share, left)[1].class_counts() == counts

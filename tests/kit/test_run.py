@@ -1,11 +1,11 @@
 """Whole runs on little images: what is trained on, and what is reported."""
 import pytest
 import torch
-from small import CLASSES, ColourTeacher, PixelTeacher, coloured_dataset, coloured_images, same_state, state_of
+from small import CLASSES, ColourTeacher, PixelTeacher, coloured_images, same_state, state_of
 from small_runs import DATASET, finished, run_of, settings_of
 
-from distill_kit.data.imageset import split
-from distill_kit.metrics import share_in_top
+from distill_kit.data.imageset import Dataset, split
+from distill_kit.metrics import balanced_accuracy, classification_figures, share_in_top
 from distill_kit.models import make_model, whitening_stem
 from distill_kit.run import Materials, Run, prepared_labels
 
@@ -227,9 +227,34 @@ def test_final_values_are_reached_at_the_end():
     assert rows[0]["temperature"] > 6 and rows[0]["alpha"] > 0.7
 
 
-def test_validation_rows_use_two_fifths_of_the_validation_images():
-    run = run_of(dataset=coloured_dataset(400))
-    assert len(run.materials.validation) == 40 and len(run.materials.watched.labels) == 16
+@pytest.mark.parametrize("validation, watched", [(40, 40), (1999, 1999), (2502, 1001), (5000, 2000)])
+def test_case_2_all_validation_images_are_watched_where_they_are_few(validation, watched):
+    images = coloured_images(validation, size=8)
+    dataset = Dataset("coloured", coloured_images(20, size=8), images, images[:10], "")
+    materials = Materials(dataset, ColourTeacher(), images=20, device="cpu")
+    assert len(materials.watched.labels) == watched and len(materials.validation) == validation
+
+
+def test_case_13_balanced_accuracy_stands_beside_accuracy_where_classes_are_uneven():
+    pool = coloured_images(400)
+    keep = (pool.labels != 0) | (torch.arange(400) < 60)
+    dataset = split("coloured", pool[keep], coloured_images(90, seed=1)[20:], "")
+    run = run_of(dataset=dataset)
+    list(run.rows())
+    report, student = run.report(), run.student.eval()
+    for part, images in (("val", dataset.validation), ("test", dataset.test)):
+        predicted = student(images.images.float() / 255).argmax(1)
+        recall = [(predicted[images.labels == number] == number).double().mean().item() for number in range(4)]
+        assert report[f"{part}_balanced_accuracy"] == pytest.approx(sum(recall) / 4, abs=0.02)
+
+
+def test_balanced_accuracy_is_the_mean_recall_of_the_classes_that_are_there():
+    logits = torch.tensor([[3.0, 2, 1, 0], [3, 2, 1, 0], [3, 2, 1, 0], [1, 2, 0, 0]])
+    labels = torch.tensor([0, 0, 1, 1])  # two of two, one of two; no image of the others
+    assert balanced_accuracy(logits, labels) == pytest.approx(0.75)
+    assert classification_figures(logits, labels)["balanced_accuracy"] == pytest.approx(0.75)
+    uneven = torch.tensor([0, 0, 0, 1])
+    assert balanced_accuracy(logits[[0, 1, 2, 0]], uneven) == pytest.approx(0.5)  # accuracy: 0.75
 
 
 def test_preparing_labels_leaves_the_images_alone():

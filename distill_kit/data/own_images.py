@@ -1,0 +1,65 @@
+"""A folder of your own images as a data set: listed, decoded once, cut up, and described in words."""
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ..files import printable
+from .cache import Arrays, cached
+from .folder import TEST, VALIDATION, Listing, in_few_words, list_images
+from .imageset import TEST_SHARE, VALIDATION_SHARE, Dataset, cut_up
+from .pixels import SIZES, VERSION, decode, endings
+
+NOT_OWN = ("auto", "cifar10", "shapes10", "cifar100")  # a folder of such a name is not that data set
+
+
+def check_cut(size: int | None = None, validation_share: float | None = None, test_share: float | None = None) -> None:
+    """Raise ValueError for what cannot be asked of any folder of images."""
+    if size is not None and (type(size) is not int or not SIZES[0] <= size <= SIZES[1]):
+        raise ValueError(f"size must be {SIZES[0]} to {SIZES[1]} pixels, a whole number; got {size!r}")
+    for name, share in (("validation_share", validation_share), ("test_share", test_share)):
+        if share is not None and not 0 < share < 1:
+            raise ValueError(f"{name} must be above 0 and below 1; got {share}")
+    shares = validation_share or VALIDATION_SHARE, test_share or TEST_SHARE
+    if sum(shares) >= 1:
+        raise ValueError("validation_share and test_share must be below 1 together; got {} and {}".format(*shares))
+
+
+def read_own(root: Path, progress: bool = True, size: int | None = None, validation_share: float | None = None,
+             test_share: float | None = None) -> Dataset:
+    """Read a folder of images; see `load_dataset`. `details` of the data set says what was there and what was done."""
+    listing = list_images(root, endings())
+    arrays, details = decoded(listing, size, progress)
+    name, shown = printable(root.resolve().name), printable(root)
+    name = shown if name.lower().replace("-", "") in NOT_OWN else name
+    dataset = cut_up(name, arrays, tuple(map(printable, listing.classes)), f"images in {shown}", "", validation_share,
+                     test_share)
+    cut = len(arrays["train_labels"])
+    set_aside = [f"{len(images):,} of {cut:,} images ({len(images) / cut:.0%}) were set aside for {part}"
+                 for part, images in ((VALIDATION, dataset.validation), (TEST, dataset.test))
+                 if f"{part}_labels" not in arrays]
+    details |= {"layout": [*map(printable, listing.remarks), *set_aside],
+                "passed_over": {printable(reason): count for reason, count in listing.passed_over.items()}}
+    return replace(dataset, notice=" ".join(_notice(shown, dataset, details)), details=details)
+
+
+def decoded(listing: Listing, size: int | None, progress: bool) -> tuple[Arrays, dict]:
+    """Decode a listing, or fetch what was decoded before; return the arrays and the details."""
+    arrays = cached(listing.root, f"{VERSION} {size} {listing.fingerprint()}", lambda: decode(listing, size, progress))
+    return arrays, json.loads(str(arrays["details"]))
+
+
+def _notice(shown: str, dataset: Dataset, details: dict) -> Iterator[str]:
+    yield (f"Images in {shown}: {len(dataset.pool):,} training, {len(dataset.validation):,} validation and "
+           f"{len(dataset.test):,} test images of {len(dataset.pool.classes)} classes.")
+    if details["layout"]:
+        words = "; ".join(details["layout"])
+        yield f"{words[0].upper()}{words[1:]}."
+    if details["scaled"]:
+        yield (f"They have {details['sides'][0]} to {details['sides'][1]} pixels a side: scaled to {details['size']} "
+               "on the shorter one and cut in the middle (size asks for another).")
+    if details["passed_over"]:
+        yield f"Passed over: {', '.join(f'{count:,} {reason}' for reason, count in details['passed_over'].items())}."
+    for part, images in ((VALIDATION, dataset.validation), (TEST, dataset.test)):
+        if lacking := [name for name, count in zip(images.classes, images.class_counts()) if not count]:
+            yield f"No {part} image: {in_few_words(lacking)}."
