@@ -42,7 +42,9 @@ def threads_in_words(report: dict) -> str:
 def run_data(options) -> int:
     """Say which images are at hand, or fetch CIFAR-10."""
     from distill_kit.data import load_dataset
-    dataset = load_dataset(options.data, download=options.download)
+    if options.folder is not None and options.data != "auto":
+        raise ValueError(f"data must be given once; got {options.folder!r} and --data {options.data!r}")
+    dataset = load_dataset(options.data if options.folder is None else options.folder, download=options.download)
     report = {"name": dataset.name, "notice": dataset.notice, "classes": list(dataset.pool.classes),
               "pool": len(dataset.pool), "validation": len(dataset.validation), "test": len(dataset.test)}
     answer(options, report, [("images", dataset.notice), ("classes", ", ".join(dataset.pool.classes)),

@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
 
     data = choices.add_parser("data", parents=[common], help="what images are at hand; fetch CIFAR-10",
                               allow_abbrev=False)
+    data.add_argument("folder", nargs="?", metavar="FOLDER", help="a folder of images, in place of --data")
     data.add_argument("--data", default="auto", help=DATA)
     data.add_argument("--download", action="store_true", help="fetch CIFAR-10 (170 MB) if it is not at hand")
     data.set_defaults(command=commands.run_data)
