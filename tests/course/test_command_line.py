@@ -6,6 +6,7 @@ import pytest
 from small import CLASSES
 from small_commands import DATASET, QUICK, value_of
 
+from distill_kit.__main__ import main
 from distill_kit.models import Architecture, make_model
 from distill_kit.weights import save_model
 
