@@ -7,7 +7,7 @@ import multiprocessing
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
 
 import torch
 from torch import nn
@@ -103,11 +103,14 @@ def _rows(settings: Sequence[Settings], shared: dict[tuple, Materials], workers:
         for index in range(len(settings)):
             start(index)
         while running:
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            done = wait(running, 1.0, return_when=FIRST_COMPLETED).done
+            if not done and not pools[-1].active:  # what had not reached the processes is never told that they are lost
+                done = [future for future in running if future.cancel()]
+            for future in done:
                 index, pool_number = running.pop(future)
                 try:
                     yield from future.result()
-                except (ProcessExpired, BrokenExecutor) as error:
+                except (ProcessExpired, BrokenExecutor, CancelledError) as error:
                     if not begun.is_set() and pool_number > 1:  # not twice by chance
                         raise RuntimeError(NO_WORKER) from None
                     how = f"its process ended with status {getattr(error, 'exitcode', 'unknown')}"
