@@ -1,5 +1,6 @@
 """The training loop: a generator that yields a row of figures an epoch and owns nothing but training."""
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -7,6 +8,7 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from .batches import Batch
 from .devices import casting, choose_device, choose_precision
@@ -208,6 +210,8 @@ def train_student_with_distillation(
                     on_row(row)
                 if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
                     warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
+                elif "stopped" in row and progress:
+                    tqdm.write(row["stopped"], file=sys.stderr)
     return student.eval()
 
 
