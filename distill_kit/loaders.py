@@ -87,8 +87,8 @@ class LoaderBatches:
             return logits_of(model(images))
         except Exception as error:  # of somebody's network
             raise ValueError(f"{self.name} yields images {images.dtype} [N, {', '.join(map(str, images.shape[1:]))}]; "
-                             f"{who} cannot take them: {(str(error) or repr(error)).splitlines()[0]}{hint_for(images)}"
-                             ) from error
+                             f"{who} cannot take them: {(str(error) or repr(error)).splitlines()[0].rstrip('.')}."
+                             f"{hint_for(images)}") from error
 
     def images(self) -> Iterator[Tensor]:
         """Yield batches of images [N, 3, H, W] as training sees them, until there were MEASURED_ON of them."""
