@@ -33,7 +33,7 @@ def distillation_terms(student_logits: Tensor, teacher_logits: Tensor | None, tr
     student_logits, teacher_logits: [N, C]; true_labels: int64 [N], -100 where a label is not known, or probabilities
     [N, C]. Without a teacher (None) the total is alpha times the hard term. No gradient reaches the teacher.
     """
-    student_logits = _at_least_float32(student_logits)                                         # (N, C)
+    student_logits = student_logits.to(torch.promote_types(student_logits.dtype, torch.float32))  # (N, C)
     if true_labels.is_floating_point():
         hard = F.cross_entropy(student_logits, true_labels.to(student_logits.dtype))
     else:
@@ -148,7 +148,3 @@ def class_numbers(labels: Tensor) -> Tensor:
 def _log_softmax(logits: Tensor) -> Tensor:
     """Log-probabilities [N, C], finite where a class is ruled out: its share of a divergence is then 0, and not NaN."""
     return F.log_softmax(logits, dim=1).clamp_min(torch.finfo(logits.dtype).min)
-
-
-def _at_least_float32(logits: Tensor) -> Tensor:
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
