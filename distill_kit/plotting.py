@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 from .colours import BLACK, FIGURES, GREY, LINES, SKY, TERMS
 from .history import Row, epoch_rows
@@ -59,7 +61,9 @@ def named_lines(lines: Iterable[Line], ax: Axes) -> Axes:
             ax.plot(epochs, values, color=colour, linestyle=dash, marker=marker, markersize=4, label=name)
             ends.append((epochs[-1], values[-1], f"{name} {short(values[-1])}", colour))
     end_names(ax, ends)
-    epochs_axis(ax)
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.margins(x=0.04)
     return ax
 
 
@@ -183,31 +187,19 @@ def end_names(ax: Axes, ends: list[tuple]) -> None:
     if not ends:
         return
     low, high = ax.get_ylim()
+    tall = ax.get_position().height * ax.figure.get_figheight() * 72  # points
     gap, last = 0.075 * (high - low), -np.inf
     for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
         last = max(y, last + gap)
-        ax.annotate(text, (x, y), xytext=(8, (last - y) / (high - low) * _height_in_points(ax)),
+        ax.annotate(text, (x, y), xytext=(8, (last - y) / (high - low) * tall),
                     textcoords="offset points", color=_darker(colour), va="center", fontsize=9, annotation_clip=False)
 
 
 def _darker(colour: str) -> tuple[float, float, float]:
     """The same colour, dark enough to be read as text on white."""
-    from matplotlib.colors import to_rgb
     red, green, blue = to_rgb(colour)
     share = min(1.0, 0.4 / (0.30 * red + 0.59 * green + 0.11 * blue + 1e-9))
     return red * share, green * share, blue * share
-
-
-def _height_in_points(ax: Axes) -> float:
-    return ax.get_position().height * ax.figure.get_figheight() * 72
-
-
-def epochs_axis(ax: Axes) -> None:
-    """Count epochs in whole numbers."""
-    from matplotlib.ticker import MaxNLocator
-    ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    ax.margins(x=0.04)
 
 
 def tidy(ax: Axes) -> Axes:
