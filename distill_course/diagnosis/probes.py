@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from distill_kit.batches import Batch
 from distill_kit.devices import casting
 from distill_kit.losses import LossTerms
-from distill_kit.models import logits_of
+from distill_kit.models import in_eval_mode, logits_of
 from distill_kit.run import Run
 from distill_kit.teachers import Teacher
 
@@ -112,12 +112,10 @@ def _what_else(given: Tensor, again: Tensor, teacher: Teacher, batch: Batch) -> 
 
 def _student(run: Run) -> dict:
     student, before = run.student, matrices_of(run.fresh_student())
-    modes = {module: module.training for module in student.modules()}
-    student.train()
     norms = [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    still = sum(not module.training for module in norms) / len(norms) if norms else 0.0
-    for module, mode in modes.items():
-        module.training = mode
+    with in_eval_mode(student):  # after which each module is in its own mode again
+        student.train()
+        still = sum(not module.training for module in norms) / len(norms) if norms else 0.0
     same = [torch.equal(a, b) for a, b in zip(before, matrices_of(student))]
     return {"not_training": still, "frozen": sum(same) / len(same)}
 
