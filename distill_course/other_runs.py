@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from distill_kit.data.cache import cache_folder
+from distill_kit.data.cache import cache_folder, remove
 
 
 @contextlib.contextmanager
@@ -17,18 +17,13 @@ def announced() -> Iterator[None]:
     nobody knows.
     """
     from filelock import FileLock
-    lock = None
-    with contextlib.suppress(OSError, NotImplementedError):
-        _folder().mkdir(parents=True, exist_ok=True)
-        lock = FileLock(_folder() / f"{_host()}-{os.getpid()}-{time.monotonic_ns()}", timeout=1)
-        lock.acquire()
-    try:
+    path = _folder() / f"{_host()}-{os.getpid()}-{time.monotonic_ns()}"
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, NotImplementedError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.callback(remove, path)  # once it is free again
+            stack.enter_context(FileLock(path, timeout=1))
         yield
-    finally:
-        if lock is not None:
-            lock.release()
-            with contextlib.suppress(OSError):
-                os.unlink(lock.lock_file)
 
 
 def others_training() -> int:
