@@ -1,7 +1,6 @@
 """One whole run: from settings to a trained student, its history and its figures."""
 import contextlib
 import functools
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -247,28 +246,3 @@ def prepared_labels(images: ImageSet, settings: Settings) -> ImageSet:
         if settings.labels_only and not settings.labelled:
             raise ValueError("labelled must be 1 or more where alpha is 1: without labels and teacher nothing is left")
     return images
-
-
-def runs_folder() -> Path:
-    """Name the folder that runs go to where none is given: $DISTILL_KIT_RUNS, else ./runs."""
-    return Path(os.environ.get("DISTILL_KIT_RUNS") or "runs")
-
-
-def new_run_folder(settings: Settings, parent: Path | str | None = None) -> Path:
-    """Make <time>-<seed>-<pid>/ under `parent` or `runs_folder()`; never one that was there before.
-
-    Raises OSError with one sentence if it cannot be made.
-    """
-    parent = Path(parent) if parent else runs_folder()
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.seed}-{os.getpid()}"
-    for attempt in range(100):
-        folder = parent / (name if attempt == 0 else f"{name}-{attempt}")
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            if not parent.is_dir():
-                raise OSError(f"cannot write runs to {parent}: it is a file. Choose another folder.") from None
-        except OSError as error:
-            raise OSError(f"cannot write runs to {parent}: {error.strerror}. Choose another folder (--out).") from error
-    raise OSError(f"cannot write runs to {parent}: {name} and a hundred more are taken")

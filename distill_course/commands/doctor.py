@@ -19,11 +19,12 @@ from distill_kit.memory import keep_freed_memory
 from distill_kit.models import STUDENTS, make_model
 from distill_kit.neighbours import Load, Room, choose_threads, using_threads
 from distill_kit.optimizers import OPTIMIZERS
-from distill_kit.run import runs_folder
 from distill_kit.schedules import constant
 from distill_kit.settings import QUICK_EPOCHS, Settings
 from distill_kit.training import train
 from distill_kit.views import ViewBank
+
+from ..run_folders import runs_folder
 
 LEAST_MEMORY = 2e9  # bytes; a default run stays under 1.2 GB, the notebook server needs the rest
 
