@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from distill_kit import load_dataset, load_teacher, plotting, train_student_with_distillation
-from distill_course import Prediction, check
+from distill_course import Prediction, check, drawings
 from distill_course.notebook import EPOCHS
 
 # %% [markdown]
@@ -298,7 +298,7 @@ print(guess.against(gain.mean))
 # %%
 figure, (left, right) = plotting.new_figure(2, width=9, height=2.6)
 plotting.curves({"alone": alone[0]["rows"], "taught": taught[0]["rows"]}, "val_accuracy", left)
-plotting.differences([gain], right)
+drawings.differences([gain], right)
 figure
 
 # %% [markdown]
