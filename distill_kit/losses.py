@@ -123,12 +123,9 @@ def check_labels(true_labels: Tensor, rows: int, classes: int) -> None:
     if true_labels.shape != (rows,) or true_labels.dtype != torch.int64:
         raise ValueError(f"true_labels must be int64 [{rows}], one class number per row of student_logits, or "
                          f"probabilities [{rows}, {classes}]; got {true_labels.dtype} {list(true_labels.shape)}")
-    lowest, highest = true_labels.aminmax()  # the quick look, enough where every image has a label
-    if lowest >= 0 and highest < classes:
-        return
     wrong = true_labels[(true_labels != NO_LABEL) & ((true_labels < 0) | (true_labels >= classes))]
     if len(wrong):
-        hint = ". Do they count from 1? Subtract 1" if lowest == 1 and highest == classes else ""
+        hint = ". Do they count from 1? Subtract 1" if (true_labels.min(), true_labels.max()) == (1, classes) else ""
         raise ValueError(f"true_labels must be 0 to {classes - 1}, or {NO_LABEL} for no label; "
                          f"got {int(wrong[0])}{hint}")
 
