@@ -26,13 +26,13 @@ def no_warmup(parts: Parts) -> Parts:
 
 def straight_line(parts: Parts) -> Parts:
     """Let the learning rate fall in a straight line, as the article's does although it calls it a cosine."""
-    down = linear(parts.peak, 0.0, parts.steps - parts.epoch_steps + 1)
-    return replace(parts, learning_rate=warmup_then(down, parts.peak, parts.epoch_steps))
+    down = linear(parts.peak, 0.0, parts.steps - len(parts.batches) + 1)
+    return replace(parts, learning_rate=warmup_then(down, parts.peak, len(parts.batches)))
 
 
 def constant_rate(parts: Parts) -> Parts:
     """Keep the learning rate at its highest after warm-up."""
-    return replace(parts, learning_rate=warmup_then(constant(parts.peak), parts.peak, parts.epoch_steps))
+    return replace(parts, learning_rate=warmup_then(constant(parts.peak), parts.peak, len(parts.batches)))
 
 
 def no_clipping(parts: Parts) -> Parts:
@@ -68,12 +68,12 @@ def teacher_in_train_mode(parts: Parts) -> Parts:
 
 def easy_first(parts: Parts) -> Parts:
     """Begin with the images about which the teacher is surest; all of them take part from the middle of the run on."""
-    return replace(parts, batches=Curriculum(unwrapped(parts), ease_of(parts), parts.steps // parts.epoch_steps))
+    return replace(parts, batches=Curriculum(unwrapped(parts), ease_of(parts), parts.steps // len(parts.batches)))
 
 
 def hard_first(parts: Parts) -> Parts:
     """Begin with the images about which the teacher is least sure."""
-    return replace(parts, batches=Curriculum(unwrapped(parts), -ease_of(parts), parts.steps // parts.epoch_steps))
+    return replace(parts, batches=Curriculum(unwrapped(parts), -ease_of(parts), parts.steps // len(parts.batches)))
 
 
 def ease_of(parts: Parts) -> Tensor:
