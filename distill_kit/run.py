@@ -137,7 +137,7 @@ class Run:
 
         folder: gets the history after every epoch and the student at the end, whichever way the run ends.
         """
-        if self.has_begun:
+        if self.choice is not None:
             raise RuntimeError("this run has been trained; make another Run of the same settings")
         parts, materials, before = self.parts, self.materials, self.materials.teacher_seconds
         self.choice = choice = choose_threads(self.settings.threads, self.load, self.student, materials.bank,
@@ -171,11 +171,6 @@ class Run:
             elif folder is not None:
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()  # only where it is empty: a run given up before its first row leaves nothing
-
-    @property
-    def has_begun(self) -> bool:
-        """Has a step been asked for?"""
-        return self._began is not None
 
     @property
     def cores_used(self) -> float:
