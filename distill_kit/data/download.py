@@ -5,8 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -70,7 +69,11 @@ def _download(folder: Path, progress: bool, on_progress: OnProgress | None) -> P
             continued = _size(part) > 0
             with tqdm(desc="CIFAR-10", initial=_size(part), unit="B", unit_scale=True, disable=not progress) as bar:
                 try:
-                    _fetch(url, part, partial(_report, bar, on_progress))
+                    for done, total in _fetch(url, part):
+                        bar.total = total or None
+                        bar.update(done - bar.n)
+                        if on_progress is not None:
+                            on_progress(done, total)
                 except _Failed as error:
                     notes.append(f"{url}: {error}.")
                     break
@@ -91,15 +94,18 @@ def _mirrors() -> list[str]:
     return [url for url in named if url] or list(MIRRORS)
 
 
-def _fetch(url: str, part: Path, report: OnProgress) -> None:
-    """Bring `part` to its full length. Raises _Failed if this mirror cannot; what came until then is in `part`."""
+def _fetch(url: str, part: Path) -> Iterator[tuple[int, int]]:
+    """Bring `part` to its full length; yield bytes so far and in all.
+
+    Raises _Failed if this mirror cannot; what came until then is in `part`.
+    """
     most, pauses = _size(part), iter(PAUSES)
     while True:
         try:
             for done, total, piece in _received(url, _size(part)):
                 with _writing_to(part.parent), open(part, "ab" if done else "wb") as file:
                     file.write(piece)
-                report(done + len(piece), total)
+                yield done + len(piece), total
             return
         except _Cut:
             if _size(part) > most:  # it brought something: the patience begins anew
@@ -147,19 +153,10 @@ def certificates():
     import ssl
 
     context = ssl.create_default_context()
-    try:
+    with suppress(ImportError, OSError):
         import certifi
         context.load_verify_locations(certifi.where())
-    except (ImportError, OSError):
-        pass
     return context
-
-
-def _report(bar, listener: OnProgress | None, done: int, total: int) -> None:
-    bar.total = total or None
-    bar.update(done - bar.n)
-    if listener is not None:
-        listener(done, total)
 
 
 @contextmanager
