@@ -75,11 +75,6 @@ def _quotas(roots: list[Path], path: str, read: Callable[[Path], list[str]]) -> 
                 continue
 
 
-def counted(number: int, what: str) -> str:
-    """Write a number with its word: "1 thread", "2 threads"."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def rest_threads() -> bool:
     """End the helper threads that OpenMP keeps for the calling thread; its next large operation starts new ones.
 

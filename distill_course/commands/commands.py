@@ -6,9 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from distill_kit.history import plain
-from distill_kit.openmp import counted
 from distill_kit.progress import training_bar
 from distill_kit.settings import check_whole
+
+from ..machine import counted
 
 
 def run_doctor(options) -> int:
