@@ -102,8 +102,7 @@ def image(pixels: np.ndarray, ax: Axes, title: str = "") -> Axes:
     ax.imshow(np.moveaxis(np.asarray(pixels), 0, -1), interpolation="nearest")
     ax.set(xticks=[], yticks=[], title=title)
     ax.grid(False)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    ax.spines[:].set_visible(False)
     return ax
 
 
@@ -129,15 +128,13 @@ def end_names(ax: Axes, ends: list[tuple]) -> None:
 
 def _darker(colour: str) -> tuple[float, float, float]:
     """The same colour, dark enough to be read as text on white."""
-    red, green, blue = to_rgb(colour)
-    share = min(1.0, 0.4 / (0.30 * red + 0.59 * green + 0.11 * blue + 1e-9))
-    return red * share, green * share, blue * share
+    shade = np.array(to_rgb(colour))                                                                   # (3,)
+    return tuple(shade * min(1.0, 0.4 / (shade @ (0.30, 0.59, 0.11) + 1e-9)))
 
 
 def tidy(ax: Axes) -> Axes:
     """Leave out what frames and grids do not need."""
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
+    ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", color=GREY, linewidth=0.6)
     ax.set_axisbelow(True)
     return ax
