@@ -17,7 +17,7 @@ def announced() -> Iterator[None]:
     nobody knows.
     """
     from filelock import FileLock
-    path = _folder() / f"{_host()}-{os.getpid()}-{time.monotonic_ns()}"
+    path = _folder() / f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns()}"
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError, NotImplementedError):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,9 +31,9 @@ def others_training() -> int:
     from filelock import FileLock, Timeout
     training, paths = set(), []
     with contextlib.suppress(OSError):
-        paths = [path for path in _folder().glob(f"{_host()}-*") if path.is_file()]
+        paths = [path for path in _folder().glob(f"{socket.gethostname()}-*") if path.is_file()]
     for path in paths:
-        process = path.name.removeprefix(_host()).split("-")[1]
+        process = path.name.removeprefix(socket.gethostname()).split("-")[1]
         if process == str(os.getpid()):
             continue
         try:
@@ -49,7 +49,3 @@ def others_training() -> int:
 
 def _folder() -> Path:
     return cache_folder() / "training"
-
-
-def _host() -> str:
-    return socket.gethostname()
