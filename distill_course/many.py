@@ -48,17 +48,6 @@ def train_many(settings: Iterable[Settings], dataset: Dataset, teacher: nn.Modul
             yield row
 
 
-def reports(rows: Iterable[dict], count: int) -> list[dict]:
-    """Pick the reports from the rows of `train_many`, in the settings' order. Raises RuntimeError for a failure."""
-    made: list[dict] = [{}] * count
-    for row in rows:
-        if row["kind"] == FAILED:
-            raise RuntimeError(f"setting {row['index']}: {row['error']}")
-        if row["kind"] == REPORT:
-            made[row["index"]] = row
-    return made
-
-
 def _materials(settings: Sequence[Settings], dataset: Dataset, teacher: nn.Module,
                progress: bool) -> dict[tuple, Materials]:
     """Build materials for each choice of images, with all that the teacher will be asked."""

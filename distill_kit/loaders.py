@@ -143,12 +143,11 @@ def ends_in_one_image(loader: Iterable) -> bool:
 @contextmanager
 def undisturbed(loader: Iterable):
     """Open a context in which a DataLoader may be iterated and draws the same order again afterwards."""
-    generators = [each for each in (getattr(loader, "generator", None),
-                                    getattr(getattr(loader, "sampler", None), "generator", None)) if each is not None]
-    states = [generator.get_state() for generator in generators]
+    generators = {getattr(each, "generator", None) for each in (loader, getattr(loader, "sampler", None))} - {None}
+    states = {generator: generator.get_state() for generator in generators}
     with torch.random.fork_rng(devices=[]):
         try:
             yield
         finally:
-            for generator, state in zip(generators, states):
+            for generator, state in states.items():
                 generator.set_state(state)

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from distill_kit.history import plain
-from distill_kit.openmp import counted
 from distill_kit.progress import training_bar
 from distill_kit.settings import check_whole
+
+from ..machine import counted
 
 
 def run_doctor(options) -> int:
@@ -70,8 +71,9 @@ def run_teacher(options) -> int:
         report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"],
                   "test_cross_entropy": figures["cross_entropy"], "card": card}
     else:
-        from distill_kit.run import new_run_folder
         from distill_kit.settings import Settings
+
+        from ..run_folders import new_run_folder
         recipe = recipe_for(dataset).changed(epochs=options.epochs, learning_rate=options.learning_rate)
         choose_device(options.device), choose_precision(options.precision)  # no folder is left for a bad argument
         out = Path(options.out) if options.out else new_run_folder(Settings(seed=options.seed)) / "teacher.safetensors"
@@ -92,11 +94,11 @@ def find_teacher(dataset, named: str | None) -> tuple:
 
     Where neither is there: the newest under the folder of runs that was trained on these images; which one is said.
     """
-    from distill_kit.run import runs_folder
     from distill_kit.teachers import shipped_path
     from distill_kit.weights import load_model
 
     from ..other_teachers import named_teacher
+    from ..run_folders import runs_folder
     if named is None and not shipped_path(dataset.name).is_file():
         for path in sorted(runs_folder().glob("*/teacher.safetensors"), reverse=True):  # their names begin with a time
             with contextlib.suppress(ValueError, OSError):

@@ -1,6 +1,7 @@
 """Measures taken after each epoch (a share, 0 to 1), and once at the end.
 
-All are taken on validation images, but for false labels, which only training images have.
+All are taken on validation images, but for false labels, which only training images have. And what only takes the
+teacher's logits: which images are worth showing, its share of a first step.
 """
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,6 +76,16 @@ def teachers_share(logits: Tensor, labels: Tensor, temperature: float, alpha: fl
     soft = temperature * (1 / classes - soft_targets(logits, temperature))                  # (N, C)
     weights = alpha * hard.norm(dim=1).mean().item(), (1 - alpha) * soft.norm(dim=1).mean().item()
     return weights[1] / sum(weights)
+
+
+def doubtful(logits: Tensor, labels: Tensor, first_of: int = -1) -> list[int]:
+    """Choose SHOWN images about which the teacher is right, and nearly as sure as DOUBT; logits [N, C], labels [N].
+
+    first_of: a class whose images come first.
+    """
+    sure, first = logits.softmax(1).max(1)
+    order = torch.where(first == labels, (sure - DOUBT).abs(), 1.0) - (labels == first_of).float()
+    return order.argsort(stable=True)[:SHOWN].tolist()
 
 
 ACCURACY = Measure("validation accuracy", "of the validation images right", lambda run, row: row["val_accuracy"],

@@ -14,12 +14,13 @@ from distill_kit.data.imageset import Dataset, class_number
 from distill_kit.history import EPOCH
 from distill_kit.memory import give_back_memory
 from distill_kit.metrics import accuracy, answers
-from distill_kit.run import Materials, Run, new_run_folder
+from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 from distill_kit.weights import load_model
 
 from ..diagnosis import Reference, diagnose, probe, reference_for
 from ..other_runs import announced, others_training
+from ..run_folders import new_run_folder
 from .experiments import Experiment
 from .lab_run import LabRun
 from .measures import by_class, doubtful, logits_for, swallowed

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from distill_kit import load_dataset, load_teacher, plotting, train_student_with_distillation
-from distill_course import Prediction, check
+from distill_course import Prediction, check, drawings
 from distill_course.notebook import EPOCHS
 
 # %% [markdown]
@@ -137,7 +137,7 @@ own_teacher = OurTeacher(teacher, columns)
 
 # %%
 logits = answers(own_teacher, own.validation)                           # (N, C)
-print(f"Columns by name: right on {accuracy(logits, own.validation.labels):.1%} of the validation images.")
+print(f"Columns by name: {accuracy(logits, own.validation.labels):.1%} of the validation images.")
 print(f"All shifted by one: {accuracy(logits.roll(1, dims=1), own.validation.labels):.1%}.")
 
 # %% [markdown]
@@ -298,7 +298,7 @@ print(guess.against(gain.mean))
 # %%
 figure, (left, right) = plotting.new_figure(2, width=9, height=2.6)
 plotting.curves({"alone": alone[0]["rows"], "taught": taught[0]["rows"]}, "val_accuracy", left)
-plotting.differences([gain], right)
+drawings.differences([gain], right)
 figure
 
 # %% [markdown]
