@@ -59,8 +59,8 @@ def run_teacher(options) -> int:
     from distill_kit.data import load_dataset
     from distill_kit.devices import choose_device, choose_precision
     from distill_kit.metrics import measure
-    from distill_kit.teachers import load_teacher
 
+    from ..other_teachers import named_teacher
     from ..teacher_training import recipe_for, train_teacher
     dataset = load_dataset(options.data)
     say(dataset.notice)
@@ -80,7 +80,7 @@ def run_teacher(options) -> int:
         with training_bar(recipe.epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
             model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
                                         precision=options.precision, out=out, on_row=on_row,
-                                        start=load_teacher(dataset, options.weights) if options.weights else None)
+                                        start=named_teacher(dataset, options.weights) if options.weights else None)
         report = {"data": dataset.pool.source, "test_accuracy": card["test"]["accuracy"],
                   "test_ece": card["test"]["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
     answer(options, report, [("measured on", report["data"]), ("test accuracy", f"{report['test_accuracy']:.2%}"),

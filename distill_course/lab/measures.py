@@ -93,13 +93,3 @@ ACCURACY = Measure("validation accuracy", "of the validation images right", lamb
 RANK2 = Measure("class never seen, ranked 1st or 2nd", "of the images of the class never seen ranked first or second",
                 rank2)
 MEASURES = {"accuracy": ACCURACY, "rank2": RANK2}
-
-
-def doubtful(logits: Tensor, labels: Tensor, first_of: int = -1) -> list[int]:
-    """Choose SHOWN images about which the teacher is right, and nearly as sure as DOUBT; logits [N, C], labels [N].
-
-    first_of: a class whose images come first.
-    """
-    sure, first = logits.softmax(1).max(1)
-    order = torch.where(first == labels, (sure - DOUBT).abs(), 1.0) - (labels == first_of).float()
-    return order.argsort(stable=True)[:SHOWN].tolist()
