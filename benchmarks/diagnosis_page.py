@@ -12,8 +12,10 @@ from diagnosis import HERE, accepted, done, judged, score
 from shared import ROOT, read_json
 
 from distill_course.comparisons import Results, paired
-from distill_course.diagnosis import FAULTS, STRENGTHS, reference_for, sure_from
+from distill_course.diagnosis import FAULTS, STRENGTHS, Reference, diagnose, reference_for
 from distill_course.diagnosis.causes import CAUSES
+from distill_course.diagnosis.finding import SEVERE
+from distill_kit.history import epoch_rows
 
 PAGE, TEMPLATE = ROOT / "docs" / "diagnosis.md", HERE / "diagnosis_page.md"
 EVERY = ("severe", "worth a look", "note")
@@ -99,6 +101,16 @@ def earliest(entries: list[dict]) -> str:
                     since[name].append(epoch)
     rows = [[words(name), f"{median(epochs):g}", max(epochs), len(epochs)] for name, epochs in sorted(since.items())]
     return table(["finding", "sure from epoch (median)", "latest", "runs"], rows)
+
+
+def sure_from(history: list[dict], reference: Reference | None = None) -> dict[str, int]:
+    """Find the first epoch from which on each severe finding of the whole history was there all the time."""
+    rows = [{"epoch": number, **row} for number, row in enumerate(epoch_rows(history), start=1)]
+    named = [{finding.name for finding in diagnose(rows[:end], reference=reference, finished=end == len(rows))
+              if finding.severity == SEVERE} for end in range(1, len(rows) + 1)]
+    since = {name: 1 + max((place for place, names in enumerate(named) if name not in names), default=-1)
+             for name in named[-1]}  # it follows the last epoch without it
+    return {name: rows[place]["epoch"] for name, place in since.items()}
 
 
 def harmless() -> str:

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
-from shared import trained, write_json
+from shared import reports, trained, write_json
 from torch import nn
 
 from distill_course.lab.experiments import EXPERIMENTS
 from distill_course.lab.session import Session
 from distill_course.machine import machine
-from distill_course.many import reports, train_many
+from distill_course.many import train_many
 from distill_kit import step
 from distill_kit.data import Dataset, load_dataset
 from distill_kit.devices import choose_device, choose_precision

@@ -104,7 +104,8 @@ def table(report: dict) -> str:
     lost = [each["anew"] - each["returned"] for results in report["networks"].values() for arm in results.values()
             for each in arm]
     return "\n".join(lines) + (
-        f"\n\n{len(lost)} trainings. The most that any of them lost to its statistics is {max(lost):.1f} points; "
+        f"\n\n{len(report['networks'])} networks, {len(lost)} trainings. The most that any of them lost to its "
+        f"statistics is {max(lost):.1f} points; "
         f"{sum(each >= 10 for each in lost)} lost 10 or more. Measured on {report['machine']['processor']}, "
         f"torch {report['machine']['torch']}.")
 

@@ -16,13 +16,14 @@ from dataclasses import replace
 from shared import BENCHMARKS, ROOT, read_json, spread, trained, write_json, write_part
 
 from distill_course.machine import machine
+from distill_course.teacher_training import ALL_VIEWS
 from distill_kit.data import load_dataset
 from distill_kit.metrics import accuracy, answers
 from distill_kit.models import STUDENTS
 from distill_kit.run import Materials, Run
 from distill_kit.settings import QUICK_EPOCHS, Settings
 from distill_kit.teachers import load_teacher
-from distill_kit.views import ALL_VIEWS, VIEWS
+from distill_kit.views import VIEWS
 
 FIRST_SEED = 10  # other seeds than those whose test figures are published
 SHAPES = {

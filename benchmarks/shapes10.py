@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 
 import torch
-from shared import ROOT, spread, write_json, write_part
+from shared import ROOT, reports, spread, write_json, write_part
 
-from distill_course.many import reports, train_many
+from distill_course.many import train_many
 from distill_course.settings import favourite
 from distill_kit.data import Dataset, ImageSet, load_dataset
 from distill_kit.data.shapes10 import best_accuracy

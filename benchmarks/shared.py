@@ -1,8 +1,10 @@
 """What several benchmarks share: a run to its end, means and spreads, and files that are written anew."""
 import json
 import statistics
+from collections.abc import Iterable
 from pathlib import Path
 
+from distill_course.many import FAILED, REPORT
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 
@@ -16,6 +18,17 @@ def trained(settings: Settings, materials: Materials) -> Run:
     for _ in run.rows():
         pass
     return run
+
+
+def reports(rows: Iterable[dict], count: int) -> list[dict]:
+    """Pick the reports from the rows of `train_many`, in the settings' order. Raises RuntimeError for a failure."""
+    made: list[dict] = [{}] * count
+    for row in rows:
+        if row["kind"] == FAILED:
+            raise RuntimeError(f"setting {row['index']}: {row['error']}")
+        if row["kind"] == REPORT:
+            made[row["index"]] = row
+    return made
 
 
 def spread(values: list[float]) -> dict:

@@ -3,7 +3,7 @@
 `Settings(changes=("no_warmup",))` asks for one; importing this module makes them known.
 """
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -26,13 +26,13 @@ def no_warmup(parts: Parts) -> Parts:
 
 def straight_line(parts: Parts) -> Parts:
     """Let the learning rate fall in a straight line, as the article's does although it calls it a cosine."""
-    down = linear(parts.peak, 0.0, parts.steps - parts.epoch_steps + 1)
-    return replace(parts, learning_rate=warmup_then(down, parts.peak, parts.epoch_steps))
+    down = linear(parts.peak, 0.0, parts.steps - len(parts.batches) + 1)
+    return replace(parts, learning_rate=warmup_then(down, parts.peak, len(parts.batches)))
 
 
 def constant_rate(parts: Parts) -> Parts:
     """Keep the learning rate at its highest after warm-up."""
-    return replace(parts, learning_rate=warmup_then(constant(parts.peak), parts.peak, parts.epoch_steps))
+    return replace(parts, learning_rate=warmup_then(constant(parts.peak), parts.peak, len(parts.batches)))
 
 
 def no_clipping(parts: Parts) -> Parts:
@@ -63,17 +63,23 @@ def teacher_in_train_mode(parts: Parts) -> Parts:
     asked = parts.batches.batches if isinstance(parts.batches, Curriculum) else unwrapped(parts)
     if "ask_teacher" in vars(asked):
         raise ValueError("changes must not alter what the teacher says twice; take out one of the changes")
-    return replace(parts, batches=AnsweredAnew(parts.batches, parts.kept.teacher))
+    teacher = parts.kept.teacher
+
+    def answered(batches: Iterable[Batch]) -> Iterator[Batch]:
+        with statistics_kept(teacher.module):
+            for batch in batches:
+                yield batch._replace(teacher_logits=answer_in_train_mode(teacher, batch.images))
+    return replace(parts, batches=Altered(parts.batches, answered))
 
 
 def easy_first(parts: Parts) -> Parts:
     """Begin with the images about which the teacher is surest; all of them take part from the middle of the run on."""
-    return replace(parts, batches=Curriculum(unwrapped(parts), ease_of(parts), parts.steps // parts.epoch_steps))
+    return replace(parts, batches=Curriculum(unwrapped(parts), ease_of(parts), parts.steps // len(parts.batches)))
 
 
 def hard_first(parts: Parts) -> Parts:
     """Begin with the images about which the teacher is least sure."""
-    return replace(parts, batches=Curriculum(unwrapped(parts), -ease_of(parts), parts.steps // parts.epoch_steps))
+    return replace(parts, batches=Curriculum(unwrapped(parts), -ease_of(parts), parts.steps // len(parts.batches)))
 
 
 def ease_of(parts: Parts) -> Tensor:
@@ -82,19 +88,20 @@ def ease_of(parts: Parts) -> Tensor:
     return parts.kept.take(rows, torch.zeros_like(rows)).float().softmax(1).amax(1).cpu()
 
 
-class AnsweredAnew:
-    """Batches for which a teacher in train mode answers."""
+class Altered:
+    """Batches that are changed on their way to the loop.
 
-    def __init__(self, batches: ViewBatches, teacher: Teacher):
-        self.batches, self.teacher = batches, teacher
+    change: a generator function, called anew for each pass: from the batches to what the loop is given.
+    """
+
+    def __init__(self, batches, change: Callable[[Iterable[Batch]], Iterator[Batch]]):
+        self.batches, self.change = batches, change
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        with statistics_kept(self.teacher.module):
-            for batch in self.batches:
-                yield batch._replace(teacher_logits=answer_in_train_mode(self.teacher, batch.images))
+        return self.change(self.batches)
 
 
 @torch.no_grad()

@@ -5,7 +5,11 @@ from pathlib import Path
 import torch
 
 from distill_kit.devices import choose_device, choose_precision
-from distill_kit.openmp import counted
+
+
+def counted(number: int, what: str) -> str:
+    """Write a number with its word: "1 thread", "2 threads"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def machine(device: torch.device) -> dict:

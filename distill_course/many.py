@@ -7,7 +7,7 @@ import multiprocessing
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
 
 import torch
 from torch import nn
@@ -46,17 +46,6 @@ def train_many(settings: Iterable[Settings], dataset: Dataset, teacher: nn.Modul
         for row in _rows(settings, shared, workers):
             bar.update(row["kind"] in (REPORT, FAILED))
             yield row
-
-
-def reports(rows: Iterable[dict], count: int) -> list[dict]:
-    """Pick the reports from the rows of `train_many`, in the settings' order. Raises RuntimeError for a failure."""
-    made: list[dict] = [{}] * count
-    for row in rows:
-        if row["kind"] == FAILED:
-            raise RuntimeError(f"setting {row['index']}: {row['error']}")
-        if row["kind"] == REPORT:
-            made[row["index"]] = row
-    return made
 
 
 def _materials(settings: Sequence[Settings], dataset: Dataset, teacher: nn.Module,
@@ -103,11 +92,14 @@ def _rows(settings: Sequence[Settings], shared: dict[tuple, Materials], workers:
         for index in range(len(settings)):
             start(index)
         while running:
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            done = wait(running, 1.0, return_when=FIRST_COMPLETED).done
+            if not done and not pools[-1].active:  # what had not reached the processes is never told that they are lost
+                done = [future for future in running if future.cancel()]
+            for future in done:
                 index, pool_number = running.pop(future)
                 try:
                     yield from future.result()
-                except (ProcessExpired, BrokenExecutor) as error:
+                except (ProcessExpired, BrokenExecutor, CancelledError) as error:
                     if not begun.is_set() and pool_number > 1:  # not twice by chance
                         raise RuntimeError(NO_WORKER) from None
                     how = f"its process ended with status {getattr(error, 'exitcode', 'unknown')}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from distill_kit.data.cache import cache_folder
+from distill_kit.data.cache import cache_folder, remove
 
 
 @contextlib.contextmanager
@@ -17,18 +17,13 @@ def announced() -> Iterator[None]:
     nobody knows.
     """
     from filelock import FileLock
-    lock = None
-    with contextlib.suppress(OSError, NotImplementedError):
-        _folder().mkdir(parents=True, exist_ok=True)
-        lock = FileLock(_folder() / f"{_host()}-{os.getpid()}-{time.monotonic_ns()}", timeout=1)
-        lock.acquire()
-    try:
+    path = _folder() / f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns()}"
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, NotImplementedError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.callback(remove, path)  # once it is free again
+            stack.enter_context(FileLock(path, timeout=1))
         yield
-    finally:
-        if lock is not None:
-            lock.release()
-            with contextlib.suppress(OSError):
-                os.unlink(lock.lock_file)
 
 
 def others_training() -> int:
@@ -36,9 +31,9 @@ def others_training() -> int:
     from filelock import FileLock, Timeout
     training, paths = set(), []
     with contextlib.suppress(OSError):
-        paths = [path for path in _folder().glob(f"{_host()}-*") if path.is_file()]
+        paths = [path for path in _folder().glob(f"{socket.gethostname()}-*") if path.is_file()]
     for path in paths:
-        process = path.name.removeprefix(_host()).split("-")[1]
+        process = path.name.removeprefix(socket.gethostname()).split("-")[1]
         if process == str(os.getpid()):
             continue
         try:
@@ -54,7 +49,3 @@ def others_training() -> int:
 
 def _folder() -> Path:
     return cache_folder() / "training"
-
-
-def _host() -> str:
-    return socket.gethostname()

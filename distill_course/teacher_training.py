@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -20,10 +21,15 @@ from distill_kit.optimizers import Muon
 from distill_kit.schedules import check_learning_rate, constant, linear, warmup_then
 from distill_kit.settings import MOST_EPOCHS, check_whole
 from distill_kit.training import train
-from distill_kit.views import ALL_VIEWS, PLAIN, View, ViewBank
+from distill_kit.views import PLAIN, View, ViewBank
 from distill_kit.weights import save_model
 
 from .markup import markdown
+
+# Every shift of up to four pixels, mirrored every second time: a teacher need not be asked again.
+# Steps of 31 through the 81 shifts, so that an image that sees a few of them sees ones that differ.
+_SHIFTS = tuple(product(range(-4, 5), repeat=2))
+ALL_VIEWS: tuple[View, ...] = tuple((flip, *_SHIFTS[31 * k % 81]) for k in range(81) for flip in (False, True))
 
 
 @dataclass(frozen=True)

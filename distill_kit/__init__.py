@@ -20,16 +20,10 @@ __version__ = "0.1.0"
 REPOSITORY = "https://github.com/distill-kit/distill_kit"  # the one place that says where the project lives
 
 _HOMES = {
-    "distillation_loss": "losses",
-    "train_student_with_distillation": "training",
-    "load_dataset": "data",
-    "evaluate": "metrics",
-    "ImageSet": "data",
-    "load_teacher": "teachers",
-    "make_model": "models",
-    "Materials": "run",
-    "Run": "run",
-    "Settings": "settings",
+    "distillation_loss": "losses", "train_student_with_distillation": "training",
+    "load_dataset": "data", "ImageSet": "data",
+    "load_teacher": "teachers", "make_model": "models", "evaluate": "metrics",
+    "Materials": "run", "Run": "run", "Settings": "settings",
 }
 __getattr__, __dir__ = lazily.fetched(__name__, _HOMES, "REPOSITORY", "__version__")
 __all__ = __dir__()

@@ -221,20 +221,16 @@ def counting_dead_units(student: nn.Module, figures: dict):
     Only the first LOOKED_AT images count. At the end `figures["dead_units"]` is the share of such channels; None for a
     student without nn.ReLU modules.
     """
-    largest: dict[tuple, Tensor] = {}
-    calls: dict[nn.Module, int] = {}
+    largest: list[Tensor] = []  # of each call of such a module
 
     def look(module, _, output):
-        place = module, calls.get(module, 0)
-        calls[module] = place[1] + 1
-        output = output[:LOOKED_AT]
+        output = output[:LOOKED_AT].detach()
         over = [axis for axis in range(output.ndim) if axis != 1]
-        largest[place] = output.detach().amax(dim=over) if output.ndim > 1 else output.detach()  # (channels,)
+        largest.append(output.amax(dim=over).flatten() if output.ndim > 1 else output)  # (channels,)
     handles = [module.register_forward_hook(look) for module in student.modules() if isinstance(module, nn.ReLU)]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
-        units = torch.cat([highest.flatten() for highest in largest.values()]) if largest else None
-        figures["dead_units"] = None if units is None else (units <= 0).float().mean().item()
+        figures["dead_units"] = (torch.cat(largest) <= 0).float().mean().item() if largest else None

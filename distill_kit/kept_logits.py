@@ -141,14 +141,15 @@ class LogitStore:
         Returns None where nothing is stored. Files that are cut, altered or of another store are removed.
         """
         remove_leftovers(self.folder)
-        files = [(path, read_arrays(path, self.key)) for path in sorted(self.folder.glob("*.npz"))]
-        for path, arrays in files:
-            if not self._wrote(arrays):
+        files = {}
+        for path in sorted(self.folder.glob("*.npz")):
+            if self._wrote(arrays := read_arrays(path, self.key)):
+                files[path] = arrays
+            else:
                 remove(path)
-        files = [(path, arrays) for path, arrays in files if self._wrote(arrays)]
         if not files:
             return None
-        address, view, logits = (np.concatenate([arrays[name] for _, arrays in files])
+        address, view, logits = (np.concatenate([arrays[name] for arrays in files.values()])
                                  for name in ("addresses", "views", "logits"))
         unique, which = np.unique(address, return_inverse=True)
         row_of = np.full((len(unique), self.views), -1)                                  # (images stored, V)
@@ -156,7 +157,7 @@ class LogitStore:
         if len(files) > MANY_FILES:
             rows = row_of[row_of >= 0]
             if self.add(address[rows], view[rows], logits[rows]):
-                for path, _ in files:
+                for path in files:
                     remove(path)
         place = np.searchsorted(unique, wanted).clip(max=len(unique) - 1)
         rows = np.where((unique[place] == wanted)[:, None], row_of[place], -1)           # (N, V)
@@ -175,7 +176,6 @@ class LogitStore:
             return False
         path = self.folder / f"{os.getpid()}-{secrets.token_hex(8)}.npz"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             write_arrays(path, self.key, {"addresses": address, "views": view.astype(np.uint8), "logits": logits})
         except OSError as error:
             self._writable = False

@@ -87,8 +87,8 @@ class LoaderBatches:
             return logits_of(model(images))
         except Exception as error:  # of somebody's network
             raise ValueError(f"{self.name} yields images {images.dtype} [N, {', '.join(map(str, images.shape[1:]))}]; "
-                             f"{who} cannot take them: {(str(error) or repr(error)).splitlines()[0]}{hint_for(images)}"
-                             ) from error
+                             f"{who} cannot take them: {(str(error) or repr(error)).splitlines()[0].rstrip('.')}."
+                             f"{hint_for(images)}") from error
 
     def images(self) -> Iterator[Tensor]:
         """Yield batches of images [N, 3, H, W] as training sees them, until there were MEASURED_ON of them."""
@@ -143,12 +143,11 @@ def ends_in_one_image(loader: Iterable) -> bool:
 @contextmanager
 def undisturbed(loader: Iterable):
     """Open a context in which a DataLoader may be iterated and draws the same order again afterwards."""
-    generators = [each for each in (getattr(loader, "generator", None),
-                                    getattr(getattr(loader, "sampler", None), "generator", None)) if each is not None]
-    states = [generator.get_state() for generator in generators]
+    generators = {getattr(each, "generator", None) for each in (loader, getattr(loader, "sampler", None))} - {None}
+    states = {generator: generator.get_state() for generator in generators}
     with torch.random.fork_rng(devices=[]):
         try:
             yield
         finally:
-            for generator, state in zip(generators, states):
+            for generator, state in states.items():
                 generator.set_state(state)

@@ -33,7 +33,7 @@ def distillation_terms(student_logits: Tensor, teacher_logits: Tensor | None, tr
     student_logits, teacher_logits: [N, C]; true_labels: int64 [N], -100 where a label is not known, or probabilities
     [N, C]. Without a teacher (None) the total is alpha times the hard term. No gradient reaches the teacher.
     """
-    student_logits = _at_least_float32(student_logits)                                         # (N, C)
+    student_logits = student_logits.to(torch.promote_types(student_logits.dtype, torch.float32))  # (N, C)
     if true_labels.is_floating_point():
         hard = F.cross_entropy(student_logits, true_labels.to(student_logits.dtype))
     else:
@@ -123,12 +123,9 @@ def check_labels(true_labels: Tensor, rows: int, classes: int) -> None:
     if true_labels.shape != (rows,) or true_labels.dtype != torch.int64:
         raise ValueError(f"true_labels must be int64 [{rows}], one class number per row of student_logits, or "
                          f"probabilities [{rows}, {classes}]; got {true_labels.dtype} {list(true_labels.shape)}")
-    lowest, highest = true_labels.aminmax()  # the quick look, enough where every image has a label
-    if lowest >= 0 and highest < classes:
-        return
     wrong = true_labels[(true_labels != NO_LABEL) & ((true_labels < 0) | (true_labels >= classes))]
     if len(wrong):
-        hint = ". Do they count from 1? Subtract 1" if lowest == 1 and highest == classes else ""
+        hint = ". Do they count from 1? Subtract 1" if (true_labels.min(), true_labels.max()) == (1, classes) else ""
         raise ValueError(f"true_labels must be 0 to {classes - 1}, or {NO_LABEL} for no label; "
                          f"got {int(wrong[0])}{hint}")
 
@@ -148,7 +145,3 @@ def class_numbers(labels: Tensor) -> Tensor:
 def _log_softmax(logits: Tensor) -> Tensor:
     """Log-probabilities [N, C], finite where a class is ruled out: its share of a divergence is then 0, and not NaN."""
     return F.log_softmax(logits, dim=1).clamp_min(torch.finfo(logits.dtype).min)
-
-
-def _at_least_float32(logits: Tensor) -> Tensor:
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))

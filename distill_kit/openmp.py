@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # whoever sets one of these has said how threads are to wait
@@ -54,30 +55,24 @@ def cpu_quota(proc: Path = Path("/proc/self/cgroup"), mounts: Path = Path("/sys/
     for line in lines:
         number, controllers, path = line.split(":", 2)
         if number == "0":
-            quotas += _quotas([mounts, mounts / "unified"], path,
-                              lambda folder: (folder / "cpu.max").read_text().split())
+            quotas += _quotas([mounts, mounts / "unified"], path, ["cpu.max"])
         elif "cpu" in controllers.split(","):
-            quotas += _quotas([mounts / "cpu", mounts / controllers], path, lambda folder: [
-                (folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period")])
+            quotas += _quotas([mounts / "cpu", mounts / controllers], path, ["cpu.cfs_quota_us", "cpu.cfs_period_us"])
     return min(quotas, default=None)
 
 
-def _quotas(roots: list[Path], path: str, read: Callable[[Path], list[str]]) -> Iterator[float]:
-    """Read the quotas of a group and of those that it lies in: any of them may be the narrowest."""
+def _quotas(roots: list[Path], path: str, files: list[str]) -> Iterator[float]:
+    """Read the quotas of a group and of those that it lies in, from the files that hold quota and period.
+
+    Any of them may be the narrowest.
+    """
     inside = path.strip("/").split("/")
     for root in roots:
         for depth in range(len(inside) + 1):
-            try:
-                quota, period = read(root.joinpath(*inside[:depth]))
+            with suppress(OSError, ValueError):  # no such file: a group of another mount, or the root, without a limit
+                quota, period = " ".join(root.joinpath(*inside[:depth], name).read_text() for name in files).split()
                 if quota not in ("max", "-1"):
                     yield int(quota) / int(period)
-            except (OSError, ValueError):  # no such file: a group of another mount, or the root, which has no limit
-                continue
-
-
-def counted(number: int, what: str) -> str:
-    """Write a number with its word: "1 thread", "2 threads"."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def rest_threads() -> bool:

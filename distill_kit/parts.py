@@ -27,8 +27,3 @@ class Parts:
     watched: Iterable[Batch]    # validation images, measured after each epoch
     clip_norm: float = CLIP_NORM
     loss: Callable = distillation_terms
-
-    @property
-    def epoch_steps(self) -> int:
-        """Steps an epoch."""
-        return len(self.batches)

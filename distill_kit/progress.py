@@ -1,5 +1,4 @@
 """A progress bar over the steps of a training, with the accuracy so far and the time left."""
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -24,6 +23,4 @@ def training_bar(steps: int, what: str, shown: bool = True) -> Iterator[Callable
             if row.get("val_accuracy") is not None:
                 accuracy = f", validation {row['val_accuracy']:.1%}"
             bar.set_postfix_str(f"epoch {row['epoch']}{accuracy}{more}", refresh=False)
-            if "stopped" in row and shown:
-                bar.write(row["stopped"], file=sys.stderr)
         yield follow

@@ -1,7 +1,6 @@
 """One whole run: from settings to a trained student, its history and its figures."""
 import contextlib
 import functools
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -143,7 +142,7 @@ class Run:
 
         folder: gets the history after every epoch and the student at the end, whichever way the run ends.
         """
-        if self.has_begun:
+        if self.choice is not None:
             raise RuntimeError("this run has been trained; make another Run of the same settings")
         parts, materials, before = self.parts, self.materials, self.materials.teacher_seconds
         self.choice = choice = choose_threads(self.settings.threads, self.load, self.student, materials.bank,
@@ -177,11 +176,6 @@ class Run:
             elif folder is not None:
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()  # only where it is empty: a run given up before its first row leaves nothing
-
-    @property
-    def has_begun(self) -> bool:
-        """Has a step been asked for?"""
-        return self._began is not None
 
     @property
     def cores_used(self) -> float:
@@ -257,28 +251,3 @@ def prepared_labels(images: ImageSet, settings: Settings) -> ImageSet:
         if settings.labels_only and not settings.labelled:
             raise ValueError("labelled must be 1 or more where alpha is 1: without labels and teacher nothing is left")
     return images
-
-
-def runs_folder() -> Path:
-    """Name the folder that runs go to where none is given: $DISTILL_KIT_RUNS, else ./runs."""
-    return Path(os.environ.get("DISTILL_KIT_RUNS") or "runs")
-
-
-def new_run_folder(settings: Settings, parent: Path | str | None = None) -> Path:
-    """Make <time>-<seed>-<pid>/ under `parent` or `runs_folder()`; never one that was there before.
-
-    Raises OSError with one sentence if it cannot be made.
-    """
-    parent = Path(parent) if parent else runs_folder()
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{settings.seed}-{os.getpid()}"
-    for attempt in range(100):
-        folder = parent / (name if attempt == 0 else f"{name}-{attempt}")
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            if not parent.is_dir():
-                raise OSError(f"cannot write runs to {parent}: it is a file. Choose another folder.") from None
-        except OSError as error:
-            raise OSError(f"cannot write runs to {parent}: {error.strerror}. Choose another folder (--out).") from error
-    raise OSError(f"cannot write runs to {parent}: {name} and a hundred more are taken")

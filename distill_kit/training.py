@@ -1,5 +1,6 @@
 """The training loop: a generator that yields a row of figures an epoch and owns nothing but training."""
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -7,6 +8,7 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from .batches import Batch
 from .devices import casting, choose_device, choose_precision
@@ -200,21 +202,25 @@ def train_student_with_distillation(
         for row in keep_best(student, rows, patience):
             follow(row)
             if row["kind"] == EPOCH:
-                if row["epoch"] == 1:
-                    check_labelled(row)
                 if history is not None:
                     history.append(row)
                 if on_row is not None:
                     on_row(row)
-                if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
-                    warnings.warn(row["stopped"], RuntimeWarning, stacklevel=2)
+                remark_on(row, progress)
     return student.eval()
 
 
-def check_labelled(row: Row) -> None:
-    """Look at the first epoch for labels. Raises ValueError where nothing can be learnt; warns where none is best."""
-    if row["train_accuracy"] is None and row["alpha"] == 1:
+def remark_on(row: Row, shown: bool) -> None:
+    """Say what an epoch shows that its figures do not. Raises ValueError where nothing can be learnt.
+
+    shown: may ordinary things be said as well?
+    """
+    if row["epoch"] == 1 and row["train_accuracy"] is None and row["alpha"] == 1:
         raise ValueError("train_loader must have labels where alpha is 1; all are -100, so that nothing was learnt")
-    if row.get("val_accuracy") is None and "stopped" not in row:
+    if "stopped" in row and not math.isfinite(row.get("val_loss", math.nan)):
+        warnings.warn(row["stopped"], RuntimeWarning, stacklevel=3)
+    elif "stopped" in row and shown:
+        tqdm.write(row["stopped"], file=sys.stderr)
+    elif row["epoch"] == 1 and row["val_accuracy"] is None:
         warnings.warn("val_loader has no labels (all are -100): no epoch is the best, so the student keeps its last "
                       "weights, and it is not stopped early.", RuntimeWarning, stacklevel=3)

@@ -4,8 +4,6 @@ A view is (flip, dy, dx): mirror the image or not, then move the window by dy ro
 edges are mirrored outwards. Teacher and student always see the same view of an image ("a good teacher is patient and
 consistent", Beyer et al., 2022).
 """
-from itertools import product
-
 import torch
 from torch import Tensor
 
@@ -15,10 +13,6 @@ View = tuple[bool, int, int]
 
 PLAIN: tuple[View, ...] = ((False, 0, 0),)
 VIEWS: tuple[View, ...] = tuple((flip, dy, dx) for dy, dx in ((0, 0), (1, 2)) for flip in (False, True))
-# Every shift of up to four pixels, mirrored every second time: for training teachers, who need not be asked again.
-# Steps of 31 through the 81 shifts, so that an image that sees a few of them sees ones that differ.
-_SHIFTS = tuple(product(range(-4, 5), repeat=2))
-ALL_VIEWS: tuple[View, ...] = tuple((flip, *_SHIFTS[31 * k % 81]) for k in range(81) for flip in (False, True))
 
 
 class ViewBank:

@@ -17,9 +17,10 @@ from distill_kit.kept_logits import KeptLogits
 from distill_kit.run import Materials, Run
 from distill_kit.settings import DEFAULT_EPOCHS, QUICK_EPOCHS, Settings
 from distill_kit.teachers import Teacher
-from distill_kit.views import ALL_VIEWS, VIEWS, ViewBank
+from distill_kit.views import VIEWS, ViewBank
 
 from ..machine import machine
+from ..teacher_training import ALL_VIEWS
 from .bench_loops import ArticleLoop, Kit
 
 PASSED_VIEWS = ALL_VIEWS[:8]

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from distill_kit.history import plain
-from distill_kit.openmp import counted
 from distill_kit.progress import training_bar
 from distill_kit.settings import check_whole
+
+from ..machine import counted
 
 MOST_CLASSES = 20  # of which `data` counts the images one by one; of more it shows the largest and the smallest
 
@@ -75,8 +76,8 @@ def run_teacher(options) -> int:
     from distill_kit.data import load_dataset
     from distill_kit.devices import choose_device, choose_precision
     from distill_kit.metrics import measure
-    from distill_kit.teachers import load_teacher
 
+    from ..other_teachers import named_teacher
     from ..teacher_training import recipe_for, train_teacher
     dataset = load_dataset(options.data, **cut_of(options))
     say(dataset.notice)
@@ -87,15 +88,16 @@ def run_teacher(options) -> int:
         report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"],
                   "test_cross_entropy": figures["cross_entropy"], "card": card}
     else:
-        from distill_kit.run import new_run_folder
         from distill_kit.settings import Settings
+
+        from ..run_folders import new_run_folder
         recipe = recipe_for(dataset).changed(epochs=options.epochs, learning_rate=options.learning_rate)
         choose_device(options.device), choose_precision(options.precision)  # no folder is left for a bad argument
         out = Path(options.out) if options.out else new_run_folder(Settings(seed=options.seed)) / "teacher.safetensors"
         with training_bar(recipe.epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
             model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
                                         precision=options.precision, out=out, on_row=on_row,
-                                        start=load_teacher(dataset, options.weights) if options.weights else None)
+                                        start=named_teacher(dataset, options.weights) if options.weights else None)
         figures = card["test"]
         report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"],
                   "test_ece": figures["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
@@ -113,11 +115,11 @@ def find_teacher(dataset, named: str | None) -> tuple:
 
     Where neither is there: the newest under the folder of runs that was trained on these images; which one is said.
     """
-    from distill_kit.run import runs_folder
     from distill_kit.teachers import shipped_path
     from distill_kit.weights import load_model
 
     from ..other_teachers import named_teacher
+    from ..run_folders import runs_folder
     if named is None and not shipped_path(dataset.name).is_file():
         for path in sorted(runs_folder().glob("*/teacher.safetensors"), reverse=True):  # their names begin with a time
             with contextlib.suppress(ValueError, OSError):

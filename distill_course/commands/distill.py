@@ -3,12 +3,14 @@ import dataclasses
 from pathlib import Path
 
 from distill_kit.neighbours import Load
-from distill_kit.openmp import cores, counted
+from distill_kit.openmp import cores
 from distill_kit.progress import training_bar
-from distill_kit.run import Materials, Run, new_run_folder
+from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 
+from ..machine import counted
 from ..other_runs import announced
+from ..run_folders import new_run_folder
 from .commands import answer, balanced, complain, cut_of, find_teacher, finding_lines, report_of, say
 from .seeds import run_seeds
 

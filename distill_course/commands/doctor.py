@@ -19,11 +19,12 @@ from distill_kit.memory import keep_freed_memory
 from distill_kit.models import STUDENTS, make_model
 from distill_kit.neighbours import Load, Room, choose_threads, using_threads
 from distill_kit.optimizers import OPTIMIZERS
-from distill_kit.run import runs_folder
 from distill_kit.schedules import constant
 from distill_kit.settings import QUICK_EPOCHS, Settings
 from distill_kit.training import train
 from distill_kit.views import ViewBank
+
+from ..run_folders import runs_folder
 
 LEAST_MEMORY = 2e9  # bytes; a default run stays under 1.2 GB, the notebook server needs the rest
 
@@ -44,7 +45,8 @@ def examine(device: str | None = None) -> dict:
     memory = psutil.virtual_memory()
     if memory.total < LEAST_MEMORY:
         problems.append(f"{memory.total / 1e9:.1f} GB of memory; the course needs {LEAST_MEMORY / 1e9:.0f} GB.")
-    problems += [problem for name, folder in _places().items() if (problem := _cannot_write(name, folder))]
+    places = {"DISTILL_KIT_CACHE": cache_folder(), "DISTILL_KIT_RUNS": runs_folder()}
+    problems += [problem for name, folder in places.items() if (problem := _cannot_write(name, folder))]
     chosen = choose_device(device)
     precision = choose_precision("auto", chosen)
     seconds = slider_run_seconds(chosen, precision)
@@ -107,10 +109,6 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
     per_step = (time.perf_counter() - started) / max(steps, 1)
     validation = 2_000 / size / 3  # only forward: about a third of a step
     return QUICK_EPOCHS * (settings.images // size + validation) * per_step
-
-
-def _places() -> dict[str, Path]:
-    return {"DISTILL_KIT_CACHE": cache_folder(), "DISTILL_KIT_RUNS": runs_folder()}
 
 
 def _cannot_write(name: str, folder: Path) -> str | None:

@@ -3,6 +3,7 @@ import argparse
 import dataclasses
 import typing
 from difflib import get_close_matches
+from functools import partial
 
 from ..shipped import read_table
 from . import commands
@@ -32,19 +33,19 @@ def parser() -> argparse.ArgumentParser:
     choices = top.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
+    add = partial(choices.add_parser, parents=[common], allow_abbrev=False)
 
-    doctor = choices.add_parser("doctor", parents=[common], help="is this machine ready?", allow_abbrev=False)
+    doctor = add("doctor", help="is this machine ready?")
     doctor.add_argument("--device", help=DEVICE)
     doctor.set_defaults(command=commands.run_doctor)
 
-    data = choices.add_parser("data", parents=[common], help="what images are at hand; fetch CIFAR-10",
-                              allow_abbrev=False)
-    data.add_argument("folder", nargs="?", metavar="DATA", help=DATA)
-    data.add_argument("--data", default="auto", help="the same")
+    data = add("data", help="what images are at hand; fetch CIFAR-10")
+    data.add_argument("folder", nargs="?", metavar="FOLDER", help="a folder of images, in place of --data")
+    data.add_argument("--data", default="auto", help=DATA)
     data.add_argument("--download", action="store_true", help="fetch CIFAR-10 (170 MB) if it is not at hand")
     data.set_defaults(command=commands.run_data)
 
-    teacher = choices.add_parser("teacher", parents=[common], help="measure or train a teacher", allow_abbrev=False)
+    teacher = add("teacher", help="measure or train a teacher")
     what = teacher.add_mutually_exclusive_group(required=True)
     what.add_argument("--evaluate", action="store_true", help="accuracy and calibration on the data at hand")
     what.add_argument("--train", action="store_true", help="train one on the data at hand, by the shipped one's recipe")
@@ -62,10 +63,9 @@ def parser() -> argparse.ArgumentParser:
         for option, kind in (("size", int), ("validation-share", float), ("test-share", float)):
             command.add_argument(f"--{option}", type=kind, metavar=METAVARS[kind], help=LEARNS_FROM[option])
 
-    distill = choices.add_parser("distill", parents=[common], help="train a student, or pairs of them",
-                                 usage="python -m distill_kit distill [options]", argument_default=argparse.SUPPRESS,
-                                 epilog=MORE["examples"], formatter_class=argparse.RawDescriptionHelpFormatter,
-                                 allow_abbrev=False)
+    distill = add("distill", help="train a student, or pairs of them", usage="python -m distill_kit distill [options]",
+                  argument_default=argparse.SUPPRESS, epilog=MORE["examples"],
+                  formatter_class=argparse.RawDescriptionHelpFormatter)
     from distill_kit.settings import Settings
     fields = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
     for title, options in OPTIONS.items():
@@ -81,26 +81,22 @@ def parser() -> argparse.ArgumentParser:
     for option, kind, metavar in (("teacher", str, "NAME"), ("seeds", int, "N"), ("out", str, "FOLDER")):
         distill.add_argument(f"--{option}", type=kind, metavar=metavar, help=MORE[option])
     distill.set_defaults(command=run_distill, json=False)
-    export = choices.add_parser("export", parents=[common], help="a trained student as a file for other programs",
-                                allow_abbrev=False)
+    export = add("export", help="a trained student as a file for other programs")
     export.add_argument("run", metavar="RUN", help="a run's folder (of --seeds: a student's), or weights of this kit")
     export.add_argument("--format", choices=FORMATS, default="torch", help=MORE["format"])
     export.add_argument("--out", metavar="FILE", help="a new file (default: in the run's folder)")
     export.set_defaults(command=run_export)
-    diagnose = choices.add_parser(
-        "diagnose", parents=[common], help="what is wrong with a run, from its history", allow_abbrev=False,
-        epilog='A line of a history of your own: {"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "val_accuracy": '
-               "0.31}. Further columns, and what each finding needs: docs/diagnosis.md")
+    diagnose = add("diagnose", help="what is wrong with a run, from its history", epilog=(
+        'A line of a history of your own: {"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "val_accuracy": 0.31}. '
+        "Further columns, and what each finding needs: docs/diagnosis.md"))
     diagnose.add_argument("file", metavar="FILE",
                           help="a history: one JSON object a line, one line an epoch; or a run's folder")
     diagnose.add_argument("--data", help="whose healthy runs to hold it against: cifar10 or shapes10, where the file "
                                          "does not say")
     diagnose.set_defaults(command=commands.run_diagnose)
-    faults = choices.add_parser("faults", parents=[common], help="faults that distill --fault can train with",
-                                allow_abbrev=False)
+    faults = add("faults", help="faults that distill --fault can train with")
     faults.set_defaults(command=commands.run_faults)
-    bench = choices.add_parser("bench", parents=[common], allow_abbrev=False,
-                               help="how fast the kit is on this machine; some minutes")
+    bench = add("bench", help="how fast the kit is on this machine; some minutes")
     bench.add_argument("--data", default="auto", help=DATA)
     bench.add_argument("--seeds", type=int, default=5, help="runs whose mean accuracy is given (default: 5)")
     bench.add_argument("--device", help=DEVICE)

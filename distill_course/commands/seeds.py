@@ -14,11 +14,12 @@ from torch import Tensor
 from distill_kit.files import replace_file
 from distill_kit.history import plain
 from distill_kit.progress import training_bar
-from distill_kit.run import Materials, Run, new_run_folder
+from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 from distill_kit.weights import fingerprint
 
 from ..other_runs import announced
+from ..run_folders import new_run_folder
 from ..statistics import by_luck, in_words, interval, pairs_needed
 from .commands import answer, complain, report_of, say
 

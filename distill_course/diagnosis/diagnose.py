@@ -90,16 +90,6 @@ def settled(findings: list[Finding]) -> list[Finding]:
     return sorted(kept, key=lambda finding: (ORDER.index(finding.severity), finding.kind == HARMLESS))
 
 
-def sure_from(history: list[dict], reference: Reference | None = None) -> dict[str, int]:
-    """Find the first epoch from which on each severe finding of the whole history was there all the time."""
-    rows = [{"epoch": number, **row} for number, row in enumerate(epoch_rows(history), start=1)]
-    named = [{finding.name for finding in diagnose(rows[:end], reference=reference, finished=end == len(rows))
-              if finding.severity == SEVERE} for end in range(1, len(rows) + 1)]
-    since = {name: 1 + max((place for place, names in enumerate(named) if name not in names), default=-1)
-             for name in named[-1]}  # it follows the last epoch without it
-    return {name: rows[place]["epoch"] for name, place in since.items()}
-
-
 def usable_columns(rows: Sequence[dict], lines: Sequence[int] = ()) -> tuple[list[str], list[str]]:
     """List the columns of a history that rules can read, and a sentence on each that none knows.
 

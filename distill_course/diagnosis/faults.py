@@ -3,7 +3,7 @@
 A fault changes a run's parts, and brings the settings without which it would not be there. `faulty` gives settings that
 ask for it. Neither the loop nor `Settings` knows of any.
 """
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
@@ -17,24 +17,11 @@ from distill_kit.losses import distillation_terms
 from distill_kit.parts import Parts
 from distill_kit.settings import Settings
 
-from ..habits import teacher_in_train_mode, unwrapped
+from ..habits import Altered, teacher_in_train_mode, unwrapped
 from ..shipped import read_table
 from .wrong_losses import WRONG_LOSSES
 
 STRENGTHS = ("mild", "clear", "gross")
-
-
-class Altered:
-    """Batches that are changed on their way to the loop. begin: makes the change for one pass over them."""
-
-    def __init__(self, batches, begin: Callable[[], Callable[[Batch], Batch]]):
-        self.batches, self.begin = batches, begin
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return map(self.begin(), self.batches)
 
 
 def with_teacher(parts: Parts, begin: Callable[[], Callable[[Tensor], Tensor]], watched: bool = True) -> Parts:
@@ -42,9 +29,10 @@ def with_teacher(parts: Parts, begin: Callable[[], Callable[[Tensor], Tensor]], 
 
     begin: makes the change for one pass, so that images that come in the same order are changed in the same way.
     """
-    def altered() -> Callable[[Batch], Batch]:
+    def altered(batches: Iterable[Batch]) -> Iterator[Batch]:
         change = begin()
-        return lambda batch: batch._replace(teacher_logits=change(batch.teacher_logits.float()).half())
+        for batch in batches:
+            yield batch._replace(teacher_logits=change(batch.teacher_logits.float()).half())
     return replace(parts, batches=Altered(parts.batches, altered),
                    watched=Altered(parts.watched, altered) if watched else parts.watched)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from distill_kit.batches import Batch
 from distill_kit.devices import casting
 from distill_kit.losses import LossTerms
-from distill_kit.models import logits_of
+from distill_kit.models import in_eval_mode, logits_of
 from distill_kit.run import Run
 from distill_kit.teachers import Teacher
 
@@ -48,7 +48,7 @@ def probe(run: Run) -> dict:
 
     Raises ValueError for a run that has not begun.
     """
-    if not run.has_begun:
+    if run.choice is None:
         raise ValueError("run must have been trained for a step at least; iterate over run.rows() first")
     run.student.to(run.materials.device)  # the caller may have moved it since
     batch = next(iter(run.parts.batches))
@@ -112,12 +112,10 @@ def _what_else(given: Tensor, again: Tensor, teacher: Teacher, batch: Batch) -> 
 
 def _student(run: Run) -> dict:
     student, before = run.student, matrices_of(run.fresh_student())
-    modes = {module: module.training for module in student.modules()}
-    student.train()
     norms = [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    still = sum(not module.training for module in norms) / len(norms) if norms else 0.0
-    for module, mode in modes.items():
-        module.training = mode
+    with in_eval_mode(student):  # after which each module is in its own mode again
+        student.train()
+        still = sum(not module.training for module in norms) / len(norms) if norms else 0.0
     same = [torch.equal(a, b) for a, b in zip(before, matrices_of(student))]
     return {"not_training": still, "frozen": sum(same) / len(same)}
 

@@ -26,7 +26,7 @@ class Verdict:
         if self.kind == NOT_ATTEMPTED:
             return ["Put your code in place of the `...` above, run that cell, and then this one."]
         words = f"This should hold, and does not: {self.words}" if self.kind == WRONG else self.words
-        sentences = [words] if words else []
+        sentences = [words if words.endswith((".", "!", "?")) else f"{words}."] if words else []
         if self.inputs and self.kind in (ERROR, TOO_LONG, WRONG):
             came = f", which gave {self.result}" if self.result else ""
             sentences.append(f"Seen with {self.inputs}{came}.")

@@ -1,16 +1,21 @@
 """Measures taken after each epoch (a share, 0 to 1), and once at the end.
 
-All are taken on validation images, but for false labels, which only training images have.
+All are taken on validation images, but for false labels, which only training images have. And what only takes the
+teacher's logits: which images are worth showing, its share of a first step.
 """
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from distill_kit.data.imageset import ImageSet, class_number
 from distill_kit.metrics import answers, share_in_top, soft_targets
 from distill_kit.run import Run
+
+SHOWN = 8    # images to choose from
+DOUBT = 0.6  # the teacher's confidence that makes an image worth showing
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,16 @@ def teachers_share(logits: Tensor, labels: Tensor, temperature: float, alpha: fl
     soft = temperature * (1 / classes - soft_targets(logits, temperature))                  # (N, C)
     weights = alpha * hard.norm(dim=1).mean().item(), (1 - alpha) * soft.norm(dim=1).mean().item()
     return weights[1] / sum(weights)
+
+
+def doubtful(logits: Tensor, labels: Tensor, first_of: int = -1) -> list[int]:
+    """Choose SHOWN images about which the teacher is right, and nearly as sure as DOUBT; logits [N, C], labels [N].
+
+    first_of: a class whose images come first.
+    """
+    sure, first = logits.softmax(1).max(1)
+    order = torch.where(first == labels, (sure - DOUBT).abs(), 1.0) - (labels == first_of).float()
+    return order.argsort(stable=True)[:SHOWN].tolist()
 
 
 ACCURACY = Measure("validation accuracy", "of the validation images right", lambda run, row: row["val_accuracy"],

@@ -14,34 +14,23 @@ from distill_kit.data.imageset import Dataset, class_number
 from distill_kit.history import EPOCH
 from distill_kit.memory import give_back_memory
 from distill_kit.metrics import accuracy, answers
-from distill_kit.run import Materials, Run, new_run_folder
+from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 from distill_kit.weights import load_model
 
 from ..diagnosis import Reference, diagnose, probe, reference_for
 from ..other_runs import announced, others_training
+from ..run_folders import new_run_folder
 from .experiments import Experiment
 from .lab_run import LabRun
-from .measures import by_class, logits_for, swallowed
+from .measures import by_class, doubtful, logits_for, swallowed
 from .share import code_of
 from .worker import FAILED, FINISHED, RUNNING, STOPPED, WAITING, Worker
 
 ROWS_EVERY = 1      # steps between two light rows: some hundredths of a second, and the longest wait for Stop
 CANDIDATES = 1_000  # validation images that are looked through for some worth showing
-SHOWN = 8           # images to choose from
-DOUBT = 0.6         # the teacher's confidence that makes an image worth showing
 KEPT_MATERIALS = 2  # sets of training images in memory: 12 MB each for 5,000 images
 REPEATS = 3        # runs of "repeat with three seeds"
-
-
-def doubtful(logits: Tensor, labels: Tensor, first_of: int = -1) -> list[int]:
-    """Choose SHOWN images about which the teacher is right, and nearly as sure as DOUBT; logits [N, C], labels [N].
-
-    first_of: a class whose images come first.
-    """
-    sure, first = logits.softmax(1).max(1)
-    order = torch.where(first == labels, (sure - DOUBT).abs(), 1.0) - (labels == first_of).float()
-    return order.argsort(stable=True)[:SHOWN].tolist()
 
 
 class Session:
@@ -91,8 +80,7 @@ class Session:
     def move(self, seed: int | None = None, **values) -> None:
         """Give some controls new values: what is being trained is out of date, and a new run begins.
 
-        seed: another one; as it is where None. Raises ValueError for a control that is not there, or a value that it
-        does not have; nothing has changed then.
+        seed: None leaves it. Raises ValueError for a control or a value that is not there; nothing has changed then.
         """
         seed = self.seed if seed is None else seed
         if unknown := set(values) - set(self.values):

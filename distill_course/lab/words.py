@@ -4,10 +4,11 @@ import math
 from distill_kit.data.imageset import class_number
 from distill_kit.metrics import entropy_bits, soft_targets
 from distill_kit.neighbours import TAKEN
-from distill_kit.openmp import allowed_threads, cores, counted, cpu_quota
+from distill_kit.openmp import allowed_threads, cores, cpu_quota
 
 from ..diagnosis.faults import fault_of
 from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
+from ..machine import counted
 from ..statistics import in_words
 from .experiments import Control, Experiment
 from .measures import teachers_share

@@ -48,14 +48,13 @@ def cached(source: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays
         return arrays
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / f"{source_key}.lock", timeout=WAIT_SECONDS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        lock = FileLock(folder / f"{source_key}.lock", timeout=WAIT_SECONDS).acquire()
     except (OSError, NotImplementedError, Timeout) as error:
         warnings.warn(_no_cache(folder, error), stacklevel=2)
         return make()
-    try:
+    with lock:
         arrays = read_arrays(path, key)  # another process may have made it while this one waited
         if arrays is None:
             arrays = make()
@@ -64,8 +63,6 @@ def cached(source: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays
                 _tidy(folder, source_key, keep=path)
             except OSError as error:
                 warnings.warn(_no_cache(folder, error), stacklevel=2)
-    finally:
-        lock.release()
     return arrays
 
 
@@ -111,19 +108,12 @@ def _tidy(folder: Path, source_key: str, keep: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove what processes left that were killed as they wrote; a young file may still be written."""
     for path in folder.glob(f".*{UNFINISHED}"):
-        if _age(path) > OLD_SECONDS:
-            remove(path)
+        with suppress(OSError):  # it is gone
+            if time.time() - path.stat().st_mtime > OLD_SECONDS:
+                remove(path)
 
 
 def remove(path: Path) -> None:
     """Remove a file, if that can be done."""
     with suppress(OSError):  # another user's, or open elsewhere on Windows: harmless, and a later run tries again
         path.unlink(missing_ok=True)
-
-
-def _age(path: Path) -> float:
-    """Return the seconds since a file was last written; 0 if it is gone."""
-    try:
-        return time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0

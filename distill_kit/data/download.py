@@ -5,8 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -52,14 +51,11 @@ def download_cifar10(folder: Path | str | None = None, progress: bool = True,
     from filelock import FileLock
 
     folder = download_folder() if folder is None else Path(folder).expanduser()
-    lock = FileLock(folder / f"{ARCHIVE}.lock")  # two that fetch at once: the second finds what the first brought
     with _writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    try:
+        lock = FileLock(folder / f"{ARCHIVE}.lock").acquire()
+    with lock:  # two that fetch at once: the second finds what the first brought
         return _download(folder, progress, on_progress)
-    finally:
-        lock.release()
 
 
 def _download(folder: Path, progress: bool, on_progress: OnProgress | None) -> Path:
@@ -73,7 +69,11 @@ def _download(folder: Path, progress: bool, on_progress: OnProgress | None) -> P
             continued = _size(part) > 0
             with tqdm(desc="CIFAR-10", initial=_size(part), unit="B", unit_scale=True, disable=not progress) as bar:
                 try:
-                    _fetch(url, part, partial(_report, bar, on_progress))
+                    for done, total in _fetch(url, part):
+                        bar.total = total or None
+                        bar.update(done - bar.n)
+                        if on_progress is not None:
+                            on_progress(done, total)
                 except _Failed as error:
                     notes.append(f"{url}: {error}.")
                     break
@@ -94,12 +94,19 @@ def _mirrors() -> list[str]:
     return [url for url in named if url] or list(MIRRORS)
 
 
-def _fetch(url: str, part: Path, report: OnProgress) -> None:
-    """Bring `part` to its full length. Raises _Failed if this mirror cannot; what came until then is in `part`."""
+def _fetch(url: str, part: Path) -> Iterator[tuple[int, int]]:
+    """Bring `part` to its full length; yield bytes so far and in all.
+
+    Raises _Failed if this mirror cannot; what came until then is in `part`.
+    """
     most, pauses = _size(part), iter(PAUSES)
     while True:
         try:
-            return _fetch_once(url, part, report)
+            for done, total, piece in _received(url, _size(part)):
+                with _writing_to(part.parent), open(part, "ab" if done else "wb") as file:
+                    file.write(piece)
+                yield done + len(piece), total
+            return
         except _Cut:
             if _size(part) > most:  # it brought something: the patience begins anew
                 most, pauses = _size(part), iter(PAUSES)
@@ -109,45 +116,36 @@ def _fetch(url: str, part: Path, report: OnProgress) -> None:
             time.sleep(pause)
 
 
-def _fetch_once(url: str, part: Path, report: OnProgress) -> None:
-    done = _size(part)
-    headers = {"User-Agent": "distill_kit"} | ({"Range": f"bytes={done}-"} if done else {})
+def _received(url: str, done: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield what a mirror sends of the bytes after the first `done`: where a piece begins, bytes in all, the piece.
+
+    The first piece is empty. A server that knows no Range begins anew, at 0.
+    """
+    headers, total = {"User-Agent": "distill_kit"} | ({"Range": f"bytes={done}-"} if done else {}), 0
     try:
-        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=QUIET_SECONDS,
-                                          context=certificates())
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=QUIET_SECONDS,
+                                    context=certificates()) as response:
+            if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
+                done = 0
+            length = response.headers.get("Content-Length") or "0"
+            if not re.fullmatch("[0-9]{1,15}", length):
+                raise _Failed(f"the server says that {length[:20]!r} bytes come")
+            total = done + int(length) if int(length) else 0
+            yield done, total, b""
+            while piece := response.read(CHUNK):
+                yield done, total, piece
+                done += len(piece)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and done:
-            return  # nothing comes after what is here, so it is whole, or wrong: the md5 will tell
-        raise _Failed(f"the server answers {error.code} {error.reason}") from None
-    except ValueError as error:  # no address at all
+        if error.code != 416 or not done:
+            raise _Failed(f"the server answers {error.code} {error.reason}") from None
+        return  # nothing comes after what is here, so it is whole, or wrong: the md5 will tell
+    except ValueError as error:  # no address at all, or lengths of pieces that are none
         raise _Failed(error) from None
     except (OSError, HTTPException) as error:
-        raise _Cut(getattr(error, "reason", None) or error or type(error).__name__) from None
-    with response:
-        continued = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
-        done = done if continued else 0  # a server that knows no Range begins anew
-        length = response.headers.get("Content-Length") or "0"
-        if not re.fullmatch("[0-9]{1,15}", length):
-            raise _Failed(f"the server says that {length[:20]!r} bytes come")
-        total = done + int(length) if int(length) else 0
-        with _writing_to(part.parent):
-            file = open(part, "ab" if continued else "wb")  # noqa: SIM115 (closed below, where other errors are told)
-        with file:
-            report(done, total)
-            while chunk := _receive(response):
-                with _writing_to(part.parent):
-                    file.write(chunk)
-                done += len(chunk)
-                report(done, total)
+        why = getattr(error, "reason", None) or error or type(error).__name__
+        raise _Cut(f"there was no connection, or it was cut ({why})") from None
     if done < total:
         raise _Cut(f"the connection was cut after {done / 1e6:.1f} of {total / 1e6:.1f} MB")
-
-
-def _receive(response) -> bytes:
-    try:
-        return response.read(CHUNK)
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: lengths of pieces that are none
-        raise _Cut(f"the connection was cut ({error or type(error).__name__})") from None
 
 
 def certificates():
@@ -155,19 +153,10 @@ def certificates():
     import ssl
 
     context = ssl.create_default_context()
-    try:
+    with suppress(ImportError, OSError):
         import certifi
         context.load_verify_locations(certifi.where())
-    except (ImportError, OSError):
-        pass
     return context
-
-
-def _report(bar, listener: OnProgress | None, done: int, total: int) -> None:
-    bar.total = total or None
-    bar.update(done - bar.n)
-    if listener is not None:
-        listener(done, total)
 
 
 @contextmanager

@@ -229,10 +229,8 @@ def draw_images(lots: Lots, outlines: np.ndarray) -> np.ndarray:
         cover, shade = coverage(part), pattern(part)                                     # (n, 32, 32) each
         static = lots.bytes(len(cover), 3, SIZE, SIZE).astype(np.int16) - 128
         static = static * part.noise[:, None, None, None].astype(np.int16) >> 7
-        for channel in range(3):
-            value = part.paint[:, channel, None, None] * cover >> 4
-            value += part.ground[:, channel, None, None] + shade + static[:, channel]
-            images[start:start + CHUNK, channel] = np.clip(value, 0, 255)
+        value = (part.paint[:, :, None, None] * cover[:, None] >> 4) + part.ground[:, :, None, None]  # (n, 3, 32, 32)
+        images[start:start + CHUNK] = np.clip(value + shade[:, None] + static, 0, 255)
     return images
 
 

@@ -39,6 +39,7 @@ data_in_use(dataset)
 
 # %%
 from distill_kit import plotting
+from distill_course import drawings
 figure, axes = plotting.new_figure(8, width=8, height=1.5)
 classes, seen = dataset.pool.classes, dataset.validation[:500]
 for ax, pixels, label in zip(axes, seen.images, seen.labels):
@@ -95,7 +96,7 @@ softened = {f"T = {T}": (logits[number] / T).softmax(dim=0).numpy()
 # %%
 figure, (left, beside) = plotting.new_figure(2, height=3.8)
 plotting.image(pixels, left, classes[label])
-plotting.probability_bars(softened, classes, beside, label)
+drawings.probability_bars(softened, classes, beside, label)
 figure
 
 # %%
@@ -206,7 +207,7 @@ pairs = Paired("three seeds", gains)
 
 # %%
 figure, (ax,) = plotting.new_figure(1, height=1.9)
-plotting.differences([pairs], ax)
+drawings.differences([pairs], ax)
 figure
 
 # %%

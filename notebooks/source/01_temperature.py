@@ -22,7 +22,7 @@ if "google.colab" in sys.modules:  # only on Colab; on your machine this cell do
 import torch
 import torch.nn.functional as F
 from distill_kit import colours, load_dataset, load_teacher, plotting
-from distill_course import Prediction, check
+from distill_course import Prediction, check, drawings
 
 # %% [markdown]
 # ## Three logits
@@ -260,7 +260,7 @@ print(unseen.origin)
 
 # %%
 figure, (ax,) = plotting.new_figure(1, width=6.5)
-plotting.seeds({"": unseen.by("temperature")}, ax, "temperature T",
+drawings.seeds({"": unseen.by("temperature")}, ax, "temperature T",
                "the missing class first or second")
 figure
 
@@ -303,7 +303,7 @@ all_classes = stored("temperature")
 # all_classes = train("temperature", dataset, teacher)
 figure, (ax,) = plotting.new_figure(1, width=6.5)
 by_T = {"": all_classes.by("temperature")}
-plotting.seeds(by_T, ax, "temperature T", "validation accuracy")
+drawings.seeds(by_T, ax, "temperature T", "validation accuracy")
 figure
 
 # %%

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from distill_kit import Materials, Run, Settings, distillation_loss, plotting
 from distill_kit import colours, load_dataset, load_teacher
-from distill_course import Prediction, check
+from distill_course import Prediction, check, drawings
 from distill_course.notebook import EPOCHS
 
 # %% [markdown]
@@ -304,7 +304,7 @@ print(habits.origin)
 
 # %%
 figure, (ax,) = plotting.new_figure(1, width=6.5)
-plotting.differences(paired(habits), ax)
+drawings.differences(paired(habits), ax)
 figure
 
 # %%

@@ -23,7 +23,7 @@ import math
 import torch
 import torch.nn.functional as F
 from distill_kit import distillation_loss, load_dataset, load_teacher, plotting
-from distill_course import Prediction, check
+from distill_course import Prediction, check, drawings
 
 # %% [markdown]
 # ## Two ends
@@ -127,7 +127,7 @@ print(clean.origin)
 
 # %%
 figure, (ax,) = plotting.new_figure(1, width=6.5)
-plotting.seeds({"": clean.by("alpha")}, ax, "alpha, the weight of the labels",
+drawings.seeds({"": clean.by("alpha")}, ax, "alpha, the weight of the labels",
                "validation accuracy")
 figure
 
@@ -209,7 +209,7 @@ print(false.origin)
 # %%
 figure, (ax,) = plotting.new_figure(1, width=6.5)
 lines = {"as they came": clean.by("alpha"), "40 % drawn": false.by("alpha")}
-plotting.seeds(lines, ax, "alpha, the weight of the labels", "validation accuracy")
+drawings.seeds(lines, ax, "alpha, the weight of the labels", "validation accuracy")
 figure
 
 # %%
@@ -260,7 +260,7 @@ for name, images in (("these images", true[:2_000]), ("images it never saw", new
 control = stored("teacher of false labels")
 # control = train("teacher of false labels", dataset, teacher)
 figure, (ax,) = plotting.new_figure(1, width=7, height=2.2)
-plotting.differences(paired(control), ax)
+drawings.differences(paired(control), ax)
 figure
 
 # %%
@@ -301,7 +301,7 @@ few = stored("alpha, few labels")
 # few = train("alpha, few labels", dataset, teacher)
 figure, (ax,) = plotting.new_figure(1, width=6.5)
 lines = {"5,000 labels": clean.by("alpha"), "1,000 labels": few.by("alpha")}
-plotting.seeds(lines, ax, "alpha, the weight of the labels", "validation accuracy")
+drawings.seeds(lines, ax, "alpha, the weight of the labels", "validation accuracy")
 figure
 
 # %%
@@ -331,8 +331,8 @@ print(grid.origin)
 
 # %%
 figure, (left, beside) = plotting.new_figure(2, width=9)
-plotting.heat_map(runs.mean(2), alphas, temperatures, left, "T", "alpha")
-plotting.heat_map(runs.std(2), alphas, temperatures, beside, "T", "alpha")
+drawings.heat_map(runs.mean(2), alphas, temperatures, left, "T", "alpha")
+drawings.heat_map(runs.std(2), alphas, temperatures, beside, "T", "alpha")
 left.set_title("mean, % right"), beside.set_title("standard deviation, points")
 figure
 

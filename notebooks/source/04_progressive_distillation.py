@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from distill_kit import Materials, Settings, distillation_loss, load_dataset, load_teacher
 from distill_kit import colours, plotting
-from distill_course import Prediction, check
+from distill_course import Prediction, check, drawings
 
 # %% [markdown]
 # ## A number that moves
@@ -319,7 +319,7 @@ print(progressive.origin)
 
 # %%
 figure, (ax,) = plotting.new_figure(1, height=4)
-plotting.differences(paired(progressive), ax)
+drawings.differences(paired(progressive), ax)
 figure
 
 # %%
@@ -403,7 +403,7 @@ guess_assistant
 assistant = stored("assistant")
 # assistant = train("assistant", dataset, teacher)
 figure, (ax,) = plotting.new_figure(1, width=6.5, height=1.9)
-plotting.differences(paired(assistant), ax)
+drawings.differences(paired(assistant), ax)
 figure
 
 # %%

@@ -25,7 +25,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from distill_kit import Materials, Run, Settings, colours, load_dataset, load_teacher, plotting
-from distill_course import Prediction, check
+from distill_course import Prediction, check, drawings
 from distill_course.notebook import EPOCHS, train_and_tell
 
 # %% [markdown]
@@ -423,7 +423,7 @@ def against(results, baseline=None):
     pairs = paired(results, baseline)
     print(results.origin, *pairs, sep="\n")
     figure, (ax,) = plotting.new_figure(1, width=6.5, height=2.2)
-    plotting.differences(pairs, ax)
+    drawings.differences(pairs, ax)
     return figure
 
 # %% [markdown]

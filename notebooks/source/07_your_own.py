@@ -23,16 +23,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from distill_kit import load_dataset, load_teacher, plotting, train_student_with_distillation
-from distill_course import Prediction, check
+from distill_course import Prediction, check, drawings
 from distill_course.notebook import EPOCHS
 
 # %% [markdown]
 # ## A folder of images
 #
-# Put the path of a folder of your own between the quotes, and this notebook is about your images. The kit reads what
-# people have: `train/` and `test/` with a folder for each class in them, or class folders only. Left empty, it makes a
-# folder, so that it runs anywhere: 800 images of four classes, half of them for training. They are taken from the
-# validation images, and the course's teacher has never been trained on those.
+# Put the path of a folder of your own between the quotes, and this notebook is about your images. The kit reads
+# `{train,test}/<class>/` with PNG or JPEG files in it, all of the same size. Left empty, the notebook makes a folder, so
+# that it runs anywhere: 800 images of four classes, half of them for training. They are taken from the validation
+# images, and the course's teacher has never been trained on those.
 
 # %%
 mine = ""          # for example "~/pictures/leaves"
@@ -71,7 +71,7 @@ figure
 
 # %% [markdown]
 # Here are some of the images that were set aside for validation, each with the name of its folder above it. In a
-# terminal `python -m distill_kit data FOLDER` says more: what it sees, class by class, and what it passed over.
+# terminal `python -m distill_kit data FOLDER` says how a folder is read.
 #
 # ## A loader of your own
 #
@@ -137,8 +137,9 @@ own_teacher = OurTeacher(teacher, columns)
 
 # %%
 logits = answers(own_teacher, own.validation)                           # (N, C)
-print(f"Columns by name: right on {accuracy(logits, own.validation.labels):.1%} of the validation images.")
-print(f"All shifted by one: {accuracy(logits.roll(1, dims=1), own.validation.labels):.1%}.")
+labels = own.validation.labels
+print(f"Columns by name: right on {accuracy(logits, labels):.1%} of the validation images.")
+print(f"All shifted by one: {accuracy(logits.roll(1, dims=1), labels):.1%}.")
 
 # %% [markdown]
 # The softmax over the columns that are left is what the teacher says **if** the image belongs to one of our classes.
@@ -298,7 +299,7 @@ print(guess.against(gain.mean))
 # %%
 figure, (left, right) = plotting.new_figure(2, width=9, height=2.6)
 plotting.curves({"alone": alone[0]["rows"], "taught": taught[0]["rows"]}, "val_accuracy", left)
-plotting.differences([gain], right)
+drawings.differences([gain], right)
 figure
 
 # %% [markdown]
@@ -511,7 +512,7 @@ for name, module in (("teacher", own_teacher), ("student", student), ("resnet18"
 #
 # ## In five lines
 #
-# - A folder with a folder for each class is a data set; any DataLoader of (images, labels) with a length will do.
+# - A folder `{train,test}/<class>/` is a data set; any DataLoader of (images, labels) with a length will do.
 # - For a teacher from elsewhere, pick the columns by name, and use eval mode and no gradient; the loop sees to the last
 #   two.
 # - Normalisation belongs inside each module, and random changes of the images into the loader: both modules then see

@@ -8,6 +8,7 @@ import pytest
 import torch
 from small import ColourTeacher, coloured_dataset
 
+from distill_course import many
 from distill_course.commands import bench, bench_loops
 from distill_kit.models import parameter_count
 from distill_kit.run import Materials
@@ -16,6 +17,7 @@ from distill_kit.teachers import Teacher
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))  # last: others may have modules of these names
 import growth
+import shared
 
 KEYS = {"ratio_to_bare_step", "ratio_to_article_loop", "ratio_to_article_loop_cold", "default_run_seconds",
         "default_run_test_accuracy", "quick_run_seconds", "quick_run_test_accuracy", "teacher_pass_seconds",
@@ -80,3 +82,12 @@ def test_a_pass_asks_for_every_view_of_every_image_once(monkeypatch):
 def test_fewer_than_one_seed_are_refused_before_anything_is_timed(answer, seeds):
     status, out, errors = answer("bench", "--seeds", seeds)
     assert status == 2 and out == "" and errors.startswith(f"distill_kit: seeds must be 1 or more; got {seeds}. ")
+
+
+def test_reports_come_in_the_order_of_the_settings():
+    rows = [{"kind": many.REPORT, "index": 1, "test_accuracy": 0.2}, {"kind": "epoch", "index": 0, "epoch": 1},
+            {"kind": many.REPORT, "index": 0, "test_accuracy": 0.1}]
+    assert [row["test_accuracy"] for row in shared.reports(rows, 2)] == [0.1, 0.2]
+    failed = [*rows, {"kind": many.FAILED, "index": 1, "error": "its process ended with status -9"}]
+    with pytest.raises(RuntimeError, match="setting 1: its process ended with status -9"):
+        shared.reports(failed, 2)

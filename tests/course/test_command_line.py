@@ -7,6 +7,7 @@ from PIL import Image
 from small import CLASSES
 from small_commands import DATASET, QUICK, value_of
 
+from distill_kit.__main__ import main
 from distill_kit.models import Architecture, make_model
 from distill_kit.weights import save_model
 
@@ -169,3 +170,10 @@ def test_as_a_process_auto_says_that_it_took_shapes_and_how_to_get_cifar10(littl
     done = command("data", "--json")
     assert done.returncode == 0 and value_of(done.stdout)["name"] == "shapes10"
     assert "No CIFAR-10 in" in value_of(done.stdout)["notice"] and "--download" in value_of(done.stdout)["notice"]
+
+
+def test_data_takes_a_folder_in_either_way_and_once(tmp_path, capsys):
+    for arguments in (["data", str(tmp_path)], ["data", "--data", str(tmp_path)]):
+        assert main(arguments) == 2 and "holds no train/" in capsys.readouterr().err
+    assert main(["data", str(tmp_path), "--data", "shapes10"]) == 2
+    assert "data must be given once; got " in capsys.readouterr().err

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from small import ColourTeacher, coloured_dataset
 
-from distill_course import comparisons
+from distill_course import comparisons, drawings
 from distill_course.comparison_table import COMPARISONS, TEACHER, Comparison, arms_of
 from distill_course.comparisons import Results, paired, stored, train, with_patience
 from distill_course.shipped import read_stored
@@ -40,7 +40,7 @@ def test_a_single_pair_has_no_interval_and_is_not_called_proof():
     assert str(pair) == ("other, against base: +5.0 points (1 seed); a single pair of runs has no interval, "
                          "and proves nothing")
     figure, (ax,) = plotting.new_figure(1)
-    plotting.differences([pair], ax)
+    drawings.differences([pair], ax)
     assert not ax.patches and len(ax.lines) == 3  # no bar: the dot, the stroke of the mean, the line at zero
 
 

@@ -9,6 +9,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # behind the libraries, which may have modules of the same names
 import diagnosis  # noqa: E402
 import diagnosis_page  # noqa: E402
+from test_diagnosis import REFERENCE, SICK, healthy  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +49,9 @@ def test_a_fault_that_is_new_gets_its_runs_behind_those_that_there_are():
 
 def test_the_page_is_what_the_runs_say():
     assert diagnosis_page.PAGE.read_text(encoding="utf-8") == diagnosis_page.text()
+
+
+def test_a_finding_is_sure_from_the_epoch_after_the_last_without_it():
+    sure_from = diagnosis_page.sure_from
+    assert sure_from(healthy(**SICK["t_squared_missing"]), REFERENCE) == {"t_squared_missing": 1}
+    assert sure_from(healthy(**SICK["learning_rate_too_low"]), REFERENCE) == {"learning_rate_too_low": 2}

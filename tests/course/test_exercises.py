@@ -118,6 +118,7 @@ def test_three_hints_begin_with_a_question_and_there_is_a_task(name):
 def test_an_error_is_shown_with_its_line():
     verdict = check(made("def soften(logits, temperature):\n    scaled = logits / t\n    return scaled", "soften"))
     assert verdict.kind == ERROR and "Line 2, `scaled = logits / t`: NameError" in str(verdict)
+    assert "is not defined. Seen with" in str(verdict)
     assert "Seen with logits = [[" in str(verdict)
 
 

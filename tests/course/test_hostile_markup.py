@@ -14,6 +14,7 @@ from small_lab import LITTLE
 
 import distill_course
 from distill_course import notebook, shown
+from distill_course.drawings import probability_bars
 from distill_course.exercises import verdict
 from distill_course.exercises.exercise import every_exercise
 from distill_course.gallery import Gallery
@@ -23,7 +24,7 @@ from distill_course.lab.picture import CLASSES, draw
 from distill_course.markup import escape, markdown
 from distill_course.teacher_training import card_text
 from distill_kit.data.imageset import ImageSet
-from distill_kit.plotting import new_figure, probability_bars, run_figure
+from distill_kit.plotting import new_figure, run_figure
 
 EVIL = "<img src=x onerror=alert(1)>"
 NAMES = (EVIL, "a|b`c\nd*e_f", "\x01\ud800 $\\frac$ $x$", "'\" onload='alert(2)")

@@ -9,9 +9,9 @@ from small import same_state, state_of
 from small_lab import DATASET, session_of
 
 from distill_course.lab.export import runs_zip, table_csv
-from distill_course.lab.measures import Measure
+from distill_course.lab.measures import Measure, doubtful
 from distill_course.lab.picture import CLASSES, draw
-from distill_course.lab.session import REPEATS, doubtful
+from distill_course.lab.session import REPEATS
 from distill_course.lab.stored_runs import Stored
 from distill_course.lab.words import softness, state_sentence, trend, verdict
 from distill_course.lab.worker import FINISHED, STOPPED

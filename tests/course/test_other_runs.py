@@ -60,9 +60,9 @@ def test_where_nothing_can_be_written_a_run_trains_all_the_same(monkeypatch, tmp
 def test_what_cannot_be_asked_hides_no_other_run(tmp_path, monkeypatch):
     monkeypatch.setattr(other_runs, "cache_folder", lambda: tmp_path)
     folder = tmp_path / "training"
-    (folder / f"{other_runs._host()}-0-folder").mkdir(parents=True)
+    (folder / f"{other_runs.socket.gethostname()}-0-folder").mkdir(parents=True)
     for name in ("1-dead", "2-foreign", "3-dead"):
-        (folder / f"{other_runs._host()}-{name}").touch()
+        (folder / f"{other_runs.socket.gethostname()}-{name}").touch()
 
     class Lock(filelock.FileLock):
         def _acquire(self):

@@ -65,7 +65,7 @@ def test_a_change_sees_what_the_run_is_made_from():
     (parts,) = seen
     assert parts.student is run.student and parts.batches is run.batches
     assert parts.kept is run.materials.logits and parts.watched is run.materials.watched
-    assert (parts.epoch_steps, parts.steps, parts.peak) == (6, 12, run.settings.learning_rate)
+    assert (len(parts.batches), parts.steps, parts.peak) == (6, 12, run.settings.learning_rate)
 
 
 def test_a_name_that_is_registered_again_has_its_new_meaning():

@@ -1,7 +1,6 @@
 """Drawings, by what is in the axes and not by pixels."""
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,32 +115,9 @@ def test_an_image_is_drawn_as_it_is(ax):
     assert np.array_equal(ax.get_images()[0].get_array(), np.moveaxis(pixels, 0, -1)) and ax.get_title() == "cat"
 
 
-def test_probabilities_are_bars_as_long_as_they_are(ax):
-    shares = {"T = 1": np.array([0.9, 0.1, 0.0]), "T = 4": np.array([0.5, 0.3, 0.2])}
-    assert plotting.probability_bars(shares, ("cat", "dog", "frog"), ax, label=1) is ax
-    bars = {container.get_label(): [bar.get_width() for bar in container] for container in ax.containers}
-    assert bars == {name: pytest.approx(list(values)) for name, values in shares.items()}
-    names = ax.get_yticklabels()
-    assert [name.get_text() for name in names] == ["cat", "dog", "frog"]
-    assert [name.get_fontweight() for name in names] == ["normal", "bold", "normal"]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["T = 1", "T = 4"]
-    first, second = (container[0] for container in ax.containers)
-    assert first.get_y() + first.get_height() == pytest.approx(second.get_y())  # side by side, not one over the other
-
-
 def test_new_figure_has_axes_side_by_side():
     figure, axes = plotting.new_figure(3)
     assert len(axes) == 3 and all(ax.figure is figure for ax in axes)
-
-
-def test_differences_show_every_seed_the_mean_and_the_interval():
-    pairs = [SimpleNamespace(arm="one", differences=[1.0, 2.0], mean=1.5, low=-0.5, high=3.5),
-             SimpleNamespace(arm="two", differences=[-1.0, 0.0], mean=-0.5, low=-1.5, high=0.5)]
-    _, (ax,) = plotting.new_figure()
-    plotting.differences(pairs, ax)
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
-    assert [bar.get_x() for bar in ax.patches] == [-0.5, -1.5] and ax.patches[0].get_width() == 4
-    assert list(ax.lines[0].get_xdata()) == [1.0, 2.0] and list(ax.lines[1].get_xdata()) == [1.5, 1.5]
 
 
 def test_a_line_without_values_takes_no_other_lines_colour(ax):
@@ -154,12 +130,3 @@ def test_a_line_without_values_takes_no_other_lines_colour(ax):
                                          (9.8765, "9.877"), (123.4, "123"), (-20.06, "-20.1")])
 def test_values_are_written_in_three_digits_or_so_and_tiny_ones_not_as_zero(value, text):
     assert plotting.short(value) == text
-
-
-def test_seeds_go_through_their_means_and_a_map_shows_its_numbers():
-    _, (left, right) = plotting.new_figure(2)
-    plotting.seeds({"run": {4.0: [0.5, 0.7], 1.0: [0.2, 0.4]}}, left, "T", "accuracy")
-    assert list(left.lines[0].get_xdata()) == [1.0, 4.0] and left.lines[0].get_ydata() == pytest.approx([30, 60])
-    assert left.get_ylabel() == "accuracy, %" and "run 60.0 %" in [text.get_text() for text in left.texts]
-    plotting.heat_map([[1.0, 2.0], [3.0, 4.0]], [1, 2], ["a", "b"], right, "x", "y")
-    assert sorted(text.get_text() for text in right.texts) == ["1.0", "2.0", "3.0", "4.0"]

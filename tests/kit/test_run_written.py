@@ -1,13 +1,11 @@
-"""What a run leaves on the disk, whichever way it ends, and in which folder."""
+"""What a run leaves on the disk, whichever way it ends."""
 import json
-import re
 
 import pytest
 from small import CLASSES, same_state, state_of
-from small_runs import finished, run_of, settings_of
+from small_runs import finished, run_of
 
 from distill_kit.history import load_history
-from distill_kit.run import new_run_folder
 from distill_kit.weights import load_model
 
 pytestmark = pytest.mark.usefixtures("global_random_state_untouched")
@@ -53,25 +51,3 @@ def test_a_run_without_a_folder_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DISTILL_KIT_RUNS", str(tmp_path / "runs"))
     assert finished().history and list(tmp_path.iterdir()) == []
-
-
-def test_run_folders_are_never_used_twice(tmp_path):
-    folders = [new_run_folder(settings_of(seed=7), tmp_path / "runs") for _ in range(4)]
-    assert len(set(folders)) == 4 and all(folder.is_dir() for folder in folders)
-    assert all(re.match(r"\d{8}-\d{6}-7-\d+", folder.name) for folder in folders)
-
-
-def test_run_folders_go_where_the_environment_says(tmp_path, monkeypatch):
-    monkeypatch.setenv("DISTILL_KIT_RUNS", str(tmp_path / "elsewhere"))
-    assert new_run_folder(settings_of()).parent == tmp_path / "elsewhere"
-    assert new_run_folder(settings_of(), tmp_path / "here").parent == tmp_path / "here"
-    monkeypatch.delenv("DISTILL_KIT_RUNS")
-    monkeypatch.chdir(tmp_path)
-    assert new_run_folder(settings_of()).resolve().parent == (tmp_path / "runs").resolve()
-
-
-@pytest.mark.parametrize("below", ["file", "file/deeper"])
-def test_a_run_folder_that_cannot_be_made_is_one_sentence(tmp_path, below):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match=r"^cannot write runs to .*file.*\. Choose another folder"):
-        new_run_folder(settings_of(), tmp_path / below)

@@ -4,13 +4,14 @@ import pytest
 import torch
 from small import ColourTeacher, LittleNet, PixelTeacher, coloured_images
 
+from distill_course.teacher_training import ALL_VIEWS
 from distill_kit.batches import PlainBatches, ViewBatches
 from distill_kit.kept_logits import KeptLogits
 from distill_kit.optimizers import adamw
 from distill_kit.schedules import constant
 from distill_kit.teachers import CPU_BLOCK, Teacher
 from distill_kit.training import train
-from distill_kit.views import ALL_VIEWS, PLAIN, VIEWS, ViewBank
+from distill_kit.views import PLAIN, VIEWS, ViewBank
 
 pytestmark = pytest.mark.usefixtures("global_random_state_untouched")
 IMAGES = coloured_images(40)
