@@ -15,18 +15,15 @@ THREADS = "OMP_NUM_THREADS"
 
 
 @functools.cache
-def prepare() -> bool:
+def prepare() -> None:
     """Keep torch to the threads that a container allows, in this process and in those that it starts. Works once.
 
-    Returns True where the user has set the number of threads: then it stays as it is.
+    Where the user has set the number of threads, it stays as it is.
     """
-    if sys.platform != "linux" or THREADS in os.environ:
-        return THREADS in os.environ
-    if (threads := allowed_threads()) < cores():
+    if sys.platform == "linux" and THREADS not in os.environ and (threads := allowed_threads()) < cores():
         os.environ[THREADS] = str(threads)  # read when torch is loaded
         if (torch := sys.modules.get("torch")) is not None:
             torch.set_num_threads(min(threads, torch.get_num_threads()))
-    return False
 
 
 def may_change_waiting() -> bool:

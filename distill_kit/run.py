@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from .batches import PlainBatches, ViewBatches
@@ -17,7 +18,7 @@ from .kept_logits import KeptLogits
 from .memory import keep_freed_memory
 from .metrics import accuracy, answers, balanced_accuracy, share_in_top
 from .models import STUDENTS, ConvNet, Stem, make_model, whitening_stem
-from .neighbours import Choice, Load, Room, choose_threads, next_with
+from .neighbours import TAKEN, Room, next_with
 from .optimizers import OPTIMIZERS, RECORDABLE
 from .parts import Parts
 from .schedules import from_to, warmup_cosine
@@ -108,14 +109,13 @@ class Run:
         0.716
 
     student: the network, trained in place. history: the epoch rows so far. parts: what the loop is given, changes made;
-    batches: the batches as they were before.
+    batches: the batches as they were before. room: knows how many cores other programs take.
     """
 
-    def __init__(self, settings: Settings, materials: Materials, load: Load | None = None):
-        """load: begun when the run was asked for, so that nobody waits for a look at what else the machine does.
+    def __init__(self, settings: Settings, materials: Materials):
+        """Device and precision are those of the materials.
 
-        Raises ValueError where the materials hold other images than the settings ask for. Device and precision are
-        those of the materials.
+        Raises ValueError where the materials hold other images than the settings ask for.
         """
         if settings.drawn != materials.drawn:
             raise ValueError("settings must ask for the images of the materials: images, data_seed and leave_out are "
@@ -132,22 +132,20 @@ class Run:
             rows=(self.training.labels >= 0).nonzero().squeeze(1) if settings.labels_only else None)
         self.student = self.fresh_student()
         self.parts = self._parts()
-        self.load = Load() if load is None else load
-        self.choice: Choice | None = None                   # of threads, once training has begun
+        self.threads = settings.threads or torch.get_num_threads()
+        self.room = Room(materials.device, self.threads)
         self.teacher_seconds = 0.0
-        self._began: tuple[float, float] | None = None      # wall clock, and work of this process
+        self.began: tuple[float, float] | None = None       # wall clock, and work of this process
 
     def rows(self, every: int | None = None, folder: Path | str | None = None) -> Iterator[Row]:
         """Train, once: yield a row an epoch and a light row every `every` steps. `seconds` leaves the teacher out.
 
         folder: gets the history after every epoch and the student at the end, whichever way the run ends.
         """
-        if self.choice is not None:
+        if self.began is not None:
             raise RuntimeError("this run has been trained; make another Run of the same settings")
         parts, materials, before = self.parts, self.materials, self.materials.teacher_seconds
-        self.choice = choice = choose_threads(self.settings.threads, self.load, self.student, materials.bank,
-                                              materials.precision)
-        self._began = time.perf_counter(), time.process_time()
+        self.began = time.perf_counter(), time.process_time()
         rows = train(parts.student, parts.batches, parts.watched, epochs=self.settings.epochs,
                      optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
                      alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=materials.precision,
@@ -155,12 +153,12 @@ class Run:
                      plain=self._plain if len(parts.batches) < FEW_STEPS else None)
         rows = keep_best(self.student, rows)
         try:
-            with Room(materials.device, choice.taken, choice.threads), contextlib.closing(rows):
-                while (row := next_with(choice.threads, rows)) is not None:
+            with self.room, contextlib.closing(rows):
+                while (row := next_with(self.threads, rows)) is not None:
                     self.teacher_seconds = materials.teacher_seconds - before
-                    row["seconds"] += choice.seconds - self.teacher_seconds
-                    if choice.seconds:  # other programs were at work: so the threads were chosen
-                        row["cores_taken"] = choice.taken
+                    row["seconds"] -= self.teacher_seconds
+                    if (taken := self.room.taken or 0.0) > TAKEN:
+                        row["cores_taken"] = taken
                     if row["kind"] == EPOCH:
                         self.history.append(row)
                         if folder is not None:
@@ -180,9 +178,9 @@ class Run:
     @property
     def cores_used(self) -> float:
         """Cores that this process has had since training began, in the mean; 0 before."""
-        if self._began is None:
+        if self.began is None:
             return 0.0
-        began, worked = self._began
+        began, worked = self.began
         return (time.process_time() - worked) / (time.perf_counter() - began)
 
     def report(self) -> dict:

@@ -180,9 +180,9 @@ def report_of(run, folder: Path) -> tuple[dict, list, str]:
     """Return a trained run's report as plain data, its findings, and a sentence where some are withheld."""
     from ..diagnosis import probe
     findings, withheld = findings_of(run.history, probe(run), run.materials.name)
-    busy = "cores_taken" in run.history[-1]  # others were at work, so that the threads were chosen
-    return {**run.report(), "threads": run.history[-1]["threads"],
-            **({"cores_taken": run.choice.taken, "cores_used": run.cores_used} if busy else {}),
+    row = run.history[-1]
+    beside = {"cores_taken": row["cores_taken"], "cores_used": run.cores_used} if "cores_taken" in row else {}
+    return {**run.report(), "threads": row["threads"], **beside,
             "findings": [finding.as_dict() for finding in findings],
             **({"harm_withheld": withheld} if withheld else {}), "history": str(folder / "history.jsonl"),
             "data": run.training.source, "settings": asdict(run.settings)}, findings, withheld

@@ -2,7 +2,6 @@
 import dataclasses
 from pathlib import Path
 
-from distill_kit.neighbours import Load
 from distill_kit.openmp import cores
 from distill_kit.progress import training_bar
 from distill_kit.run import Materials, Run
@@ -22,7 +21,6 @@ def run_distill(options) -> int:
     import time
 
     from distill_kit.data import load_dataset
-    load = Load()  # begun now: nobody waits for it when the run begins
     settings, seeds = settings_of(options), getattr(options, "seeds", 1)
     started = time.perf_counter()
     dataset = load_dataset(settings.data, **cut_of(settings))
@@ -36,7 +34,7 @@ def run_distill(options) -> int:
     del dataset  # lets the images go that this run does not need
     if seeds > 1:
         return run_seeds(options, settings, seeds, materials)
-    run = Run(settings, materials, load=load)  # checks settings and images: no folder is left behind if they are bad
+    run = Run(settings, materials)  # checks settings and images: no folder is left behind if they are bad
     folder = new_run_folder(settings, getattr(options, "out", None))
     with announced(), training_bar(settings.epochs * len(run.batches), "training the student") as on_row:
         for row in run.rows(every=5, folder=folder):
@@ -44,7 +42,6 @@ def run_distill(options) -> int:
             on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")
     report, findings, withheld = report_of(run, folder)
     report["load_seconds"] = load_seconds
-    busy = "cores_taken" in report
     if not options.json:
         report["picture"] = draw(run, folder)
     count = len(materials.watched.labels)
@@ -57,9 +54,8 @@ def run_distill(options) -> int:
                                 f"{balanced(report, 'val')}{watched}"),
         ("training", f"{report['seconds']:.1f} s in {counted(report['threads'], 'thread')}, "
                      f"{report['images_per_second']:,.0f} images a second"),
-        *([("other programs", f"kept {report['cores_taken']:.1f} of {cores()} cores busy when it began; so it trained "
-                              f"in {counted(report['threads'], 'thread')}, and has had {report['cores_used']:.1f} "
-                              "cores")] if busy else []),
+        *([("other programs", f"kept {report['cores_taken']:.1f} of {cores()} cores busy; training has had "
+                              f"{report['cores_used']:.1f}")] if "cores_taken" in report else []),
         ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
         *([("picture", report["picture"])] if "picture" in report else []),
         *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]

@@ -17,12 +17,11 @@ from distill_kit.data.places import checkout
 from distill_kit.devices import choose_device, choose_precision
 from distill_kit.memory import keep_freed_memory
 from distill_kit.models import STUDENTS, make_model
-from distill_kit.neighbours import Load, Room, choose_threads, using_threads
+from distill_kit.neighbours import Load, Room
 from distill_kit.optimizers import OPTIMIZERS
 from distill_kit.schedules import constant
 from distill_kit.settings import QUICK_EPOCHS, Settings
 from distill_kit.training import train
-from distill_kit.views import ViewBank
 
 from ..run_folders import runs_folder
 
@@ -33,7 +32,7 @@ def examine(device: str | None = None) -> dict:
     """Collect what `doctor` reports, as plain data.
 
     cores: those that this process may run on; cpu_quota: of which a container may use so many, None where all;
-    cores_taken: those that other programs keep busy now; threads: torch's, of which a run takes fewer beside them.
+    cores_taken: those that other programs keep busy now; threads: torch's.
     notes: what the course lacks where the kit was installed without it, which is no problem.
     """
     taken = Load().taken()
@@ -94,9 +93,8 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
     images = (pixels[:size].float() / 255).contiguous(memory_format=torch.channels_last).to(device)
     batch = Batch(images, torch.zeros(size, dtype=torch.int64, device=device), torch.zeros(size, 10, device=device))
     student = make_model(STUDENTS["default"], pixels).to(device)
-    choice = choose_threads(None, Load(), student, ViewBank(pixels, device=device), precision)
     steps, started = 0, None
-    with using_threads(choice.threads), Room(device, choice.taken):
+    with Room(device):
         for _ in train(student, [batch] * 10_000, None, epochs=1, optimizer=OPTIMIZERS[settings.optimizer](student),
                        learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1), every=10,
                        precision=precision):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from distill_kit.neighbours import Load
 from distill_kit.settings import Settings
 
 from ..diagnosis import Finding
@@ -24,9 +23,8 @@ class LabRun:
     progress: float = 0.0                                     # steps done of all
     seconds: float = 0.0
     teacher_left: float = 0.0                                 # seconds that the teacher's answers will still take
-    load: Load = field(default_factory=Load)                  # what else the machine does, since the run was asked for
     threads: int | None = None
-    taken: float | None = None                                # cores that others kept busy when it began
+    taken: float | None = None                                # cores that others have kept busy, in the mean
     used: float | None = None                                 # cores that this process has had, in the mean
     others: int = 0                                           # the most processes that trained a student beside it
     folder: Path | None = None

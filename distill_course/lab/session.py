@@ -237,12 +237,12 @@ class Session:
         """Train; yield the run after every few steps, with its figures as they are then."""
         live.state = RUNNING
         try:
-            run = Run(live.settings, self._materials_of(live.settings), load=live.load)
+            run = Run(live.settings, self._materials_of(live.settings))
             live.folder = new_run_folder(live.settings, self.folder)
             steps, known = live.settings.epochs * len(run.batches), run.materials.logits.known
             for row in run.rows(every=ROWS_EVERY, folder=live.folder):
                 live.progress, live.seconds = row["steps"] / steps, row["seconds"]
-                live.threads, live.taken, live.used = run.choice.threads, run.choice.taken, run.cores_used
+                live.threads, live.taken, live.used = run.threads, run.room.taken, run.cores_used
                 if row["steps"] == 1 or row["kind"] == EPOCH:
                     live.others = max(live.others, others_training())
                 knows = run.materials.logits.known

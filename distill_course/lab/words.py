@@ -62,7 +62,7 @@ def on_this_machine(run: LabRun | None) -> str:
         sentences = [f"{sentences[0][:-1]}: this container may use {quota:g} of {here} cores."]
     busy = (run.taken or 0.0) > TAKEN
     if run.others or busy:
-        taken = f"Other programs kept {run.taken:.1f} of {here} cores busy when it began. " if busy else ""
+        taken = f"Other programs kept {run.taken:.1f} of {here} cores busy. " if busy else ""
         kit = f"{counted(run.others, 'other run')} of the kit trained at the same time. " if run.others else ""
         whole = here if quota is None else min(here, quota)
         sentences.append(f"{taken}{kit}It has had {run.used:.1f} cores, so it takes about {whole / run.used:.1f} times "

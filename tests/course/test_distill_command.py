@@ -124,14 +124,15 @@ def test_an_interrupt_is_exit_status_130_and_keeps_the_rows(answer, monkeypatch,
     assert len(load_history(folder / "history.jsonl")[1]) == 1 and (folder / "student.safetensors").is_file()
 
 
-def test_distill_says_what_other_programs_took_and_the_threads_that_were_chosen_beside_them(answer, monkeypatch):
-    from distill_kit import run
-    from distill_kit.neighbours import Choice
-    monkeypatch.setattr(run, "choose_threads", lambda *given: Choice(1, 1.2, 0.1))
+def test_distill_says_what_other_programs_took(answer, monkeypatch):
+    from distill_kit.neighbours import Room
+    monkeypatch.setattr(Room, "taken", 1.2)
     report = value_of(answer("distill", *QUICK, "--json")[1])
-    assert report["threads"] == 1 and report["cores_taken"] == 1.2 and report["cores_used"] > 0
-    assert re.search(r"other programs +kept 1\.2 of \d+ cores busy when it began; so it trained in 1 thread, and has "
-                     r"had \d+\.\d cores", answer("distill", *QUICK)[1])
+    assert report["cores_taken"] == 1.2 and report["cores_used"] > 0
+    assert re.search(r"other programs +kept 1\.2 of \d+ cores busy; training has had \d+\.\d",
+                     answer("distill", *QUICK)[1])
+    monkeypatch.setattr(Room, "taken", 0.3)
+    assert "cores_taken" not in value_of(answer("distill", *QUICK, "--json")[1])
 
 
 # What is wrong with a run

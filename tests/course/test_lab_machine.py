@@ -165,8 +165,8 @@ def test_the_lab_says_how_many_threads_a_run_has_and_what_neighbours_cost_it(mon
     assert say(None) == say(run_beside()) == ""
     assert say(run_beside(threads=4, taken=0.1, used=3.5)) == "It trains in 4 threads."
     assert say(run_beside(threads=1, taken=2.9, used=1.0)) == (
-        "It trains in 1 thread. Other programs kept 2.9 of 4 cores busy when it began. It has had 1.0 cores, so it "
-        "takes about 4.0 times as long as on an idle machine.")
+        "It trains in 1 thread. Other programs kept 2.9 of 4 cores busy. It has had 1.0 cores, so it takes "
+        "about 4.0 times as long as on an idle machine.")
     beside = say(run_beside(threads=2, taken=None, used=2.0, others=2))
     assert "2 other runs of the kit trained at the same time" in beside
     monkeypatch.setattr(words, "cpu_quota", lambda: 1.0)

@@ -1,48 +1,27 @@
-"""Threads for the machine as it is, and room for other programs."""
+"""What other programs take, room for them, and threads that stay as many as they were."""
 import os
 import subprocess
 import sys
-import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 import torch
-from small import ColourTeacher, LittleNet, coloured_dataset
+from small import ColourTeacher, coloured_dataset
 
 from distill_kit import neighbours
 from distill_kit.history import load_history
-from distill_kit.neighbours import Load, choose_threads, fastest, using_threads
+from distill_kit.neighbours import Load
 from distill_kit.openmp import may_change_waiting
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
-from distill_kit.views import ViewBank
 
 DATASET = coloured_dataset()
-BANK = ViewBank(DATASET.pool.images)
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="nothing was measured with the OpenMPs of other systems")
 
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("DISTILL_KIT_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def four_threads(monkeypatch):
-    """Four cores, four threads, and no wish of the user's."""
-    monkeypatch.setattr(neighbours, "prepare", lambda: False)
-    monkeypatch.setattr(neighbours, "cores", lambda: 4)
-    with using_threads(4):
-        yield
-
-
-def taken(cores_taken):
-    return SimpleNamespace(taken=lambda: cores_taken)
-
-
-def choose(cores_taken, wish=None, **changes):
-    return choose_threads(wish, taken(cores_taken), LittleNet(), BANK, "float32")
 
 
 def test_a_busy_loop_is_seen_and_this_process_is_not_counted():
@@ -61,44 +40,6 @@ def test_a_busy_loop_is_seen_and_this_process_is_not_counted():
         loop.kill()
         loop.wait()
     assert beside > alone + 0.3 or alone > 1.5  # where all is taken anyway, one more cannot be told
-
-
-@LINUX
-def test_where_enough_cores_are_free_nothing_is_tried(four_threads, monkeypatch):
-    monkeypatch.setattr(neighbours, "fastest", lambda *_: pytest.fail("tried"))
-    assert choose(0.2) == (4, 0.2, 0.0)
-
-
-@LINUX
-@pytest.mark.parametrize("cores_taken, numbers", [(1.0, {4, 3, 1}), (1.6, {4, 2, 1}), (4.0, {4, 1}), (9.0, {4, 1})])
-def test_beside_others_all_the_free_ones_and_one_are_tried_and_the_fastest_wins(four_threads, monkeypatch, cores_taken,
-                                                                                numbers):
-    tried = []
-    monkeypatch.setattr(neighbours, "fastest", lambda numbers, step: (tried.append(numbers), step(), 1)[2])
-    choice = choose(cores_taken)
-    assert tried == [numbers] and choice.threads == 1 and choice.taken == cores_taken and choice.seconds > 0
-
-
-@LINUX
-def test_who_has_a_wish_gets_it_and_nobody_looks(four_threads, monkeypatch):
-    assert choose(3.0, wish=2) == (2, None, 0.0)
-    monkeypatch.setattr(neighbours, "prepare", lambda: True)  # OMP_NUM_THREADS
-    assert choose(3.0) == (4, None, 0.0)
-
-
-def test_trying_leaves_the_student_and_torchs_number_as_they_were(four_threads):
-    student = LittleNet()
-    before = {name: value.clone() for name, value in student.state_dict().items()}
-    choose_threads(None, taken(2.0), student, BANK, "float32")
-    assert torch.get_num_threads() == 4 and all(parameter.grad is None for parameter in student.parameters())
-    assert all(torch.equal(value, before[name]) for name, value in student.state_dict().items())
-
-
-def test_the_fastest_number_is_the_one_whose_steps_are_the_shortest():
-    step = {1: 0.004, 2: 0.001, 3: 0.008}
-    with using_threads(3):
-        assert fastest({1, 2, 3}, lambda: time.sleep(step[torch.get_num_threads()])) == 2
-        assert torch.get_num_threads() == 3
 
 
 ROOM = """if True:
@@ -125,9 +66,6 @@ ROOM = """if True:
         print(settled(before + 2))      # and its team
         others[0] = 0.0
         print(settled(before + 1))
-    print(settled(before))
-    with neighbours.Room(torch.device("cpu"), busy):
-        print(threads() == before + 2)  # at once
     print(settled(before))"""
 
 
@@ -140,17 +78,20 @@ def test_room_is_made_while_others_want_the_cores_and_no_longer(own, room):
     done = subprocess.run([sys.executable, "-c", ROOM], capture_output=True, text=True, check=True,
                           env={**clean, **own})
     if not room:
-        assert done.stdout.split() != ["True"] * 6  # the user has said how threads wait: nothing is done
+        assert done.stdout.split() != ["True"] * 4  # the user has said how threads wait: nothing is done
     elif may_change_waiting():
-        assert done.stdout.split() == ["True"] * 6
+        assert done.stdout.split() == ["True"] * 4
 
 
-def test_one_thread_waits_for_nobody():
-    threads = threading.active_count()
-    with using_threads(1), neighbours.Room(torch.device("cpu"), 1.0):
-        assert threading.active_count() == threads
-    with using_threads(2), neighbours.Room(torch.device("cuda"), 1.0):  # nor does a GPU
-        assert threading.active_count() == threads
+@LINUX
+@pytest.mark.parametrize("device, threads, looks", [("cpu", 1, True), ("cuda", 2, False)])
+def test_one_thread_waits_for_nobody_and_nor_does_a_gpu(monkeypatch, device, threads, looks):
+    monkeypatch.setattr(neighbours, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(Load, "taken", lambda self: 9.0)
+    monkeypatch.setattr(torch, "ones", lambda *_: pytest.fail("a team is made"))
+    with neighbours.Room(torch.device(device), threads) as room:
+        time.sleep(0.1)
+    assert room.taken == (9.0 if looks else None)
 
 
 def run_of(**changes):
@@ -165,16 +106,17 @@ def test_the_number_of_threads_stands_in_the_rows_and_torchs_own_comes_back(tmp_
     assert row["threads"] == kept["threads"] == 1 and "cores_taken" not in row and torch.get_num_threads() == before
 
 
-@LINUX
-def test_fewer_threads_beside_others_are_told_in_the_row(four_threads, monkeypatch):
-    monkeypatch.setattr(neighbours, "fastest", lambda numbers, step: min(numbers))
-    run = run_of()
-    run.load = taken(2.0)
-    (row,) = run.rows()
-    assert (row["threads"], row["cores_taken"]) == (1, 2.0)
-    same = run_of(threads=1)
-    list(same.rows())
-    assert all(torch.equal(*pair) for pair in zip(run.student.parameters(), same.student.parameters(), strict=True))
+@pytest.mark.parametrize("busy", [1.4, 0.2])
+def test_what_others_take_stands_in_the_row_and_changes_neither_threads_nor_student(monkeypatch, busy):
+    monkeypatch.setattr(neighbours, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(Load, "taken", lambda self: busy)
+    run, alone = run_of(threads=2), run_of(threads=2)
+    alone.room = neighbours.Room(torch.device("cuda"))  # where nobody looks
+    (row,), (quiet,) = run.rows(), alone.rows()
+    assert row["threads"] == quiet["threads"] == 2 and "cores_taken" not in quiet
+    assert row.get("cores_taken") == (pytest.approx(busy) if busy > neighbours.TAKEN else None)
+    assert run.room.taken == pytest.approx(busy)
+    assert all(torch.equal(*pair) for pair in zip(run.student.parameters(), alone.student.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("threads", [0, -1])

@@ -17,7 +17,7 @@ SAYS = """if True:
     from distill_kit import openmp
     loaded = "torch" in sys.modules
     import torch
-    print(json.dumps({{"loaded": loaded, "threads": torch.get_num_threads(), "users": openmp.prepare(),
+    print(json.dumps({{"loaded": loaded, "threads": torch.get_num_threads(),
                        "changes": openmp.may_change_waiting(), "here": os.environ.get("OMP_NUM_THREADS")}}))"""
 
 
@@ -31,7 +31,7 @@ def says(before="", **environment):
 @LINUX
 def test_the_import_loads_no_torch_and_leaves_its_threads_where_all_cores_are_allowed():
     said = says()
-    assert not said["loaded"] and not said["users"]
+    assert not said["loaded"]
     assert said["threads"] == min(allowed_threads(), says("import torch")["threads"])
 
 
@@ -44,7 +44,7 @@ def test_a_users_own_way_of_waiting_is_kept(own):
 @LINUX
 def test_a_users_own_number_of_threads_is_kept():
     said = says(OMP_NUM_THREADS="1")
-    assert said["threads"] == 1 and said["users"] and said["here"] == "1"
+    assert said["threads"] == 1 and said["here"] == "1"
 
 
 def put(folder, path, text):
@@ -100,7 +100,7 @@ def test_a_real_control_group_of_one_core_means_one_thread(tmp_path):
         if cores() < 2:
             pytest.skip("one core")
         said = says(f"open({str(folder / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))")
-        assert said["threads"] == 1 and not said["users"] and said["here"] == "1"  # the processes that it starts too
+        assert said["threads"] == 1 and said["here"] == "1"  # the processes that it starts too
         late = says(f"open({str(folder / 'cgroup.procs')!r}, 'w').write(str(os.getpid())); import torch")
         assert late["threads"] == 1
     finally:

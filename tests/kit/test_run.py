@@ -134,11 +134,11 @@ def test_report_has_its_figures():
 
 def test_a_run_knows_whether_its_training_has_begun():
     run = run_of(threads=1)
-    assert run.choice is None and run.cores_used == 0.0
+    assert run.began is None and run.cores_used == 0.0
     rows = run.rows()
-    assert run.choice is None  # nothing is done before the first row is asked for
+    assert run.began is None  # nothing is done before the first row is asked for
     next(rows)
-    assert run.cores_used > 0 and run.choice.threads == 1
+    assert run.cores_used > 0 and run.threads == 1
 
 
 def test_a_run_trains_once():
