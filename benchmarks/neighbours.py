@@ -31,26 +31,26 @@ SCENES = {"alone": (1, 0), "beside one busy program": (1, 1), "beside two busy p
 WAITING = {"before": {"GOMP_SPINCOUNT": "300000"},  # what GNU's OpenMP takes where nobody says anything
            "kit": {},
            "passive": {"OMP_WAIT_POLICY": "passive"}, "short spin": {"GOMP_SPINCOUNT": "1000"}}
-ARMS = ("before", "kit")  # in every scene; the others, always in two threads, in those that rule them out
+ARMS = ("before", "kit")  # in every scene; the others in those that rule them out
 ALSO = {"alone": ("passive", "short spin")}
 SLOW = "six runs at once", "before"  # only in the first round: two minutes each
 BUSY = "while True: pass"
 
 
-def serve(arm: str) -> None:
+def serve() -> None:
     """Train, in a process of its own, a run for each line of standard input; its figures go to standard output."""
     dataset, materials = load_dataset("cifar10"), {}
     teacher, _ = load_teacher(dataset)
     print("ready", flush=True)
     for line in sys.stdin:
         precision, epochs = line.split()
-        settings = Settings(epochs=int(epochs), precision=precision, threads=None if arm == "kit" else 2)
+        settings = Settings(epochs=int(epochs), precision=precision)
         if precision not in materials:
             materials[precision] = Materials.of(settings, dataset, teacher)
             materials[precision].complete()
         run = trained(settings, materials[precision])
         row = run.history[-1]
-        print(json.dumps({"seconds": row["seconds"], "threads": row["threads"], "cores": run.cores_used}), flush=True)
+        print(json.dumps({"seconds": row["seconds"], "cores": run.cores_used}), flush=True)
 
 
 class Runner:
@@ -58,7 +58,7 @@ class Runner:
 
     def __init__(self, arm: str, sessions: bool):
         env = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
-        self.process = subprocess.Popen([sys.executable, __file__, "--serve", arm], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([sys.executable, __file__, "--serve"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, env={**env, **WAITING[arm]},
                                         start_new_session=sessions)
 
@@ -87,7 +87,6 @@ def figures(answers: list[dict]) -> dict:
     """Summarise runs of the same kind."""
     seconds = [answer["seconds"] for answer in answers]
     return {"seconds": round(statistics.median(seconds), 2), "most": round(max(seconds), 2), "n": len(seconds),
-            "threads": statistics.median(answer["threads"] for answer in answers),
             "cores": round(statistics.median(answer["cores"] for answer in answers), 2)}
 
 
@@ -95,15 +94,15 @@ def table(report: dict) -> str:
     """Write in Markdown the seconds of a run, and how many times as long that is as alone."""
     lines = []
     for precision, arms in report["seconds"].items():
-        lines += [f"| {precision} | before | | now | | threads now | cores that it had |",
-                  "|---|---|---|---|---|---|---|"]
+        lines += [f"| {precision} | before | | now | | cores that it had |",
+                  "|---|---|---|---|---|---|"]
         for scene in [scene for scene in SCENES if all(scene in arms[arm] for arm in ARMS)]:
             cells = []
             for arm in ARMS:
                 here, alone = arms[arm][scene]["seconds"], arms[arm]["alone"]["seconds"]
                 cells += [f"{here:.1f} s", f"{here / alone:.2f} times" if scene != "alone" else ""]
             now = arms["kit"][scene]
-            lines.append(f"| {scene} | {' | '.join(cells)} | {now['threads']:g} | {now['cores']:.2f} |")
+            lines.append(f"| {scene} | {' | '.join(cells)} | {now['cores']:.2f} |")
         others = [f"{name} {arms[name]['alone']['seconds']:.1f} s" for name in arms if name not in ARMS]
         lines += ["", f"Alone with other ways of waiting, in {precision}: {', '.join(others)}.", ""]
     where = report["machine"]
@@ -123,7 +122,7 @@ def waits(report: dict) -> str:
         lines.append(f"| {report['machine']['cores']} cores, in {precision} | {alone:.0f} s | {beside:.0f} s |")
     gpu = read_json("gpu.json")["recorded"]["quick run"]
     lines.append(f"| one GPU (NVIDIA H200) | {statistics.median(gpu[1:]):.1f} s | not measured |")
-    return "\n".join([*lines, "", "Beside other programs the kit makes room and chooses its threads: "
+    return "\n".join([*lines, "", "Beside other programs the kit makes room: "
                                   "[docs/neighbours.md](docs/neighbours.md)."])
 
 
@@ -135,10 +134,10 @@ def main() -> None:
     parser.add_argument("--only", choices=list(WAITING), help="measure one way of waiting; nothing is written")
     parser.add_argument("--sessions", action="store_true", help="nothing is written")
     parser.add_argument("--pages", action="store_true", help="measure nothing: write the tables from neighbours.json")
-    parser.add_argument("--serve", choices=list(WAITING), help=argparse.SUPPRESS)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve)
+        serve()
     elif options.pages:
         write_pages(read_json("neighbours.json"))
     else:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from distill_kit.openmp import cores
 from distill_kit.progress import training_bar
-from distill_kit.run import Materials, Run
+from distill_kit.run import FEW_STEPS, Materials, Run
 from distill_kit.settings import Settings
 
 from ..machine import counted
@@ -29,6 +29,8 @@ def run_distill(options) -> int:
     if not hasattr(options, "images") and len(dataset.pool) < settings.images:  # nobody asked for more than there are
         settings = dataclasses.replace(settings, images=len(dataset.pool))
         say(f"The student learns from all {settings.images:,} images that are there to train with.")
+    if (steps := settings.images // settings.batch_size) < FEW_STEPS:
+        say(f"That is {counted(max(1, steps), 'step')} an epoch; a smaller --batch-size, 32 say, makes more of them.")
     teacher, _ = find_teacher(dataset, getattr(options, "teacher", None))
     materials = Materials.of(settings, dataset, teacher)
     del dataset  # lets the images go that this run does not need

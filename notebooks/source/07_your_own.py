@@ -29,10 +29,11 @@ from distill_course.notebook import EPOCHS
 # %% [markdown]
 # ## A folder of images
 #
-# Put the path of a folder of your own between the quotes, and this notebook is about your images. The kit reads
-# `{train,test}/<class>/` with PNG or JPEG files in it, all of the same size. Left empty, the notebook makes a folder, so
-# that it runs anywhere: 800 images of four classes, half of them for training. They are taken from the validation
-# images, and the course's teacher has never been trained on those.
+# Put the path of a folder of your own between the quotes, and this notebook is about your images. A folder for each
+# class is enough; with `train/` and `test/` around them, or `val/` as well, that is how they are divided. Images of any
+# size and format will do. Left empty, the notebook makes a folder, so that it runs anywhere: 800 images of four
+# classes, half of them for training. They are taken from the validation images, and the course's teacher has never been
+# trained on those.
 
 # %%
 mine = ""          # for example "~/pictures/leaves"
@@ -70,8 +71,8 @@ for ax, pixels, label in zip(axes, own.validation.images, own.validation.labels)
 figure
 
 # %% [markdown]
-# Here are some of the images that were set aside for validation, each with the name of its folder above it. In a
-# terminal `python -m distill_kit data FOLDER` says how a folder is read.
+# Here are some of the validation images as the networks will see them, each with the name of its folder above it. The
+# first sentence says what was done to them. In a terminal `python -m distill_kit data FOLDER` says more.
 #
 # ## A loader of your own
 #
@@ -512,7 +513,7 @@ for name, module in (("teacher", own_teacher), ("student", student), ("resnet18"
 #
 # ## In five lines
 #
-# - A folder `{train,test}/<class>/` is a data set; any DataLoader of (images, labels) with a length will do.
+# - A folder with a folder for each class is a data set; any DataLoader of (images, labels) with a length will do.
 # - For a teacher from elsewhere, pick the columns by name, and use eval mode and no gradient; the loop sees to the last
 #   two.
 # - Normalisation belongs inside each module, and random changes of the images into the loader: both modules then see

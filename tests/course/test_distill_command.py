@@ -135,6 +135,12 @@ def test_distill_says_what_other_programs_took(answer, monkeypatch):
     assert "cores_taken" not in value_of(answer("distill", *QUICK, "--json")[1])
 
 
+@pytest.mark.parametrize("batch_size, sentence", [(50, "That is 2 steps an epoch; a smaller --batch-size"), (16, None)])
+def test_distill_says_when_an_epoch_has_few_steps(answer, batch_size, sentence):
+    errors = answer("distill", *QUICK, "--images", 100, "--batch-size", batch_size)[2]
+    assert (sentence in errors) if sentence else "steps an epoch" not in errors
+
+
 # What is wrong with a run
 
 def test_distill_names_the_fault_that_it_was_asked_to_make(answer):
