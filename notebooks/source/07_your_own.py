@@ -71,8 +71,8 @@ for ax, pixels, label in zip(axes, own.validation.images, own.validation.labels)
 figure
 
 # %% [markdown]
-# Here are some of the validation images as the networks will see them, each with the name of its folder above it. The
-# first sentence says what was done to them. In a terminal `python -m distill_kit data FOLDER` says more.
+# Here are some of the validation images as the networks will see them, each with the name of its folder above it; what
+# was done to them is printed above. In a terminal `python -m distill_kit data FOLDER` says more.
 #
 # ## A loader of your own
 #
