@@ -100,10 +100,9 @@ CONTROLS = {
     "schedule": Control("schedule", "Shape of the change", ("linear", "cosine"),
                         "A straight line, or half a cosine wave."),
     "labelled": Control("labelled", "Images with a label", (100, 250, 500, 1_000, 2_000, 3_000, 5_000),
-                        "How many of the 5,000 images keep their label."),
+                        "How many of the images keep their label."),
     "label_noise": Control("label_noise", "Random labels", tuple(round(0.1 * k, 1) for k in range(10)),
-                           "Share of the labels drawn anew at random. With ten classes a tenth of these are right by "
-                           "chance."),
+                           "Share of the labels drawn anew at random; by chance some of these are right."),
     "learning_rate": Control("learning_rate", "Learning rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
                              "The highest, after one epoch of warm-up."),
     "images": Control("images", "Training images", (500, 1_000, 2_000, 5_000), "How many the student learns from."),
