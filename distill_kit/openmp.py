@@ -6,7 +6,7 @@ import ctypes
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,31 +45,18 @@ def allowed_threads() -> int:
 def cpu_quota(proc: Path = Path("/proc/self/cgroup"), mounts: Path = Path("/sys/fs/cgroup")) -> float | None:
     """Read how many cores' time the control groups of this process may use (cgroup v1 or v2); None without a limit."""
     quotas = []
-    try:
-        lines = proc.read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        number, controllers, path = line.split(":", 2)
-        if number == "0":
-            quotas += _quotas([mounts, mounts / "unified"], path, ["cpu.max"])
-        elif "cpu" in controllers.split(","):
-            quotas += _quotas([mounts / "cpu", mounts / controllers], path, ["cpu.cfs_quota_us", "cpu.cfs_period_us"])
-    return min(quotas, default=None)
-
-
-def _quotas(roots: list[Path], path: str, files: list[str]) -> Iterator[float]:
-    """Read the quotas of a group and of those that it lies in, from the files that hold quota and period.
-
-    Any of them may be the narrowest.
-    """
-    inside = path.strip("/").split("/")
-    for root in roots:
-        for depth in range(len(inside) + 1):
-            with suppress(OSError, ValueError):  # no such file: a group of another mount, or the root, without a limit
-                quota, period = " ".join(root.joinpath(*inside[:depth], name).read_text() for name in files).split()
-                if quota not in ("max", "-1"):
-                    yield int(quota) / int(period)
+    with suppress(OSError):
+        for _, controllers, group in (line.split(":", 2) for line in proc.read_text().splitlines()):
+            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)  # v1, v2
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            for root in (mounts / controllers, mounts / "cpu", mounts / "unified"):
+                inside = root / group.strip("/")
+                for folder in (inside, *inside.parents):  # any of them may be the narrowest
+                    with suppress(OSError, ValueError):  # no such file: a group of another mount; "max": no limit
+                        quota, period = " ".join((folder / name).read_text() for name in names).split()
+                        quotas.append(int(quota) / int(period))
+    return min((quota for quota in quotas if quota > 0), default=None)  # v1 writes -1 for no limit
 
 
 def rest_threads() -> bool:

@@ -50,7 +50,7 @@ class Settings:
     data_seed: int = 0              # which training images
     device: str | None = None
     precision: str = "auto"
-    threads: int | None = None      # of the CPU; None: as many as are best while other programs run
+    threads: int | None = None      # of the CPU; None: torch's own number
     changes: tuple[str, ...] = ()   # names of registered changes (changes.py)
 
     def __post_init__(self):
