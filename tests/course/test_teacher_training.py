@@ -148,7 +148,7 @@ def test_a_teachers_learning_rate_is_checked_before_it_trains(rate):
         train_teacher(DATASET, RECIPE, learning_rate=rate)
 
 
-def test_a_recipe_fits_the_classes_and_the_size():
+def test_case_4_a_recipe_fits_the_classes_and_the_size():
     architecture = recipe_for(DATASET).architecture
     assert (architecture.num_classes, architecture.image_size) == (4, 16)
     assert architecture.widths == RECIPES["cifar10"].architecture.widths
@@ -236,5 +236,5 @@ def test_the_recipes_of_shipped_teachers_stay_as_they_are(name):
 
 
 @pytest.mark.parametrize("count, batch", [(60, 32), (900, 81), (20, 16)])
-def test_small_sets_have_smaller_batches(count, batch):
+def test_case_4_small_sets_have_smaller_batches(count, batch):
     assert recipe_for(dataset_of(8, count)).batch_size == batch

@@ -109,7 +109,7 @@ def test_the_notice_and_the_details_say_what_was_done(kinds):
     json.dumps(dataset.details)
 
 
-def test_a_size_may_be_asked_for_and_has_a_place_of_its_own_in_the_cache(kinds):
+def test_case_29_a_size_may_be_asked_for_and_has_a_place_of_its_own_in_the_cache(kinds):
     for size in (16, 48, 16):
         assert list(load_dataset(kinds, size=size, progress=False).pool.images.shape[1:]) == [3, size, size]
     same = load_dataset(kinds, size=48, progress=False).test.images[0]

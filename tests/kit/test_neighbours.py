@@ -24,7 +24,7 @@ def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("DISTILL_KIT_CACHE", str(tmp_path / "cache"))
 
 
-def test_a_busy_loop_is_seen_and_this_process_is_not_counted():
+def test_h9_a_busy_loop_is_seen_and_this_process_is_not_counted():
     load = Load()
     end = time.monotonic() + 0.5
     while time.monotonic() < end:
@@ -72,7 +72,7 @@ ROOM = """if True:
 @LINUX
 @pytest.mark.parametrize("own, room", [({}, True), ({"GOMP_SPINCOUNT": "50"}, False),
                                        ({"OMP_WAIT_POLICY": "passive"}, False)])
-def test_room_is_made_while_others_want_the_cores_and_no_longer(own, room):
+def test_h9_room_is_made_while_others_want_the_cores_and_no_longer(own, room):
     """A second team: with it GNU's OpenMP knows of more threads than cores, and lets those that wait sleep."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     done = subprocess.run([sys.executable, "-c", ROOM], capture_output=True, text=True, check=True,
@@ -85,7 +85,7 @@ def test_room_is_made_while_others_want_the_cores_and_no_longer(own, room):
 
 @LINUX
 @pytest.mark.parametrize("device, threads, looks", [("cpu", 1, True), ("cuda", 2, False)])
-def test_one_thread_waits_for_nobody_and_nor_does_a_gpu(monkeypatch, device, threads, looks):
+def test_h9_one_thread_waits_for_nobody_and_nor_does_a_gpu(monkeypatch, device, threads, looks):
     monkeypatch.setattr(neighbours, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(Load, "taken", lambda self: 9.0)
     monkeypatch.setattr(torch, "ones", lambda *_: pytest.fail("a team is made"))

@@ -248,7 +248,7 @@ def test_case_13_balanced_accuracy_stands_beside_accuracy_where_classes_are_unev
         assert report[f"{part}_balanced_accuracy"] == pytest.approx(sum(recall) / 4, abs=0.02)
 
 
-def test_balanced_accuracy_is_the_mean_recall_of_the_classes_that_are_there():
+def test_case_13_balanced_accuracy_is_the_mean_recall_of_the_classes_that_are_there():
     logits = torch.tensor([[3.0, 2, 1, 0], [3, 2, 1, 0], [3, 2, 1, 0], [1, 2, 0, 0]])
     labels = torch.tensor([0, 0, 1, 1])  # two of two, one of two; no image of the others
     assert balanced_accuracy(logits, labels) == pytest.approx(0.75)

@@ -208,7 +208,7 @@ def test_bad_arguments_are_refused_by_name_before_anything_happens(argument, val
     assert same_state(before, state_of(student))
 
 
-def test_a_student_that_is_its_own_teacher_is_refused():
+def test_case_9_a_student_that_is_its_own_teacher_is_refused():
     student = LittleNet()
     with pytest.raises(ValueError, match="student and teacher share convolution.weight, norm.weight"):
         distil(student, teacher=student)
