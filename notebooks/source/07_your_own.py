@@ -29,10 +29,10 @@ from distill_course.notebook import EPOCHS
 # %% [markdown]
 # ## A folder of images
 #
-# Put the path of a folder of your own between the quotes, and this notebook is about your images. The kit reads
-# `{train,test}/<class>/` with PNG or JPEG files in it, all of the same size. Left empty, the notebook makes a folder, so
-# that it runs anywhere: 800 images of four classes, half of them for training. They are taken from the validation
-# images, and the course's teacher has never been trained on those.
+# Put the path of a folder of your own between the quotes, and this notebook is about your images. The kit reads folders
+# `train/<class>/` and `test/<class>/`, or only `<class>/`, with images of any size and of any common format in them. Left
+# empty, the notebook makes a folder, so that it runs anywhere: 800 images of four classes, half of them for training.
+# They are taken from the validation images, and the course's teacher has never been trained on those.
 
 # %%
 mine = ""          # for example "~/pictures/leaves"
@@ -255,11 +255,14 @@ labelled = min(40, len(own.pool) // 4)
 few = keep_labels(own.pool, labelled)
 
 # %%
-train_loader = loader_of(few, shuffle=True, collate_fn=mirrored)
+one_left = len(few) % 32 == 1              # of the images, for the last batch
+train_loader = loader_of(few, shuffle=True, drop_last=one_left, collate_fn=mirrored)
 val_loader = loader_of(own.validation)
 print("The first batch:", *next(iter(train_loader))[1][:16].tolist(), "...")
 
 # %% [markdown]
+# A last batch of a single image is left out: BatchNorm has to compare it with others, and the kit would refuse it.
+#
 # PyTorch's `cross_entropy` passes over -100. But a small batch may hold no label at all, and then its mean is 0 / 0. In
 # the kit's loss the hard term of such a batch is 0. You wrote it in exercise 2.1.
 #
