@@ -6,7 +6,7 @@ import time
 
 import pytest
 import torch
-from small import ColourTeacher, coloured_dataset
+from small import ColourTeacher, coloured_dataset, distil
 
 from distill_kit import neighbours
 from distill_kit.history import load_history
@@ -141,3 +141,21 @@ def test_two_runs_in_turn_keep_their_own_threads_and_the_caller_keeps_torchs():
     for some in rows.values():
         list(some)
     assert seen == {1: {1}, 2: {2}} and torch.get_num_threads() == before
+
+
+def test_h9_the_public_function_and_a_run_train_with_room_for_others(monkeypatch):
+    entered = []
+
+    class Noted(neighbours.Room):
+        def __enter__(self):
+            entered.append(self)
+            return super().__enter__()
+
+        def __exit__(self, *error):
+            super().__exit__(*error)
+            assert not self.is_alive()
+    monkeypatch.setattr("distill_kit.training.Room", Noted)
+    monkeypatch.setattr("distill_kit.run.Room", Noted)
+    distil(num_epochs=1)
+    list(run_of().rows())
+    assert len(entered) == 2
