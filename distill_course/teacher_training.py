@@ -121,7 +121,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     started = time.perf_counter()
     for row in train(model, training, validation, epochs=recipe.epochs, optimizer=Muon(model, recipe.muon_ratio),
                      learning_rate=warmup_then(linear(rate, 0.0, steps - warmup), rate, warmup),
-                     temperature=constant(1.0), alpha=constant(1.0), every=10, precision=precision):
+                     temperature=constant(1.0), alpha=constant(1.0), every=10, precision=precision,
+                     plain=lambda: (batch.images for batch in PlainBatches(bank, dataset.pool.labels))):
         if on_row is not None:
             on_row(row)
         if row["kind"] == EPOCH and "stopped" in row:

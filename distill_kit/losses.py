@@ -101,7 +101,10 @@ def check_teacher(teacher_logits: Tensor | None, alpha: float) -> None:
 
 
 def check_logits(student_logits: Tensor, teacher_logits: Tensor | None) -> None:
-    """Raise ValueError unless logits are [N, C] with at least one row, and of the same shape on both sides."""
+    """Raise ValueError unless logits are floats [N, C] with at least one row, and of the same shape on both sides."""
+    for name, logits in (("student_logits", student_logits), ("teacher_logits", teacher_logits)):
+        if logits is not None and not logits.is_floating_point():
+            raise ValueError(f"{name} must be floats, as they come before any softmax; got {logits.dtype}")
     if student_logits.ndim != 2 or 0 in student_logits.shape:
         raise ValueError(f"student_logits must be [N, C] with N and C above 0; got {list(student_logits.shape)}")
     if teacher_logits is not None and teacher_logits.shape != student_logits.shape:

@@ -172,7 +172,7 @@ def train_student_with_distillation(
     """
     if num_epochs < 1:
         raise ValueError(f"num_epochs must be 1 or more; got {num_epochs}")
-    if patience is not None and patience < 1:
+    if patience is not None and not patience >= 1:  # also refuses NaN
         raise ValueError(f"patience must be 1 or more, or None; got {patience}")
     if not isinstance(student, nn.Module):
         raise ValueError(f"student must be a torch.nn.Module; got {type(student).__name__}")

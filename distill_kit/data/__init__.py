@@ -47,7 +47,7 @@ def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False,
     download: fetch CIFAR-10 if "auto" or "cifar10" does not find it. Nothing is fetched otherwise.
     progress: a bar on standard error for what takes more than a second.
 
-    For a folder of your own images:
+    For a folder of your own images, which are turned as their EXIF orientation says; what is transparent becomes white:
     size: scale every image until its shorter side has so many pixels, 8 to 96, and cut it to a square. None: images of
         one size stay as they are where they are squares of 8 to 96 pixels; else it is 32.
     validation_share, test_share: how much of each class is set aside, of the folder that has to be cut up. None: a

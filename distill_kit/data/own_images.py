@@ -58,6 +58,8 @@ def _notice(shown: str, dataset: Dataset, details: dict) -> Iterator[str]:
     if details["scaled"]:
         yield (f"They have {details['sides'][0]} to {details['sides'][1]} pixels a side: scaled to {details['size']} "
                "on the shorter one and cut in the middle (size asks for another).")
+    if details["transparent"]:
+        yield f"What is transparent in {details['transparent']:,} of them is white here."
     if details["passed_over"]:
         yield f"Passed over: {', '.join(f'{count:,} {reason}' for reason, count in details['passed_over'].items())}."
     for part, images in ((VALIDATION, dataset.validation), (TEST, dataset.test)):

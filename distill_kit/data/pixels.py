@@ -15,7 +15,7 @@ from .folder import Listing, in_few_words
 SIZES = 8, 96         # pixels a side that the networks of the kit are made for
 DEFAULT_SIZE = 32     # of images that have not one size
 MOST_BYTES = 2 << 30  # decoded, as bytes; beyond it a set of images would fill the memory of a laptop
-VERSION = 2           # of what is decoded, part of the key under which it is kept
+VERSION = 3           # of what is decoded, part of the key under which it is kept
 # A PostScript file is a program that Pillow would have run; the others it knows and cannot decode.
 NOT_DECODED = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 
@@ -40,7 +40,8 @@ def decode(listing: Listing, size: int | None = None, progress: bool = True) -> 
     size: S. Other images are scaled until their shorter side has S pixels, and cut in the middle. None leaves images
         of one size as they are where they are squares within SIZES; else it is DEFAULT_SIZE.
     progress: a bar on standard error, if it takes more than a second.
-    details: JSON. size, scaled (or taken as they are?), shortest and longest side, formats and modes with their counts.
+    details: JSON. size, scaled (or taken as they are?), shortest and longest side, how many are transparent in places,
+        formats and modes with their counts.
     Raises ValueError naming the files that cannot be read.
     """
     from PIL import Image
@@ -80,15 +81,21 @@ def decode(listing: Listing, size: int | None = None, progress: bool = True) -> 
         raise ValueError(f"{len(unread)} of {len(every):,} images in {printable(listing.root)} cannot be read: cut, "
                          f"altered, too large or not what their ending says. Mend or remove {in_few_words(reasons)}.")
     details = {"size": size, "scaled": sides != {size}, "sides": [min(sides), max(sides)],
+               "transparent": sum(head[3] for head in heads),
                **{name: Counter(head[place] for head in heads) for place, name in ((1, "modes"), (2, "formats"))}}
     return {**decoded, "details": np.array(json.dumps(details))}
 
 
-def _head(path: Path) -> tuple[tuple[int, int], str, str]:
-    """Read width and height, mode and format of an image; nothing is decoded."""
+def _head(path: Path) -> tuple[tuple[int, int], str, str, bool]:
+    """Read of an image width and height, mode, format and whether it may be transparent; nothing is decoded."""
     from PIL import Image
     with Image.open(path, formats=formats()) as image:
-        return image.size, image.mode, image.format
+        return image.size, image.mode, image.format, _has_alpha(image)
+
+
+def _has_alpha(image) -> bool:
+    """May an image be transparent in places?"""
+    return image.mode[-1] in "Aa" or "transparency" in image.info
 
 
 def _square(path: Path, size: int) -> np.ndarray:
@@ -104,7 +111,7 @@ def _square(path: Path, size: int) -> np.ndarray:
             if image.mode == "F" or values.min() < 0 or values.max() >= 1 << 16:
                 raise ValueError(f"its values, of mode {image.mode}, are not of 8 or 16 bits")
             image = Image.fromarray((values >> 8).astype(np.uint8))  # scaled; Pillow would clip them
-        if image.mode[-1] in "Aa" or "transparency" in image.info:
+        if _has_alpha(image):
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.LANCZOS))

@@ -256,11 +256,14 @@ labelled = min(40, len(own.pool) // 4)
 few = keep_labels(own.pool, labelled)
 
 # %%
-train_loader = loader_of(few, shuffle=True, collate_fn=mirrored)
+one_left = len(few) % 32 == 1              # of the images, for the last batch
+train_loader = loader_of(few, shuffle=True, drop_last=one_left, collate_fn=mirrored)
 val_loader = loader_of(own.validation)
 print("The first batch:", *next(iter(train_loader))[1][:16].tolist(), "...")
 
 # %% [markdown]
+# A last batch of a single image is left out: BatchNorm has to compare it with others, and the kit would refuse it.
+#
 # PyTorch's `cross_entropy` passes over -100. But a small batch may hold no label at all, and then its mean is 0 / 0. In
 # the kit's loss the hard term of such a batch is 0. You wrote it in exercise 2.1.
 #

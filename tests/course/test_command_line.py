@@ -174,6 +174,6 @@ def test_as_a_process_auto_says_that_it_took_shapes_and_how_to_get_cifar10(littl
 
 def test_data_takes_a_folder_in_either_way_and_once(tmp_path, capsys):
     for arguments in (["data", str(tmp_path)], ["data", "--data", str(tmp_path)]):
-        assert main(arguments) == 2 and "holds no train/" in capsys.readouterr().err
+        assert main(arguments) == 2 and "holds no folder; an image folder needs" in capsys.readouterr().err
     assert main(["data", str(tmp_path), "--data", "shapes10"]) == 2
     assert "data must be given once; got " in capsys.readouterr().err

@@ -86,3 +86,12 @@ def test_h5_what_no_column_can_hold_is_a_sentence_with_line_and_column(answer, t
     status, out, errors = answer("diagnose", tmp_path / "mine.jsonl")
     assert status == 2 and out == "" and sentence in errors and errors.count("\n") == 1 and len(errors) < 250
     assert "data must be one of" in answer("diagnose", tmp_path / "mine.jsonl", "--data", "")[2]
+
+
+@pytest.mark.parametrize("data", ["nonsense", "", "nan", "CIFAR10 "])
+def test_h4_diagnose_takes_the_names_of_measured_images_only(answer, tmp_path, data):
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"epoch": 1, "train_loss": 2.1, "val_accuracy": 0.3}\n')
+    status, out, errors = answer("diagnose", file, "--data", data)
+    assert status == 2 and out == "" and errors.count("\n") == 1
+    assert f"data must be one of cifar10, shapes10, whose healthy runs were measured; got {data!r}" in errors

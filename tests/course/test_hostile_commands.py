@@ -54,7 +54,7 @@ def is_refused_by_python(kind, text):
 
 @inputs(10)
 @given(commands, st.lists(option, max_size=2))
-def test_a_command_answers_or_says_in_one_line_what_is_wrong(tiny_machine, name, options):
+def test_h4_a_command_answers_or_says_in_one_line_what_is_wrong(tiny_machine, name, options):
     words, options = name.split(), dict(options)
     if words[:1] == ["bench"]:
         options["--seeds"] = "0"

@@ -44,7 +44,7 @@ def is_sane(name, value):
 
 @inputs(25)
 @given(st.one_of(histories, st.lists(sane, max_size=8)), st.sampled_from([(), ("--data", "cifar10"), ("--data", "")]))
-def test_diagnose_answers_for_what_can_be_and_refuses_the_rest(tmp_path_factory, rows, more):
+def test_h5_diagnose_answers_for_what_can_be_and_refuses_the_rest(tmp_path_factory, rows, more):
     path = tmp_path_factory.mktemp("history") / "mine.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     answers = answered_or_refused("diagnose", "diagnose", str(path), "--json", *more)

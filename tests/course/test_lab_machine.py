@@ -55,7 +55,7 @@ def test_of_ten_labs_only_the_one_that_was_moved_last_trains(tmp_path):
     assert [session.live.state == FINISHED for session in sessions] == [False] * 9 + [True]
 
 
-def test_a_drawing_that_fails_ends_neither_the_run_nor_the_worker(tmp_path, caplog):
+def test_h1_a_drawing_that_fails_ends_neither_the_run_nor_the_worker(tmp_path, caplog):
     session = session_of(tmp_path)
 
     def fail():

@@ -175,7 +175,7 @@ def test_a_sixth_experiment_is_one_record(tmp_path):
     assert dataclasses.asdict(session.live.settings)["batch_size"] == 50 and session.live.state == FINISHED
 
 
-def test_train_pin_and_train_again_with_nothing_moved(tmp_path):
+def test_h1_train_pin_and_train_again_with_nothing_moved(tmp_path):
     """Runs of equal values are two runs: they hold tensors, which `==` cannot compare."""
     session = session_of(tmp_path)
     drawn = []
@@ -194,7 +194,7 @@ def test_train_pin_and_train_again_with_nothing_moved(tmp_path):
     assert session.live.state == FINISHED and drawn[-1].count("<polyline") == 4  # this run, its baseline, both pinned
 
 
-def test_of_all_that_holds_tensors_equal_means_the_same():
+def test_h1_of_all_that_holds_tensors_equal_means_the_same():
     images, twin = DATASET.pool, DATASET.pool[torch.arange(len(DATASET.pool))]
     runs = [LabRun(Settings(), {}, logits=[torch.zeros(2)]) for _ in range(2)]
     for here, there in ((images, twin), (DATASET, dataclasses.replace(DATASET)), runs):

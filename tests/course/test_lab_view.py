@@ -207,7 +207,7 @@ def test_on_colab_a_move_comes_back_when_the_run_is_over(tmp_path, monkeypatch):
     assert threading.active_count() == threads
 
 
-def test_by_its_three_buttons_train_pin_and_train_again(lab):
+def test_h1_by_its_three_buttons_train_pin_and_train_again(lab):
     press = lab.panel.buttons
     for name in ("Train", "Pin", "Train", "Pin", "Train"):
         press[name].click()
@@ -218,7 +218,7 @@ def test_by_its_three_buttons_train_pin_and_train_again(lab):
     lab.session.join(5)
 
 
-def test_a_picture_that_cannot_be_drawn_is_said_and_the_lab_goes_on(lab, monkeypatch):
+def test_h1_a_picture_that_cannot_be_drawn_is_said_and_the_lab_goes_on(lab, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("distill_course.lab.view.draw", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -123,7 +123,7 @@ def test_in_the_foreground_an_order_is_followed_before_ask_comes_back_and_an_int
     assert told[2:] == [(2, RUNNING), (2, STOPPED), (3, RUNNING), (3, FINISHED)]
 
 
-def test_who_cannot_hear_what_is_told_ends_neither_the_order_nor_the_worker(caplog):
+def test_h1_who_cannot_hear_what_is_told_ends_neither_the_order_nor_the_worker(caplog):
     def begin(order):
         yield from range(3)
 
@@ -136,7 +136,7 @@ def test_who_cannot_hear_what_is_told_ends_neither_the_order_nor_the_worker(capl
     assert caplog.text.count("ValueError: deaf") == 8  # three events and the end, twice
 
 
-def test_what_ends_the_thread_ends_the_waiting_too(monkeypatch):
+def test_h1_what_ends_the_thread_ends_the_waiting_too(monkeypatch):
     def begin(order):
         raise SystemExit
         yield

@@ -20,7 +20,7 @@ DATASET = coloured_dataset()
 SETTINGS = [Settings(images=100, epochs=2, batch_size=16, seed=seed, alpha=alpha, leave_out=left_out,
                      precision="float32", device="cpu")  # on a GPU there are no other processes
             for seed, alpha, left_out in ((0, 0.1, None), (1, 0.1, None), (0, 1.0, None), (0, 0.5, "green"))]
-NOT_COMPARED = ("seconds", "images_per_second", "teacher_seconds", "index")
+NOT_COMPARED = ("seconds", "images_per_second", "teacher_seconds", "index", "cores_taken")
 
 
 def without_clocks(row):
@@ -81,7 +81,7 @@ def mortal(tmp_path, monkeypatch):
     return lambda lives: replace(SETTINGS[0], data=Dying(f"{tmp_path / 'deaths'} {lives}"), changes=("die",))
 
 
-def test_a_killed_process_is_reported_and_its_student_trained_again(mortal):
+def test_h7_a_killed_process_is_reported_and_its_student_trained_again(mortal):
     with pytest.warns(UserWarning, match="Setting 0: its process ended with status -9; its student is trained again"):
         rows = list(train_many([mortal(1), SETTINGS[1]], DATASET, ColourTeacher(), workers=1, progress=False))
     assert of_each(rows, 2) == [alone(settings) for settings in SETTINGS[:2]]
@@ -93,7 +93,7 @@ def test_h7_a_student_whose_process_is_killed_three_times_is_trained_all_the_sam
     assert of_each(rows, 2) == [alone(settings) for settings in SETTINGS[:2]]
 
 
-def test_a_student_whose_process_always_dies_fails_and_no_other(mortal):
+def test_h7_a_student_whose_process_always_dies_fails_and_no_other(mortal):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rows = list(train_many([mortal(TRIES), SETTINGS[1]], DATASET, ColourTeacher(), workers=2, progress=False))

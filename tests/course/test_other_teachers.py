@@ -92,7 +92,7 @@ def test_an_exported_file_for_another_number_of_images_is_refused(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_of_timm_gets_images_as_it_was_trained_on(monkeypatch):
+def test_case_22_a_model_of_timm_gets_images_as_it_was_trained_on(monkeypatch):
     asked, mean, std = [], (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
 
     class OfTimm(LittleNet):
@@ -136,7 +136,7 @@ def test_case_22_what_is_no_teacher_for_these_images_is_one_sentence(here, monke
     assert "\n" not in str(caught.value) and capfd.readouterr() == ("", "")
 
 
-def test_a_pickle_is_not_read(tmp_path, monkeypatch):
+def test_case_22_a_pickle_is_not_read(tmp_path, monkeypatch):
     torch.save(LittleNet().state_dict(), tmp_path / "net.pth")
     monkeypatch.setattr("builtins.open", pytest.fail)
     with pytest.raises(ValueError, match="net.pth is not loaded: a .pth file is a pickle"):
@@ -150,7 +150,7 @@ def test_weights_of_the_kit_for_another_size_are_refused_before_they_teach(tmp_p
         named_teacher(DATASET, tmp_path / "other.safetensors")
 
 
-def test_other_peoples_safetensors_are_told_the_way(tmp_path):
+def test_case_22_other_peoples_safetensors_are_told_the_way(tmp_path):
     from safetensors.torch import save_file
     save_file(state_of(nn.Linear(2, 2)), tmp_path / "net.safetensors")
     with pytest.raises(ValueError, match="no architecture of this kit.*module:function"):

@@ -76,7 +76,7 @@ def test_a_gallery_shows_its_box_a_picture_and_words():
     assert bundle["image/png"].startswith("iVBOR") and "A gallery of 16 runs" in bundle["text/plain"]
 
 
-def test_what_is_put_into_html_is_escaped():
+def test_h3_what_is_put_into_html_is_escaped():
     assert "a &lt; b" in shown.lines("a < b") and "<b>" not in shown.lines("a < b")
     assert "<b>a &lt; b</b>" in shown.lines("a < b", bold=True)
     assert shown.folded("A & B", "<i>kept</i>") == "<details><summary>A &amp; B</summary><i>kept</i></details>"

@@ -7,6 +7,7 @@ import torch
 from small import coloured_dataset, same_state, state_of
 
 from distill_course.teacher_training import (
+    ALL_VIEWS,
     RECIPES,
     Cutout,
     TeacherRecipe,
@@ -22,7 +23,6 @@ from distill_kit.batches import Batch
 from distill_kit.metrics import measure
 from distill_kit.models import STUDENTS, Architecture, ConvNet, make_model, parameter_count
 from distill_kit.teachers import shipped_path
-from distill_kit.views import ALL_VIEWS
 from distill_kit.weights import load_model, save_model
 
 DATASET = coloured_dataset()
@@ -63,6 +63,15 @@ def test_the_rows_of_a_teacher_show_that_it_learns():
     train_teacher(DATASET, RECIPE, device="cpu", precision="float32", epochs=4, on_row=rows.append)
     assert rows[-1]["epoch"] == 4 and rows[-1]["val_accuracy"] > 0.5
     assert rows[-1]["train_soft"] is None and rows[-1]["alpha"] == 1
+
+
+def test_case_1_a_teacher_of_few_steps_has_statistics_of_its_own_weights():
+    recipe = replace(RECIPE, batch_size=90, epochs=3)
+    model, _ = train_teacher(DATASET, recipe, device="cpu", precision="float32")
+    seen, norm = [], model.blocks[0].norms[0]
+    norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    model.eval()(DATASET.pool.images.float() / 255)
+    torch.testing.assert_close(norm.running_mean, seen[0].mean((0, 2, 3)), rtol=5e-3, atol=5e-3)  # float16
 
 
 def test_same_seed_same_teacher():
@@ -148,7 +157,7 @@ def test_a_teachers_learning_rate_is_checked_before_it_trains(rate):
         train_teacher(DATASET, RECIPE, learning_rate=rate)
 
 
-def test_a_recipe_fits_the_classes_and_the_size():
+def test_case_4_a_recipe_fits_the_classes_and_the_size():
     architecture = recipe_for(DATASET).architecture
     assert (architecture.num_classes, architecture.image_size) == (4, 16)
     assert architecture.widths == RECIPES["cifar10"].architecture.widths
@@ -236,5 +245,5 @@ def test_the_recipes_of_shipped_teachers_stay_as_they_are(name):
 
 
 @pytest.mark.parametrize("count, batch", [(60, 32), (900, 81), (20, 16)])
-def test_small_sets_have_smaller_batches(count, batch):
+def test_case_4_small_sets_have_smaller_batches(count, batch):
     assert recipe_for(dataset_of(8, count)).batch_size == batch

@@ -94,7 +94,7 @@ def all_pixels(images):
 @pytest.mark.parametrize("train, test, validation", [
     ("train", "test", "val"), ("Training", "Testing", "Validation"), ("TRAIN", "Test", "valid"),
     ("own/train", "own/test", "own/val"), ("a/b/train", "a/b/test", "a/b/val"), ("train/x", "test/y", "val")])
-def test_case_26_parts_by_the_names_that_people_give_them(tmp_path, train, test, validation):
+def test_case_3_and_26_parts_by_the_names_that_people_give_them(tmp_path, train, test, validation):
     images_at(tmp_path, tree(train, test, validation))
     dataset = loaded(tmp_path)
     assert sizes(dataset) == (20, 8, 6) and dataset.pool.classes == ("moon", "sun")
@@ -239,7 +239,7 @@ def test_classes_of_one_image_cannot_be_split(tmp_path):
         loaded(tmp_path)
 
 
-def test_a_class_without_test_images_is_named(tmp_path):
+def test_case_13_a_class_without_test_images_is_named(tmp_path):
     images_at(tmp_path, tree())
     for path in (tmp_path / "test" / "sun").iterdir():
         path.unlink()

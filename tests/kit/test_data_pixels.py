@@ -101,6 +101,15 @@ def test_case_3_and_12_every_kind_of_image_looks_as_it_does_to_people(kinds):
             assert (corners - expected).abs().max() < (40 if kind == "CMYK" else 16), (name, corners)
 
 
+def test_case_12_what_is_transparent_is_said_to_be_white(kinds):
+    dataset = load_dataset(kinds, progress=False)
+    assert dataset.details["transparent"] == 4 and "What is transparent in 4 of them is white here." in dataset.notice
+    for path in (kinds / "test" / "some").glob("*holes*"):
+        path.unlink()
+    assert "transparent" not in load_dataset(kinds, progress=False).notice
+    assert "what is transparent becomes white" in " ".join(load_dataset.__doc__.split())
+
+
 def test_the_notice_and_the_details_say_what_was_done(kinds):
     dataset = load_dataset(kinds, progress=False)
     assert "They have 20 to 144 pixels a side: scaled to 32 on the shorter one and cut in the middle" in dataset.notice
@@ -109,7 +118,7 @@ def test_the_notice_and_the_details_say_what_was_done(kinds):
     json.dumps(dataset.details)
 
 
-def test_a_size_may_be_asked_for_and_has_a_place_of_its_own_in_the_cache(kinds):
+def test_case_29_a_size_may_be_asked_for_and_has_a_place_of_its_own_in_the_cache(kinds):
     for size in (16, 48, 16):
         assert list(load_dataset(kinds, size=size, progress=False).pool.images.shape[1:]) == [3, size, size]
     same = load_dataset(kinds, size=48, progress=False).test.images[0]

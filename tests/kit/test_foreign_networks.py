@@ -69,7 +69,7 @@ def test_logits_that_float16_holds_are_only_rounded():
     assert torch.equal(in_half(logits), logits.half())
 
 
-def test_a_class_ruled_out_on_both_sides_gives_a_finite_loss_and_gradient():
+def test_case_6_a_class_ruled_out_on_both_sides_gives_a_finite_loss_and_gradient():
     student = torch.tensor([[1.0, 0.0, -math.inf], [0.0, 2.0, -math.inf]], requires_grad=True)
     teacher = torch.tensor([[2.0, 0.0, -math.inf], [0.0, 1.0, -math.inf]])
     loss = distillation_loss(student, teacher, torch.tensor([0, 1]), temperature=2.0, alpha=0.5)
@@ -80,7 +80,7 @@ def test_a_class_ruled_out_on_both_sides_gives_a_finite_loss_and_gradient():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_logits_that_are_no_numbers_are_named_with_their_origin(bad):
+def test_case_6_logits_that_are_no_numbers_are_named_with_their_origin(bad):
     student, teacher = LittleNet(), Saying(lambda logits: torch.where(logits == logits[-1, 0], bad, logits))
     before = state_of(student)
     with pytest.raises(ValueError, match="the teacher logits for train_loader, batch 1, must be finite"):
@@ -144,7 +144,7 @@ def test_case_9_a_student_that_would_move_its_teacher_is_refused(share):
     assert same_state(before, state_of(teacher))
 
 
-def test_frozen_weights_may_be_shared():
+def test_case_9_frozen_weights_may_be_shared():
     student, teacher = LittleNet(), LittleNet(seed=7)
     student.convolution = teacher.convolution.requires_grad_(False)
     before = state_of(teacher)

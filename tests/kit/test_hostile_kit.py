@@ -24,7 +24,7 @@ def same(one, other):
 @given(histories, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"]), st.booleans(), st.sampled_from(
     ["\n", "\r\n", "\n\n \n"]),
     st.sampled_from(["", "", "", "[" * 900 + "]" * 900, '{"a":' * 3_000 + "}" * 3_000, "x"]))
-def test_a_history_is_read_as_it_was_written_or_refused(tmp_path_factory, rows, encoding, is_ascii, end, last):
+def test_h5_a_history_is_read_as_it_was_written_or_refused(tmp_path_factory, rows, encoding, is_ascii, end, last):
     path = tmp_path_factory.mktemp("history") / "mine.jsonl"
     text = end.join([json.dumps(row, ensure_ascii=is_ascii) for row in rows] + [last])
     path.write_bytes(text.encode(encoding, "surrogatepass" if encoding.startswith("utf") else "replace"))

@@ -79,7 +79,7 @@ def fetched(servers, folder, patch, *answers):
 
 @inputs(10)
 @given(answers, st.sampled_from([b"", CONTENT[:100], b"x" * 100, CONTENT + b"x"]))
-def test_the_good_mirror_is_found_after_one_that_answers_with_anything(servers, tmp_path_factory, answer, part):
+def test_h2_the_good_mirror_is_found_after_one_that_answers_with_anything(servers, tmp_path_factory, answer, part):
     folder = tmp_path_factory.mktemp("data")
     if part:
         (folder / f"{ARCHIVE}.part").write_bytes(part)

@@ -31,7 +31,7 @@ REFERENCE = state_of(distil(train_loader=PAIRS)[0])
     lambda images, labels: [images, labels],
     lambda images, labels: (images, labels, torch.arange(len(images))),
     lambda images, labels: (images, labels, ["meta"], 3, None)])
-def test_case_23_dicts_and_longer_tuples_are_read(change):
+def test_case_18_and_23_dicts_and_longer_tuples_are_read(change):
     student, _ = distil(train_loader=batches(change), val_loader=batches(change, list(loader_of(VALIDATION))))
     assert same_state(REFERENCE, state_of(student))
 
@@ -69,7 +69,7 @@ def test_case_18_what_cannot_be_used_is_refused_before_the_first_step(loader, ch
     assert not rows and same_state(before, state_of(student))
 
 
-def test_what_the_teacher_cannot_take_is_its_fault():
+def test_case_18_what_the_teacher_cannot_take_is_its_fault():
     teacher = LittleNet()
     teacher.convolution.weight = nn.Parameter(teacher.convolution.weight[:, :2])
     with pytest.raises(ValueError, match=r"yields images torch.float32 \[N, 3, 16, 16\]; the teacher cannot take them"):
@@ -157,7 +157,7 @@ def test_case_23_soft_labels_are_the_targets_of_the_hard_term():
     assert rows[0]["train_accuracy"] == hard[0]["train_accuracy"] and rows[0]["label_mix"] == hard[0]["label_mix"]
 
 
-def test_soft_labels_that_are_certain_are_hard_labels():
+def test_case_23_soft_labels_that_are_certain_are_hard_labels():
     student, _ = distil(train_loader=batches(lambda x, y: (x, nn.functional.one_hot(y, 4).float())))
     for name, value in state_of(student).items():
         torch.testing.assert_close(value, REFERENCE[name], rtol=1e-4, atol=1e-5)
@@ -202,7 +202,7 @@ def test_a_look_does_not_change_the_order_of_the_batches():
 
 # evaluate, in public
 
-def test_evaluate_measures_any_model_on_any_loader():
+def test_case_29_evaluate_measures_any_model_on_any_loader():
     model = LittleNet().train()
     logits = LittleNet().eval()(PIXELS)
     figures = evaluate(model, batches(lambda x, y: {"img": x, "target": y}, list(loader_of(IMAGES))), "cpu")
@@ -218,7 +218,7 @@ def test_evaluate_measures_any_model_on_any_loader():
         evaluate(model, [PIXELS])
 
 
-def test_a_progress_line_follows_the_training_and_says_why_it_stopped(capsys, monkeypatch):
+def test_case_1_and_29_a_progress_line_follows_the_training_and_says_why_it_stopped(capsys, monkeypatch):
     monkeypatch.setattr("time.time", iter(range(10**6)).__next__)  # each look at the clock is a second later
     _, rows = distil(num_epochs=30, learning_rate=1e-9)
     words = capsys.readouterr().err

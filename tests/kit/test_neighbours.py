@@ -6,7 +6,7 @@ import time
 
 import pytest
 import torch
-from small import ColourTeacher, coloured_dataset
+from small import ColourTeacher, coloured_dataset, distil
 
 from distill_kit import neighbours
 from distill_kit.history import load_history
@@ -24,7 +24,7 @@ def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("DISTILL_KIT_CACHE", str(tmp_path / "cache"))
 
 
-def test_a_busy_loop_is_seen_and_this_process_is_not_counted():
+def test_h9_a_busy_loop_is_seen_and_this_process_is_not_counted():
     load = Load()
     end = time.monotonic() + 0.5
     while time.monotonic() < end:
@@ -72,7 +72,7 @@ ROOM = """if True:
 @LINUX
 @pytest.mark.parametrize("own, room", [({}, True), ({"GOMP_SPINCOUNT": "50"}, False),
                                        ({"OMP_WAIT_POLICY": "passive"}, False)])
-def test_room_is_made_while_others_want_the_cores_and_no_longer(own, room):
+def test_h9_room_is_made_while_others_want_the_cores_and_no_longer(own, room):
     """A second team: with it GNU's OpenMP knows of more threads than cores, and lets those that wait sleep."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     done = subprocess.run([sys.executable, "-c", ROOM], capture_output=True, text=True, check=True,
@@ -85,7 +85,7 @@ def test_room_is_made_while_others_want_the_cores_and_no_longer(own, room):
 
 @LINUX
 @pytest.mark.parametrize("device, threads, looks", [("cpu", 1, True), ("cuda", 2, False)])
-def test_one_thread_waits_for_nobody_and_nor_does_a_gpu(monkeypatch, device, threads, looks):
+def test_h9_one_thread_waits_for_nobody_and_nor_does_a_gpu(monkeypatch, device, threads, looks):
     monkeypatch.setattr(neighbours, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(Load, "taken", lambda self: 9.0)
     monkeypatch.setattr(torch, "ones", lambda *_: pytest.fail("a team is made"))
@@ -103,7 +103,7 @@ def test_the_number_of_threads_stands_in_the_rows_and_torchs_own_comes_back(tmp_
     before = torch.get_num_threads()
     (row,) = run_of(threads=1).rows(folder=tmp_path)
     _, (kept,) = load_history(tmp_path)
-    assert row["threads"] == kept["threads"] == 1 and "cores_taken" not in row and torch.get_num_threads() == before
+    assert row["threads"] == kept["threads"] == 1 and torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("busy", [1.4, 0.2])
@@ -141,3 +141,21 @@ def test_two_runs_in_turn_keep_their_own_threads_and_the_caller_keeps_torchs():
     for some in rows.values():
         list(some)
     assert seen == {1: {1}, 2: {2}} and torch.get_num_threads() == before
+
+
+def test_h9_the_public_function_and_a_run_train_with_room_for_others(monkeypatch):
+    entered = []
+
+    class Noted(neighbours.Room):
+        def __enter__(self):
+            entered.append(self)
+            return super().__enter__()
+
+        def __exit__(self, *error):
+            super().__exit__(*error)
+            assert not self.is_alive()
+    monkeypatch.setattr("distill_kit.training.Room", Noted)
+    monkeypatch.setattr("distill_kit.run.Room", Noted)
+    distil(num_epochs=1)
+    list(run_of().rows())
+    assert len(entered) == 2

@@ -119,7 +119,7 @@ def test_a_student_without_norms_is_not_asked_again():
 
 
 @pytest.mark.parametrize("batch_size, measured", [(48, True), (16, False)])
-def test_a_whole_run_of_few_steps_is_judged_by_statistics_of_its_own_weights(batch_size, measured):
+def test_case_1_a_whole_run_of_few_steps_is_judged_by_statistics_of_its_own_weights(batch_size, measured):
     run = whole_run(batch_size=batch_size)  # 96 images: 2 or 6 steps an epoch
     list(run.rows())
     norm, student = run.student.blocks[0].norms[0], run.student.eval()

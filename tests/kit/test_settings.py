@@ -1,9 +1,12 @@
 """Settings: the defaults, and what is refused before anything is made."""
+import inspect
 import math
+from pathlib import Path
 
 import pytest
 from small_runs import settings_of
 
+from distill_kit import distillation_loss, train_student_with_distillation
 from distill_kit.settings import Settings
 
 
@@ -46,3 +49,16 @@ def test_bad_settings_are_refused(name, value, message):
 @pytest.mark.parametrize("alpha, final, without", [(1, None, True), (1, 1, True), (1, 0.5, False), (0.9, 1, False)])
 def test_the_teacher_is_left_out_only_where_it_never_has_a_say(alpha, final, without):
     assert settings_of(alpha=alpha, final_alpha=final).labels_only is without
+
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.mark.parametrize("text", [train_student_with_distillation.__doc__, README.read_text("utf-8")],
+                         ids=["docstring", "README"])
+def test_case_28_that_there_are_two_defaults_of_alpha_is_said_with_the_reason(text):
+    defaults = {inspect.signature(function).parameters["alpha"].default
+                for function in (train_student_with_distillation, distillation_loss)}
+    assert defaults == {0.7} and Settings().alpha == 0.1
+    words = " ".join(text.split())
+    assert all(part in words for part in ("0.7", "`Settings`", "asks less of the teacher", "0.1, which was better"))

@@ -198,8 +198,8 @@ def test_different_numbers_of_classes_are_refused():
 
 @pytest.mark.parametrize("argument, value", [
     ("num_epochs", 0), ("learning_rate", 0.0), ("learning_rate", math.nan), ("temperature", 0),
-    ("temperature", math.inf), ("alpha", 1.5), ("alpha", math.nan), ("patience", 0), ("device", "tpu"),
-    ("precision", "float8")])
+    ("temperature", math.inf), ("alpha", 1.5), ("alpha", math.nan), ("patience", 0), ("patience", math.nan),
+    ("device", "tpu"), ("precision", "float8")])
 def test_bad_arguments_are_refused_by_name_before_anything_happens(argument, value):
     student = LittleNet()
     before = state_of(student)
@@ -208,7 +208,7 @@ def test_bad_arguments_are_refused_by_name_before_anything_happens(argument, val
     assert same_state(before, state_of(student))
 
 
-def test_a_student_that_is_its_own_teacher_is_refused():
+def test_case_9_a_student_that_is_its_own_teacher_is_refused():
     student = LittleNet()
     with pytest.raises(ValueError, match="student and teacher share convolution.weight, norm.weight"):
         distil(student, teacher=student)
