@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import reason
 from .cache import Arrays
 
 BATCHES = "cifar-10-batches-py"
@@ -56,7 +57,7 @@ def read_cifar100(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
     except NotOfficial:
         raise
     except Exception as error:  # a cut or altered pickle may raise anything
-        raise NotOfficial(f"{folder} is no whole CIFAR-100 ({error}); unpack it again.") from None
+        raise NotOfficial(f"{folder} is no whole CIFAR-100 ({reason(error)}); unpack it again.") from None
     return arrays, classes
 
 
@@ -111,7 +112,7 @@ def _read_batch(file, place, labels_of: str = "labels", classes: tuple[str, ...]
     except OSError:
         raise
     except Exception as error:  # a cut or altered pickle may raise anything
-        raise NotOfficial(f"{place} is no batch of CIFAR-{len(classes)} ({error or type(error).__name__}); "
+        raise NotOfficial(f"{place} is no batch of CIFAR-{len(classes)} ({reason(error)}); "
                           "fetch it again.") from None
     return images.reshape(-1, 3, 32, 32), labels
 
