@@ -42,8 +42,8 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Write why something failed, fit to be printed: Python leaves some of its own errors without a word."""
-    return printable(error) or type(error).__name__
+    """Write why something failed in one line: some errors have many, and some of Python's own not a word."""
+    return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def printable(name: object) -> str:
