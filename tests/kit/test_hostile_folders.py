@@ -72,7 +72,8 @@ extras = st.sampled_from(["hidden file", "hidden folder", "tool", "lost", "circl
 trees = st.fixed_dictionaries({
     "above": st.sampled_from(["", "", "", "own/", "a/\u202e/"]),
     "parts": st.sampled_from([("",), ("",), ("train",), ("train", "test"), ("Training", "VAL"),
-                              ("TRAIN", "test", "val"), ("test",), ("train", "Train"), ("train", "valid", "Validation")]),
+                              ("TRAIN", "test", "val"), ("test",), ("train", "Train"),
+                              ("train", "valid", "Validation")]),
     "classes": st.lists(class_names, min_size=2, max_size=4, unique=True),
     "counts": st.lists(st.sampled_from([4, 3, 5, 6, 4, 4, 2, 1, 0]), min_size=12, max_size=12),
     "files": st.lists(st.tuples(st.integers(0, len(GOOD) - 1), odd_names), min_size=4, max_size=4),
