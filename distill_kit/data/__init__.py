@@ -6,6 +6,7 @@
 """
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -82,7 +83,6 @@ def _cifar10_or(wanted: str, download: bool, progress: bool) -> Dataset:
     dataset, problems = _first_readable(find_cifar10(folders), progress)
     if dataset is None and download:
         dataset = _read_cifar(Place("archive", download_cifar10(progress=progress)), progress)
-        problems = []
     if dataset is not None:
         return dataset
     missing = " ".join([f"No CIFAR-10 in the folder {' or '.join(map(in_short, folders))}.", *problems])
@@ -181,9 +181,7 @@ def _shapes10() -> Dataset:
 def _near(root: Path, given: str) -> str:
     """End a sentence with "; did you mean ...?" or a full stop: names of data sets, folders beside the missing one."""
     near = get_close_matches(given.lower(), NAMES, n=2)
-    try:
+    with suppress(OSError, ValueError):  # a folder above it that is not there, or cannot be
         beside = [path.name for path in root.parent.iterdir() if path.is_dir()]
-    except OSError:
-        beside = []
-    near += [str(root.parent / name) for name in get_close_matches(root.name, beside, n=2)]
+        near += [str(root.parent / name) for name in get_close_matches(root.name, beside, n=2)]
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else "."

@@ -91,8 +91,8 @@ def _download(folder: Path, progress: bool, on_progress: OnProgress | None) -> P
 
 
 def _mirrors() -> list[str]:
-    named = [url.strip() for url in os.environ.get("DISTILL_KIT_CIFAR10_URL", "").split(",")]
-    return [url for url in named if url] or list(MIRRORS)
+    named = map(str.strip, os.environ.get("DISTILL_KIT_CIFAR10_URL", "").split(","))
+    return list(filter(None, named)) or list(MIRRORS)
 
 
 def _fetch(url: str, part: Path) -> Iterator[tuple[int, int]]:
@@ -143,8 +143,7 @@ def _received(url: str, done: int) -> Iterator[tuple[int, int, bytes]]:
     except (ValueError, MemoryError, OverflowError) as error:  # no address at all; lengths that are none, or too large
         raise _Failed(reason(error)) from None
     except (OSError, HTTPException) as error:
-        why = reason(getattr(error, "reason", None) or error)
-        raise _Cut(f"there was no connection, or it was cut ({why})") from None
+        raise _Cut(f"there was no connection, or it was cut ({reason(getattr(error, 'reason', 0) or error)})") from None
     if done < total:
         raise _Cut(f"the connection was cut after {done / 1e6:.1f} of {total / 1e6:.1f} MB")
 
@@ -170,11 +169,10 @@ def _writing_to(folder: Path) -> Iterator[None]:
 
 
 def _is_official(path: Path) -> bool:
-    try:
+    with suppress(official.NotOfficial):
         official.check_md5(path)
-    except official.NotOfficial:
-        return False
-    return True
+        return True
+    return False
 
 
 def _keep_aside(path: Path) -> str:

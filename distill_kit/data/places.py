@@ -31,12 +31,11 @@ def download_folder() -> Path:
 def find_cifar10(folders: list[Path] | None = None) -> list[Place]:
     """List the copies of CIFAR-10 in these folders (default: `data_folders()`), the best first. Only reads names."""
     folders = data_folders() if folders is None else folders
-    batches = [path for folder in folders for path in (folder / BATCHES, folder) if _has_batches(path)]
-    archives = [folder / ARCHIVE for folder in folders if isfile(folder / ARCHIVE)]
-    image_folders = [folder / "cifar10" for folder in folders if _has_split(folder / "cifar10")]
-    image_folders += [folder for folder in folders if _is_cifar10_folder(folder)]
-    return ([Place("batches", path) for path in batches] + [Place("archive", path) for path in archives]
-            + [Place("folder", path) for path in image_folders])
+    return [Place(kind, path) for kind, seems, paths in (
+        ("batches", _has_batches, [path for folder in folders for path in (folder / BATCHES, folder)]),
+        ("archive", isfile, [folder / ARCHIVE for folder in folders]),
+        ("folder", _has_split, [folder / "cifar10" for folder in folders]),
+        ("folder", _is_cifar10_folder, folders)) for path in paths if seems(path)]
 
 
 def find_cifar100(root: Path) -> list[Place]:
@@ -70,6 +69,5 @@ def _has_split(path: Path) -> bool:
 
 def _is_cifar10_folder(path: Path) -> bool:
     """Is the folder itself the image folder of CIFAR-10? Its classes could also be another data set's."""
-    if not isdir(path / "train") or class_folders(path / "train") != CLASSES:
-        return False
-    return any(name.partition("_")[0].isdecimal() for name in os.listdir(path / "train" / CLASSES[0]))
+    return isdir(path / "train") and class_folders(path / "train") == CLASSES and any(
+        name.partition("_")[0].isdecimal() for name in os.listdir(path / "train" / CLASSES[0]))

@@ -54,7 +54,7 @@ def test_a_part_without_an_image_is_named(tmp_path, part):
         loaded(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["x" * 5_000, "~nobody of that name/x", "a\0b", "\ud800"], ids=repr)
+@pytest.mark.parametrize("name", ["x" * 5_000, "~nobody of that name/x", "a\0b", "a\0b/c", "\ud800"], ids=repr)
 def test_a_name_that_no_folder_can_have_is_a_folder_that_is_not_there(tmp_path, monkeypatch, name):
     with pytest.raises(FileNotFoundError, match="no data set and no folder named"):
         loaded(name)
