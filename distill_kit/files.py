@@ -41,7 +41,12 @@ def replace_file(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def printable(name: str | Path) -> str:
+def reason(error: Exception) -> str:
+    """Write why something failed in one line: some errors have many, and some of Python's own not a word."""
+    return printable(" ".join(str(error).split())) or type(error).__name__
+
+
+def printable(name: object) -> str:
     """Write a name for people: what would break the line or cannot be printed is escaped.
 
         >>> printable("two\nlines")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .files import replace_file
+from .files import reason, replace_file
 from .models import Architecture, ConvNet
 
 
@@ -67,7 +67,7 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
         model.load_state_dict({name: value.float() if value.is_floating_point() else value
                                for name, value in tensors.items()}, assign=True)
     except (KeyError, RecursionError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: the weights do not fit the architecture in the header. {error}") from None
+        raise ValueError(f"{path}: the weights do not fit the architecture in the header. {reason(error)}") from None
     return model.to(memory_format=torch.channels_last).eval(), card
 
 

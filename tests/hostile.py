@@ -38,6 +38,7 @@ def read_or_refused(reader, read, *names):
         count(reader, "anything else")
         assert type(error) in SENTENCES, f"{type(error).__name__}: {error}"
         assert not names or any(name in str(error) for name in names), error
+        assert str(error).isprintable(), error
         COUNTS[reader]["anything else"] -= 1
         count(reader, "refused")
         return ()

@@ -32,7 +32,7 @@ class Control:
         """Return a value that is a stop. Raises ValueError for any other, naming control and value."""
         if value not in self.stops:
             called = self.name if self.label == self.name else f"{self.name} ({self.label})"
-            raise ValueError(f"{called} must be one of {', '.join(map(str, self.stops))}; got {value}")
+            raise ValueError(f"{called} must be one of {', '.join(map(str, self.stops))}; got {value!r}")
         return value
 
 

@@ -6,6 +6,7 @@
 """
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -62,7 +63,7 @@ def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False,
     cut = {"size": size, "validation_share": validation_share, "test_share": test_share}
     check_cut(**cut)
     if name_or_folder not in NAMES:
-        return _from_folder(Path(name_or_folder).expanduser(), str(name_or_folder), progress, cut)
+        return _from_folder(Path(os.path.expanduser(name_or_folder)), str(name_or_folder), progress, cut)
     _refuse(cut, str(name_or_folder))
     return _shapes10() if name_or_folder == "shapes10" else _cifar10_or(name_or_folder, download, progress)
 
@@ -82,15 +83,15 @@ def _cifar10_or(wanted: str, download: bool, progress: bool) -> Dataset:
     dataset, problems = _first_readable(find_cifar10(folders), progress)
     if dataset is None and download:
         dataset = _read_cifar(Place("archive", download_cifar10(progress=progress)), progress)
-        problems = []
     if dataset is not None:
         return dataset
     missing = " ".join([f"No CIFAR-10 in the folder {' or '.join(map(in_short, folders))}.", *problems])
     if wanted == "cifar10":
         raise FileNotFoundError(f"{missing} {HOW_TO_GET_CIFAR10} Or take data that needs no download: shapes10.")
     shapes = _shapes10()
-    named = printable(os.environ.get("DISTILL_KIT_DATA", ""))
-    lost = f"DISTILL_KIT_DATA names {named}, and there is no such folder. " if named and not folders[0].is_dir() else ""
+    named, lost = printable(os.environ.get("DISTILL_KIT_DATA", "")), ""
+    if named and not os.path.isdir(folders[0]):
+        lost = f"DISTILL_KIT_DATA names {named}, and there is no such folder. "
     return replace(shapes, notice=f"{lost}{shapes.notice} {missing} {HOW_TO_GET_CIFAR10}")
 
 
@@ -102,8 +103,8 @@ def _refuse(cut: dict, data: str) -> None:
 
 
 def _from_folder(root: Path, given: str, progress: bool, cut: dict) -> Dataset:
-    if not root.is_dir():
-        if root.exists():
+    if not os.path.isdir(root):
+        if os.path.exists(root):
             raise ValueError(f"data must be a folder or one of {', '.join(NAMES)}; {printable(given)} is a file")
         raise FileNotFoundError(f"no data set and no folder named {given!r}{_near(root, given)} "
                                 f"The names are {', '.join(NAMES)}; anything else is a folder of images.")
@@ -180,9 +181,7 @@ def _shapes10() -> Dataset:
 def _near(root: Path, given: str) -> str:
     """End a sentence with "; did you mean ...?" or a full stop: names of data sets, folders beside the missing one."""
     near = get_close_matches(given.lower(), NAMES, n=2)
-    try:
+    with suppress(OSError, ValueError):  # a folder above it that is not there, or cannot be
         beside = [path.name for path in root.parent.iterdir() if path.is_dir()]
-    except OSError:
-        beside = []
-    near += [str(root.parent / name) for name in get_close_matches(root.name, beside, n=2)]
+        near += [str(root.parent / name) for name in get_close_matches(root.name, beside, n=2)]
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else "."

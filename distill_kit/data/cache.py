@@ -26,7 +26,7 @@ def cache_folder() -> Path:
     """Return $DISTILL_KIT_CACHE, else the user's cache folder. It may not exist yet, and may be deleted at any time."""
     named = os.environ.get("DISTILL_KIT_CACHE")
     if named:
-        return Path(named).expanduser()
+        return Path(os.path.expanduser(named))
     from platformdirs import user_cache_path
     return user_cache_path("distill_kit", appauthor=False)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 
+from ..files import reason
 from . import official
 from .official import ARCHIVE
 from .places import download_folder
@@ -50,7 +51,7 @@ def download_cifar10(folder: Path | str | None = None, progress: bool = True,
     """
     from filelock import FileLock
 
-    folder = download_folder() if folder is None else Path(folder).expanduser()
+    folder = download_folder() if folder is None else Path(os.path.expanduser(folder))
     with _writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{ARCHIVE}.lock").acquire()
@@ -90,8 +91,8 @@ def _download(folder: Path, progress: bool, on_progress: OnProgress | None) -> P
 
 
 def _mirrors() -> list[str]:
-    named = [url.strip() for url in os.environ.get("DISTILL_KIT_CIFAR10_URL", "").split(",")]
-    return [url for url in named if url] or list(MIRRORS)
+    named = map(str.strip, os.environ.get("DISTILL_KIT_CIFAR10_URL", "").split(","))
+    return list(filter(None, named)) or list(MIRRORS)
 
 
 def _fetch(url: str, part: Path) -> Iterator[tuple[int, int]]:
@@ -139,11 +140,10 @@ def _received(url: str, done: int) -> Iterator[tuple[int, int, bytes]]:
         if error.code != 416 or not done:
             raise _Failed(f"the server answers {error.code} {error.reason}") from None
         return  # nothing comes after what is here, so it is whole, or wrong: the md5 will tell
-    except ValueError as error:  # no address at all, or lengths of pieces that are none
-        raise _Failed(error) from None
+    except (ValueError, MemoryError, OverflowError) as error:  # no address at all; lengths that are none, or too large
+        raise _Failed(reason(error)) from None
     except (OSError, HTTPException) as error:
-        why = getattr(error, "reason", None) or error or type(error).__name__
-        raise _Cut(f"there was no connection, or it was cut ({why})") from None
+        raise _Cut(f"there was no connection, or it was cut ({reason(getattr(error, 'reason', 0) or error)})") from None
     if done < total:
         raise _Cut(f"the connection was cut after {done / 1e6:.1f} of {total / 1e6:.1f} MB")
 
@@ -169,11 +169,10 @@ def _writing_to(folder: Path) -> Iterator[None]:
 
 
 def _is_official(path: Path) -> bool:
-    try:
+    with suppress(official.NotOfficial):
         official.check_md5(path)
-    except official.NotOfficial:
-        return False
-    return True
+        return True
+    return False
 
 
 def _keep_aside(path: Path) -> str:

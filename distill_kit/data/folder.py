@@ -68,6 +68,9 @@ def list_images(root: Path, endings: Collection[str]) -> Listing:
         indexed = all(file[0] >= 0 for each in of_class.values() for file in each)  # in every name, or it is no order
         files[part] = sorted((file[0] if indexed else -1, label, *file[1:])
                              for label, name in enumerate(classes) for file in of_class.get(name, ()))
+        if not files[part]:
+            raise ValueError(f"{printable(root / parts[part])} holds class folders and no image in them; put images "
+                             "there, or remove it and some are set aside.")
     return Listing(root, classes, files, dict(+passed_over), tuple(remarks))
 
 
@@ -82,23 +85,31 @@ def in_few_words(names: Collection[str], most: int = 5) -> str:
 
 
 def _scan(folder: Path, passed_over: Counter | None = None) -> tuple[list[str], list[os.DirEntry]]:
-    """List names of folders, sorted, and files; count what is hidden and links that lead nowhere."""
+    """List names of folders, sorted, and files; count what is hidden, links that lead nowhere or back, and pipes."""
     folders, files, passed_over = [], [], Counter() if passed_over is None else passed_over
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                is_folder = entry.is_dir()
-                if entry.name.startswith(".") or is_folder and entry.name.startswith("__"):  # a tool's, no classes
+                if entry.is_symlink() and (reason := _goes_astray(folder, entry)):
+                    passed_over[reason] += 1
+                elif entry.name.startswith(".") or entry.is_dir() and entry.name.startswith("__"):  # a tool's
                     passed_over["hidden"] += 1
-                elif is_folder:
+                elif entry.is_dir():
                     folders.append(entry.name)
                 elif entry.is_file():
                     files.append(entry)
                 else:
-                    passed_over["links that lead nowhere"] += 1
+                    passed_over["neither files nor folders"] += 1
     except OSError as error:
         raise OSError(f"{printable(folder)} cannot be read: {error.strerror}.") from error
     return sorted(folders), files
+
+
+def _goes_astray(folder: Path, link: os.DirEntry) -> str:
+    """Say why a link is not followed; nothing where it is."""
+    if not os.path.exists(link):
+        return "links that lead nowhere"
+    return "links that lead back" if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(link)) else ""
 
 
 def _parts(root: Path, passed_over: Counter, remarks: dict) -> dict[str, str]:
@@ -146,20 +157,22 @@ def _down(root: Path, start: str, passed_over: Counter, remarks: dict) -> str:
 
 def _images(root: Path, prefix: str, endings: Collection[str], passed_over: Counter, remarks: dict) -> Iterator[tuple]:
     """Yield index, path, bytes and time of each image in a class folder and in the folders inside it."""
-    folders, files = _scan(root / prefix, passed_over)
-    for entry in files:
-        ending = os.path.splitext(entry.name)[1].lower()
-        if ending in endings:
-            index, status = entry.name.partition("_")[0], entry.stat()
-            yield (int(index) if index.isdecimal() else -1, prefix + entry.name, status.st_size, status.st_mtime_ns)
-        else:
-            passed_over[f"{ending} files" if ending else "files without an ending"] += 1
-    for name in folders:
-        if name.lower() in NAMES:
-            raise ValueError(f"{printable(root / prefix)} is a class folder with {name}/ in it; put the parts outside: "
-                             f"{name}/<class>/.")
-        if os.path.islink(root / prefix / name):  # it may lead back
-            passed_over["linked folders in class folders"] += 1
-            continue
-        remarks["images in folders inside class folders are taken, too"] = None
-        yield from _images(root, f"{prefix}{name}/", endings, passed_over, remarks)
+    inside = [prefix]
+    for prefix in inside:  # grows as folders are seen
+        folders, files = _scan(root / prefix, passed_over)
+        for entry in files:
+            ending = os.path.splitext(entry.name)[1].lower()
+            if ending in endings:
+                index, status = entry.name.partition("_")[0], entry.stat()
+                yield int(index) if index.isdecimal() else -1, prefix + entry.name, status.st_size, status.st_mtime_ns
+            else:
+                passed_over[f"{ending} files" if ending else "files without an ending"] += 1
+        for name in folders:
+            if name.lower() in NAMES:
+                raise ValueError(f"{printable(root / prefix)} is a class folder with {name}/ in it; put the parts "
+                                 f"outside: {name}/<class>/.")
+            if os.path.islink(root / prefix / name):  # it may lead back by another link
+                passed_over["linked folders in class folders"] += 1
+                continue
+            remarks["images in folders inside class folders are taken, too"] = None
+            inside.append(f"{prefix}{name}/")

@@ -108,10 +108,12 @@ def cut_up(name: str, arrays: dict[str, np.ndarray], classes: tuple[str, ...], s
     for part, share in ((VALIDATION, validation_share), (TEST, test_share)):
         if share is not None and part in parts:
             raise ValueError(f"{part}_share must be left out: {source} have a {part} folder; got {share}")
-    share = validation_share or VALIDATION_SHARE
+    share, of_test = validation_share or VALIDATION_SHARE, test_share or TEST_SHARE
+    if not {VALIDATION, TEST} & set(parts) and share + of_test >= 1:
+        raise ValueError(f"validation_share and test_share must be below 1 together; got {share} and {of_test}")
     if TEST not in parts:
-        parts[TRAIN], parts[TEST] = set_aside(parts[TRAIN], test_share or TEST_SHARE, left=2)
-        share /= 1 - (test_share or TEST_SHARE)
+        parts[TRAIN], parts[TEST] = set_aside(parts[TRAIN], of_test, left=2)
+        share /= 1 - of_test
     if VALIDATION in parts:  # shuffled, so that the first of them are a fair sample
         parts[VALIDATION] = subset(parts[VALIDATION], len(parts[VALIDATION]))
     else:

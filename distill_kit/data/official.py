@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import reason
 from .cache import Arrays
 
 BATCHES = "cifar-10-batches-py"
@@ -37,8 +38,7 @@ def read_batches(folder: Path) -> Arrays:
     batches = {}
     for name in (*TRAIN_BATCHES, TEST_BATCH):
         try:
-            with open(folder / name, "rb") as file:
-                batches[name] = _read_batch(file, folder / name)
+            batches[name] = _read_batch(BytesIO((folder / name).read_bytes()), folder / name)
         except OSError as error:
             raise NotOfficial(f"{folder / name} cannot be read ({error.strerror}); unpack {ARCHIVE} again.") from None
     return _join(batches)
@@ -56,20 +56,16 @@ def read_cifar100(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
     except NotOfficial:
         raise
     except Exception as error:  # a cut or altered pickle may raise anything
-        raise NotOfficial(f"{folder} is no whole CIFAR-100 ({error}); unpack it again.") from None
+        raise NotOfficial(f"{folder} is no whole CIFAR-100 ({reason(error)}); unpack it again.") from None
     return arrays, classes
 
 
 def read_archive(path: Path) -> Arrays:
     """Read the same straight from the archive: nothing is unpacked. Raises NotOfficial unless the md5 is right."""
-    check_md5(path)
-    batches = {}
-    with tarfile.open(path, "r:gz") as archive:
-        for member in archive:  # in the archive's order: going back would decompress it all over again
-            folder, _, name = member.name.rpartition("/")
-            if folder == BATCHES and name in (*TRAIN_BATCHES, TEST_BATCH) and member.isfile():
-                batches[name] = _read_batch(archive.extractfile(member), f"{path}/{name}")
-    return _join(batches)
+    check_md5(path)  # so all that is expected is in it
+    with tarfile.open(path, "r:gz") as archive:  # in the archive's order: going back would decompress it all over again
+        return _join({name: _read_batch(archive.extractfile(member), f"{path}/{name}") for member in archive
+                      if (name := member.name.rpartition("/")[2]) in (*TRAIN_BATCHES, TEST_BATCH)})
 
 
 def check_md5(path: Path) -> None:
@@ -108,18 +104,13 @@ def _read_batch(file, place, labels_of: str = "labels", classes: tuple[str, ...]
             raise ValueError(f"it holds {images.dtype} {list(images.shape)} and {len(labels)} labels")
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
             raise ValueError(f"it holds labels from {labels.min()} to {labels.max()}")
-    except OSError:
-        raise
     except Exception as error:  # a cut or altered pickle may raise anything
-        raise NotOfficial(f"{place} is no batch of CIFAR-{len(classes)} ({error or type(error).__name__}); "
+        raise NotOfficial(f"{place} is no batch of CIFAR-{len(classes)} ({reason(error)}); "
                           "fetch it again.") from None
     return images.reshape(-1, 3, 32, 32), labels
 
 
 def _join(batches: dict[str, Batch]) -> Arrays:
-    missing = [name for name in (*TRAIN_BATCHES, TEST_BATCH) if name not in batches]
-    if missing:
-        raise NotOfficial(f"the archive lacks {', '.join(missing)}.")
     test_images, test_labels = batches[TEST_BATCH]
     return {"train_images": np.concatenate([batches[name][0] for name in TRAIN_BATCHES]),
             "train_labels": np.concatenate([batches[name][1] for name in TRAIN_BATCHES]),

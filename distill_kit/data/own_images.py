@@ -7,7 +7,7 @@ from pathlib import Path
 from ..files import printable
 from .cache import Arrays, cached
 from .folder import TEST, VALIDATION, Listing, in_few_words, list_images
-from .imageset import TEST_SHARE, VALIDATION_SHARE, Dataset, cut_up
+from .imageset import Dataset, cut_up
 from .pixels import SIZES, VERSION, decode, endings
 
 NOT_OWN = ("auto", "cifar10", "shapes10", "cifar100")  # a folder of such a name is not that data set
@@ -20,9 +20,6 @@ def check_cut(size: int | None = None, validation_share: float | None = None, te
     for name, share in (("validation_share", validation_share), ("test_share", test_share)):
         if share is not None and not 0 < share < 1:
             raise ValueError(f"{name} must be above 0 and below 1; got {share}")
-    shares = validation_share or VALIDATION_SHARE, test_share or TEST_SHARE
-    if sum(shares) >= 1:
-        raise ValueError("validation_share and test_share must be below 1 together; got {} and {}".format(*shares))
 
 
 def read_own(root: Path, progress: bool = True, size: int | None = None, validation_share: float | None = None,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import printable
+from ..files import printable, reason
 from .cache import Arrays
 from .folder import Listing, in_few_words
 
@@ -76,7 +76,7 @@ def decode(listing: Listing, size: int | None = None, progress: bool = True) -> 
                 if (square := tried(_square, path, size)) is not None:
                     images[row] = square.transpose(2, 0, 1)
     if unread:
-        reasons = [f"{path.relative_to(listing.root)} ({str(error).replace(f' {str(path)!r}', '')})"
+        reasons = [f"{path.relative_to(listing.root)} ({reason(error).replace(f' {str(path)!r}', '')})"
                    for path, error in unread.items()]
         raise ValueError(f"{len(unread)} of {len(every):,} images in {printable(listing.root)} cannot be read: cut, "
                          f"altered, too large or not what their ending says. Mend or remove {in_few_words(reasons)}.")

@@ -1,5 +1,6 @@
 """Where data sets lie: the folders that are looked in, and the copies of CIFAR-10 found there, the best first."""
 import os
+from os.path import isdir, isfile  # unlike Path's they never raise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ def data_folders() -> list[Path]:
     """List the folders that are looked in: only $DISTILL_KIT_DATA if set, else ./data and the checkout's data/."""
     named = os.environ.get("DISTILL_KIT_DATA")
     if named:
-        return [Path(named).expanduser()]
+        return [Path(os.path.expanduser(named))]
     return list(dict.fromkeys([Path.cwd() / "data", *([here / "data"] if (here := checkout()) else [])]))
 
 
@@ -30,18 +31,17 @@ def download_folder() -> Path:
 def find_cifar10(folders: list[Path] | None = None) -> list[Place]:
     """List the copies of CIFAR-10 in these folders (default: `data_folders()`), the best first. Only reads names."""
     folders = data_folders() if folders is None else folders
-    batches = [path for folder in folders for path in (folder / BATCHES, folder) if _has_batches(path)]
-    archives = [folder / ARCHIVE for folder in folders if (folder / ARCHIVE).is_file()]
-    image_folders = [folder / "cifar10" for folder in folders if _has_split(folder / "cifar10")]
-    image_folders += [folder for folder in folders if _is_cifar10_folder(folder)]
-    return ([Place("batches", path) for path in batches] + [Place("archive", path) for path in archives]
-            + [Place("folder", path) for path in image_folders])
+    return [Place(kind, path) for kind, seems, paths in (
+        ("batches", _has_batches, [path for folder in folders for path in (folder / BATCHES, folder)]),
+        ("archive", isfile, [folder / ARCHIVE for folder in folders]),
+        ("folder", _has_split, [folder / "cifar10" for folder in folders]),
+        ("folder", _is_cifar10_folder, folders)) for path in paths if seems(path)]
 
 
 def find_cifar100(root: Path) -> list[Place]:
     """List the unpacked copies of CIFAR-100 in a folder, or the folder itself if it is one."""
     return [Place("cifar100", path) for path in (root, root / CIFAR100)
-            if (path / "meta").is_file() and (path / "train").is_file()]
+            if isfile(path / "meta") and isfile(path / "train")]
 
 
 def in_short(path: Path) -> str:
@@ -60,15 +60,14 @@ def checkout() -> Path | None:
 
 
 def _has_batches(path: Path) -> bool:
-    return any((path / name).is_file() for name in (*TRAIN_BATCHES, TEST_BATCH))
+    return any(isfile(path / name) for name in (*TRAIN_BATCHES, TEST_BATCH))
 
 
 def _has_split(path: Path) -> bool:
-    return (path / "train").is_dir() or (path / "test").is_dir()
+    return isdir(path / "train") or isdir(path / "test")
 
 
 def _is_cifar10_folder(path: Path) -> bool:
     """Is the folder itself the image folder of CIFAR-10? Its classes could also be another data set's."""
-    if not (path / "train").is_dir() or class_folders(path / "train") != CLASSES:
-        return False
-    return any(name.partition("_")[0].isdecimal() for name in os.listdir(path / "train" / CLASSES[0]))
+    return isdir(path / "train") and class_folders(path / "train") == CLASSES and any(
+        name.partition("_")[0].isdecimal() for name in os.listdir(path / "train" / CLASSES[0]))

@@ -77,10 +77,9 @@ def make_shapes(count: int, seed: int) -> ImageSet:
     The same for a seed; neither torch's nor numpy's global random state is read or moved. Raises ValueError for a
     count below 1 or a seed below 0.
     """
-    if count < 1:
-        raise ValueError(f"count must be 1 or more; got {count}")
-    if seed < 0:
-        raise ValueError(f"seed must be 0 or more; got {seed}")
+    for name, value, least in (("count", count, 1), ("seed", seed, 0)):
+        if value < least:
+            raise ValueError(f"{name} must be {least} or more; got {value}")
     lots = Lots(seed, count)
     outlines = draw_outlines(lots)
     steps = probability_steps(outlines)                                                  # (N, 10)

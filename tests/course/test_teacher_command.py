@@ -3,7 +3,7 @@ import os
 import sys
 
 import pytest
-from small import ColourTeacher
+from small import ColourTeacher, coloured_images
 from small_commands import DATASET, QUICK, value_of
 
 from distill_kit.models import Architecture, make_model
@@ -23,10 +23,11 @@ def runs(answer, monkeypatch, tmp_path):
     sys.modules.pop("makers", None)
 
 
-def keep_teacher(folder, seed, **card):
-    network = make_model(Architecture((8,), 1, 1, "max", 4, 16), DATASET.pool.images, seed)
+def keep_teacher(folder, seed, size=16, **card):
+    network = make_model(Architecture((8,), 1, 1, "max", 4, size), coloured_images(40, size).images, seed)
     return save_model(network, folder / "teacher.safetensors", {
-        "data": DATASET.pool.source, "classes": list(DATASET.pool.classes), "seed": seed, **card})
+        "data": DATASET.pool.source, "classes": list(DATASET.pool.classes), "training_images": len(DATASET.pool),
+        "seed": seed, **card})
 
 
 def evaluated(answer, *options):
@@ -55,8 +56,10 @@ def test_the_newest_teacher_that_was_trained_on_these_images_is_taken_and_named(
     keep_teacher(runs / "20260102-000000-0-1", 2)
     keep_teacher(runs / "20260103-000000-0-1", 3, data="other images")
     keep_teacher(runs / "20260104-000000-0-1", 4, classes=["a", "b", "c", "d"])
-    (runs / "20260105-000000-0-1").mkdir()
-    (runs / "20260105-000000-0-1" / "teacher.safetensors").write_text("cut")
+    keep_teacher(runs / "20260105-000000-0-1", 5, size=24)  # of the same folder at another size, another cut of it
+    keep_teacher(runs / "20260106-000000-0-1", 6, training_images=len(DATASET.pool) - 1)
+    (runs / "20260107-000000-0-1").mkdir()
+    (runs / "20260107-000000-0-1" / "teacher.safetensors").write_text("cut")
     card, sentence = evaluated(answer)
     assert card["seed"] == 2 and os.path.join("20260102-000000-0-1", "teacher.safetensors") in sentence
     named = keep_teacher(runs.parent, 7)

@@ -158,12 +158,24 @@ def test_a_share_where_there_is_such_a_part(tmp_path):
 @pytest.mark.parametrize("wrong, message", [
     ({"size": 7}, "size must be 8 to 96 pixels, a whole number; got 7"), ({"size": 97}, "got 97"),
     ({"size": 32.0}, "got 32.0"), ({"test_share": 0}, "test_share must be above 0 and below 1; got 0"),
-    ({"validation_share": float("nan")}, "validation_share must be above 0 and below 1; got nan"),
-    ({"validation_share": 0.5, "test_share": 0.5}, "must be below 1 together; got 0.5 and 0.5"),
-    ({"test_share": 0.95}, "must be below 1 together; got 0.1 and 0.95")])
+    ({"validation_share": float("nan")}, "validation_share must be above 0 and below 1; got nan")])
 def test_what_no_folder_can_give(tmp_path, wrong, message):
     with pytest.raises(ValueError, match=message):
         loaded(tmp_path, **wrong)
+
+
+@pytest.mark.parametrize("shares, message", [
+    ({"validation_share": 0.5, "test_share": 0.5}, "got 0.5 and 0.5"), ({"test_share": 0.95}, "got 0.1 and 0.95"),
+    ({"validation_share": 0.3, "test_share": 0.7}, "got 0.3 and 0.7")])
+def test_shares_that_leave_nothing_to_train_with(tmp_path, shares, message):
+    images_at(tmp_path, tree(train="", test=None))
+    with pytest.raises(ValueError, match=f"validation_share and test_share must be below 1 together; {message}"):
+        loaded(tmp_path, **shares)
+
+
+def test_a_large_share_for_validation_where_there_is_a_test_folder(tmp_path):
+    images_at(tmp_path, tree())
+    assert sizes(loaded(tmp_path, validation_share=0.9)) == (2, 18, 6)
 
 
 def test_case_3_images_in_folders_inside_a_class(tmp_path):
@@ -192,7 +204,7 @@ def test_case_3_what_is_passed_over_is_counted_with_its_reason(tmp_path):
     assert dataset.details["passed_over"] == {
         "hidden": 3, "outside class folders": 2, "other folders beside the parts": 1, ".txt files": 2, ".md files": 1,
         "files without an ending": 1, "empty class folders": 1, "links that lead nowhere": 1,
-        "linked folders in class folders": 1}
+        "links that lead back": 1}
     assert "Passed over: " in dataset.notice and "2 .txt files" in dataset.notice
 
 

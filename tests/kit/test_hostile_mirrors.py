@@ -88,6 +88,15 @@ def test_h2_the_good_mirror_is_found_after_one_that_answers_with_anything(server
     assert read == (folder / ARCHIVE,) and (folder / ARCHIVE).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("length", ["9" * 15, "9" * 30])
+def test_a_redirect_that_announces_more_than_memory_holds_is_one_more_mirror_that_failed(servers, tmp_path, monkeypatch,
+                                                                                         length):
+    answer = f"HTTP/1.1 301 Moved\r\nContent-Length: {length}\r\nLocation: /\r\n\r\n".encode()
+    with pytest.raises(ConnectionError, match=f"{ARCHIVE}: .*(MemoryError|cannot fit)"):
+        fetched(servers, tmp_path, monkeypatch, answer)
+    assert fetched(servers, tmp_path, monkeypatch, answer, b"").read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("length", ["abc", "1e9", "9" * 5_000, "-1", "1_000"])
 def test_h2_a_length_that_makes_no_sense_is_one_more_mirror_that_failed(servers, tmp_path, monkeypatch, length):
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: " + length.encode() + b"\r\n\r\n" + CONTENT
