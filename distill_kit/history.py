@@ -4,7 +4,6 @@ The first line of a file holds the settings of the run, each further line the ro
 whole file at once, so that a killed run leaves the rows of all its finished epochs and never half a line.
 """
 import json
-import math
 from pathlib import Path
 from typing import TypedDict
 
@@ -117,9 +116,5 @@ def best_row(rows: list[Row]) -> Row:
 
 
 def plain(value):
-    """Replace what JSON does not have, NaN and infinity, by None."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """Return what JSON makes of a value, with None for what it does not have: NaN and infinity."""
+    return json.loads(json.dumps(value), parse_constant=lambda _: None)

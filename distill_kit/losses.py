@@ -81,11 +81,9 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor | None, tru
 
 def check_temperature(temperature: float, name: str = "temperature") -> None:
     """Raise ValueError, with the argument's name, unless a temperature is from COLDEST to HOTTEST."""
-    if not 0 < temperature < math.inf:  # also refuses NaN
-        raise ValueError(f"{name} must be a finite number above 0; got {temperature}")
-    if not COLDEST <= temperature <= HOTTEST:
-        raise ValueError(f"{name} must be {COLDEST} to {HOTTEST:,.0f}: colder, every softmax is one class; hotter, "
-                         f"all classes are equal but for rounding. Got {temperature}")
+    if not COLDEST <= temperature <= HOTTEST:  # also refuses NaN
+        raise ValueError(f"{name} must be {COLDEST} to {HOTTEST:,.0f}; got {temperature}. Colder, every softmax is one "
+                         "class; hotter, all classes are equal but for rounding")
 
 
 def check_alpha(alpha: float, name: str = "alpha") -> None:

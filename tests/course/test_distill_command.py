@@ -63,7 +63,7 @@ def test_each_run_has_a_folder_of_its_own(answer):
 
 
 @pytest.mark.parametrize("options, sentence", [
-    (["--temperature", "0"], "temperature must be a finite number above 0; got 0.0"),
+    (["--temperature", "0"], "temperature must be 0.001 to 1,000,000; got 0.0"),
     (["--alpha", "1.5"], "alpha must be between"),
     (["--alpha", "nan"], "alpha must be between"),
     (["--images", "5000"], "images must be "),

@@ -17,7 +17,7 @@ def test_defaults_are_those_of_the_default_run():
 
 
 @pytest.mark.parametrize("name, value, message", [
-    ("temperature", 0, "temperature must be a finite number above 0; got 0"),
+    ("temperature", 0, "temperature must be 0.001 to 1,000,000; got 0"),
     ("final_temperature", math.nan, "final_temperature must be .*; got nan"),
     ("alpha", 2, "alpha must be between .*; got 2"),
     ("final_alpha", -1, "final_alpha must be between .*; got -1"),
