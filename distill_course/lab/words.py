@@ -60,13 +60,10 @@ def on_this_machine(run: LabRun | None) -> str:
     here, quota, sentences = cores(), cpu_quota(), [f"It trains in {counted(run.threads, 'thread')}."]
     if quota is not None and allowed_threads() < here:
         sentences = [f"{sentences[0][:-1]}: this container may use {quota:g} of {here} cores."]
-    busy = (run.taken or 0.0) > TAKEN
-    if run.others or busy:
-        taken = f"Other programs kept {run.taken:.1f} of {here} cores busy. " if busy else ""
-        kit = f"{counted(run.others, 'other run')} of the kit trained at the same time. " if run.others else ""
+    if (run.taken or 0.0) > TAKEN:
         whole = here if quota is None else min(here, quota)
-        sentences.append(f"{taken}{kit}It has had {run.used:.1f} cores, so it takes about {whole / run.used:.1f} times "
-                         "as long as on an idle machine.")
+        sentences.append(f"Other programs kept {run.taken:.1f} of {here} cores busy. It has had {run.used:.1f} cores, "
+                         f"so it takes about {whole / run.used:.1f} times as long as on an idle machine.")
     return " ".join(sentences)
 
 
