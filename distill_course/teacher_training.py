@@ -131,7 +131,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     if start is not None:
         to_mean_of_weights(model, start[0], training, precision)
     seconds = time.perf_counter() - started
-    rounded(model)
+    model.half().float()  # as `save_model` will keep it
     card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
             "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
             "recipe": {**asdict(recipe), "seed": seed, "optimizer": "Muon with AdamW",
@@ -206,15 +206,6 @@ def forward_flops(model: nn.Module, image_size: int = 32) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         deepcopy(model).eval()(image)
     return counter.get_total_flops()
-
-
-def rounded(model: ConvNet) -> ConvNet:
-    """Round the network's numbers to float16 in place, as `save_model` will keep them."""
-    with torch.no_grad():
-        for value in model.state_dict().values():
-            if value.is_floating_point():
-                value.copy_(value.half())
-    return model
 
 
 def keep_unfinished(model: ConvNet, path: Path | None, dataset: Dataset, row: Row) -> None:
