@@ -73,25 +73,18 @@ class Kit:
         self.optimizer.step()
 
     def _loop(self, validation) -> float:
-        started = time.perf_counter()
-        for _ in train(self.run.student, self.run.batches, validation, epochs=EPOCHS, optimizer=self.optimizer,
-                       learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1),
-                       precision=self.materials.precision):
-            pass
-        self._wait()
-        return (time.perf_counter() - started) / (EPOCHS * len(self.run.batches) * self.settings.batch_size)
+        rows = train(self.run.student, self.run.batches, validation, epochs=EPOCHS, optimizer=self.optimizer,
+                     learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1),
+                     precision=self.materials.precision)
+        return self._clock(lambda: list(rows), 1) / (EPOCHS * len(self.run.batches) * self.settings.batch_size)
 
     def _clock(self, work: Callable, times: int = 20) -> float:
-        work()
         started = time.perf_counter()
         for _ in range(times):
             work()
-        self._wait()
-        return (time.perf_counter() - started) / times
-
-    def _wait(self) -> None:
         if self.materials.device.type == "cuda":
             torch.cuda.synchronize()
+        return (time.perf_counter() - started) / times
 
 
 class Pictures(torch.utils.data.Dataset):
