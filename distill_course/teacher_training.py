@@ -241,11 +241,9 @@ def started_text(start: dict | None) -> str:
         return ""
     try:
         recipe = start["recipe"]
-        if recipe is None:
-            return "| started from | the weights of a training that was interrupted |\n"
         return ("| mean of | the weights of this training and those that it started from, "
                 f"the end of {recipe['epochs']:d} epochs at learning rate {recipe['learning_rate']:g} with seed "
                 f"{recipe['seed']:d}, made in {start['seconds']:,} s: "
                 f"{start['test']['accuracy']:.2%} of the test images |\n")
-    except (KeyError, TypeError, ValueError):  # a card that somebody else wrote
+    except (KeyError, TypeError, ValueError):  # of a training that was interrupted, or a card that somebody else wrote
         return "| mean of | the weights of this training and those that it started from, whose card says little |\n"

@@ -158,18 +158,20 @@ def run_beside(**figures):
 
 
 def test_the_lab_says_how_many_threads_a_run_has_and_what_neighbours_cost_it(monkeypatch):
+    from distill_course import machine
     from distill_course.lab import words
-    monkeypatch.setattr(words, "cores", lambda: 4)
-    monkeypatch.setattr(words, "cpu_quota", lambda: None)
+    for module in (machine, words):
+        monkeypatch.setattr(module, "cores", lambda: 4)
+        monkeypatch.setattr(module, "cpu_quota", lambda: None)
     say = words.on_this_machine
     assert say(None) == say(run_beside()) == ""
     assert say(run_beside(threads=4, taken=0.1, used=3.5)) == "It trains in 4 threads."
     assert say(run_beside(threads=1, taken=2.9, used=1.0)) == (
-        "It trains in 1 thread. Other programs kept 2.9 of 4 cores busy. It has had 1.0 cores, so it takes "
+        "It trains in 1 thread; other programs keep 2.9 of 4 cores busy. It has had 1.0 cores, so it takes "
         "about 4.0 times as long as on an idle machine.")
-    monkeypatch.setattr(words, "cpu_quota", lambda: 1.0)
-    monkeypatch.setattr(words, "allowed_threads", lambda: 1)
-    assert say(run_beside(threads=1, used=1.0)) == "It trains in 1 thread: this container may use 1 of 4 cores."
+    for module in (machine, words):
+        monkeypatch.setattr(module, "cpu_quota", lambda: 1.0)
+    assert say(run_beside(threads=1, used=1.0)) == "It trains in 1 thread; this container may use 1 of 4 cores."
     assert "about 2.0 times" in say(run_beside(threads=1, taken=1.0, used=0.5))  # of the core it may use, not of four
     assert say(LabRun(Settings(device="cuda"), {}, threads=2, used=1.0)) == ""
 

@@ -120,7 +120,7 @@ def test_in_the_foreground_an_order_is_followed_before_ask_comes_back_and_an_int
     assert told == [(1, RUNNING), (1, FINISHED)] and threading.active_count() == threads
     worker.ask("interrupted")
     worker.ask("whole")
-    assert told[2:] == [(2, RUNNING), (2, STOPPED), (3, RUNNING), (3, FINISHED)]
+    assert told[2:] == [(2, RUNNING), (2, STOPPED), (4, RUNNING), (4, FINISHED)]  # 3 was the stop
 
 
 def test_who_cannot_hear_what_is_told_ends_neither_the_order_nor_the_worker(caplog):

@@ -99,7 +99,7 @@ def test_a_teacher_can_be_trained_further_and_its_card_tells(tmp_path):
     assert card["started_from"]["recipe"]["epochs"] == 1 and card["started_from"]["recipe"]["learning_rate"] == 2e-3
     assert "started from, the end of 1 epochs at learning rate 0.002" in (tmp_path / "further.md").read_text()
     interrupted = card_text({**card, "started_from": {"recipe": None}})
-    assert "a training that was interrupted" in interrupted
+    assert "those that it started from, whose card says little" in interrupted
 
 
 def test_the_mean_of_two_networks_has_its_own_batchnorm_statistics():
