@@ -117,7 +117,7 @@ PROBED = {"t_squared_missing": {"loss": "t_squared_missing"}, "loss_is_another":
           "teacher_rows_shuffled": {"teacher": "shuffled", "teacher_match": 0.1},
           "classes_permuted": {"teacher": "permuted", "teacher_match": 0.0},
           "softmax_twice": {"teacher": "probabilities"}, "student_in_eval_mode": {"not_training": 1 / 3},
-          "right_only_in_train_mode": {"eval_accuracy": 0.25, "batch_accuracy": 0.9, "asked_images": 12},
+          "right_only_in_train_mode": {"train_mode_gain": 0.7},
           "layers_not_trained": {"frozen": 0.25}, "kl_swapped": {"loss": "kl_swapped"}}
 
 
