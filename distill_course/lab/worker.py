@@ -38,10 +38,8 @@ class Orders:
         """Return the seconds until an order may be taken, None where there is none."""
         return None if self._waiting is None else max(self._waiting[1] - now, 0.0)
 
-    def take(self, now: float) -> tuple[int, object]:
+    def take(self) -> tuple[int, object]:
         """Take the order; returns its number and itself. Only where `due_in` is 0."""
-        if self.due_in(now) != 0.0:
-            raise RuntimeError("there is no order that is due")
         (order, _), self._waiting = self._waiting, None
         return self.newest, order
 
@@ -113,7 +111,7 @@ class Worker:
                     self._changed.notify_all()
                     return None
                 self._changed.wait(seconds)
-            return self._orders.take(time.monotonic())
+            return self._orders.take()
 
     def _follow(self, number: int, order: object) -> None:
         try:
