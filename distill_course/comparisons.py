@@ -6,13 +6,13 @@ trains it again. comparison_table.py says what is compared.
 import datetime
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from torch import nn
 
 from distill_kit.data.imageset import Dataset
-from distill_kit.history import EPOCH
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 
@@ -123,16 +123,15 @@ def _trained(comparison: Comparison, asked: list[tuple[str, int]], dataset: Data
     together = [pair for pair in asked if pair not in here]
     if together:
         settings = [comparison.settings(arm, dataset, seed) for arm, seed in together]
-        epochs: dict[int, list[dict]] = {}
+        epochs: dict[int, list[dict]] = defaultdict(list)
         for row in train_many(settings, dataset, teacher, progress=progress):
+            arm, seed = together[row["index"]]
             if row["kind"] == FAILED:  # the others are not lost
-                arm, seed = together[row["index"]]
                 warnings.warn(f"{arm} with seed {seed} is left out: {row['error']}", stacklevel=4)
-            if row["kind"] == EPOCH:
-                epochs.setdefault(row["index"], []).append(row)
-            if row["kind"] == REPORT:
-                arm, seed = together[row["index"]]
+            elif row["kind"] == REPORT:
                 yield arm, kept(seed, row, epochs[row["index"]])
+            else:
+                epochs[row["index"]].append(row)
     for arm, seed in here:
         own, settings = comparison.arms[arm].get(TEACHER), comparison.settings(arm, dataset, seed)
         between = None if own is None else Settings(

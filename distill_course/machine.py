@@ -5,11 +5,23 @@ from pathlib import Path
 import torch
 
 from distill_kit.devices import choose_device, choose_precision
+from distill_kit.neighbours import TAKEN
+from distill_kit.openmp import cores, cpu_quota
 
 
 def counted(number: int, what: str) -> str:
     """Write a number with its word: "1 thread", "2 threads"."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def threads_in_words(threads: int, taken: float) -> str:
+    """Write the number of threads, and what keeps them from cores: a container's limit, other programs (taken)."""
+    words, quota = [counted(threads, "thread")], cpu_quota()
+    if quota is not None:
+        words.append(f"this container may use {quota:g} of {cores()} cores")
+    if taken > TAKEN:
+        words.append(f"other programs keep {taken:.1f} of {cores()} cores busy")
+    return "; ".join(words)
 
 
 def machine(device: torch.device) -> dict:

@@ -12,7 +12,6 @@ from distill_kit.run import Materials, Run
 from distill_kit.settings import QUICK_EPOCHS, Settings
 
 from .markup import escape, markdown
-from .other_runs import announced
 from .shown import Line
 
 ARCHIVE_BYTES = 170_498_071
@@ -77,7 +76,7 @@ def train_and_tell(settings: Settings, materials: Materials, name: str = "studen
     """
     from IPython.display import display
     run, started = Run(settings, materials), time.monotonic()
-    with announced(), training_bar(settings.epochs * len(run.batches), name) as follow:
+    with training_bar(settings.epochs * len(run.batches), name) as follow:
         for row in run.rows(every=5):
             follow(row)
     best = f"best validation accuracy {max(row.get('val_accuracy', 0) for row in run.history):.1%}"

@@ -132,7 +132,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     if start is not None:
         to_mean_of_weights(model, start[0], training, precision)
     seconds = time.perf_counter() - started
-    rounded(model)
+    model.half().float()  # as `save_model` will keep it
     card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
             "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
             "recipe": {**asdict(recipe), "seed": seed, "optimizer": "Muon with AdamW",
@@ -209,15 +209,6 @@ def forward_flops(model: nn.Module, image_size: int = 32) -> int:
     return counter.get_total_flops()
 
 
-def rounded(model: ConvNet) -> ConvNet:
-    """Round the network's numbers to float16 in place, as `save_model` will keep them."""
-    with torch.no_grad():
-        for value in model.state_dict().values():
-            if value.is_floating_point():
-                value.copy_(value.half())
-    return model
-
-
 def keep_unfinished(model: ConvNet, path: Path | None, dataset: Dataset, row: Row) -> None:
     """Write the weights so far, where a path is given."""
     if path is not None:
@@ -251,11 +242,9 @@ def started_text(start: dict | None) -> str:
         return ""
     try:
         recipe = start["recipe"]
-        if recipe is None:
-            return "| started from | the weights of a training that was interrupted |\n"
         return ("| mean of | the weights of this training and those that it started from, "
                 f"the end of {recipe['epochs']:d} epochs at learning rate {recipe['learning_rate']:g} with seed "
                 f"{recipe['seed']:d}, made in {start['seconds']:,} s: "
                 f"{start['test']['accuracy']:.2%} of the test images |\n")
-    except (KeyError, TypeError, ValueError):  # a card that somebody else wrote
+    except (KeyError, TypeError, ValueError):  # of a training that was interrupted, or a card that somebody else wrote
         return "| mean of | the weights of this training and those that it started from, whose card says little |\n"

@@ -59,7 +59,6 @@ class Row(TypedDict, total=False):
     first_alpha: float
     first_temperature: float
     threads: int                             # of the CPU; equal seeds give equal students where this is equal, too
-    cores_taken: float                       # by other programs so far, in the mean; only where that is much
     best: bool                               # the best epoch so far?
     stopped: str                             # why the run ended early; only where it did
 

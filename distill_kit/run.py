@@ -18,7 +18,7 @@ from .kept_logits import KeptLogits
 from .memory import keep_freed_memory
 from .metrics import accuracy, answers, balanced_accuracy, share_in_top
 from .models import STUDENTS, ConvNet, Stem, make_model, whitening_stem
-from .neighbours import TAKEN, Room, next_with
+from .neighbours import Room, next_with
 from .optimizers import OPTIMIZERS, RECORDABLE
 from .parts import Parts
 from .schedules import from_to, warmup_cosine
@@ -157,8 +157,6 @@ class Run:
                 while (row := next_with(self.threads, rows)) is not None:
                     self.teacher_seconds = materials.teacher_seconds - before
                     row["seconds"] -= self.teacher_seconds
-                    if (taken := self.room.taken or 0.0) > TAKEN:
-                        row["cores_taken"] = taken
                     if row["kind"] == EPOCH:
                         self.history.append(row)
                         if folder is not None:

@@ -2,7 +2,6 @@
 
 Figures are medians over the rounds; ratios are medians of the rounds' ratios.
 """
-import json
 import statistics
 import subprocess
 import sys
@@ -113,6 +112,4 @@ def peak_memory(settings: Settings) -> int | None:
                               capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"the run whose memory was to be measured failed: {done.stderr.strip()[-300:]}")
-    answer, kilobytes = done.stdout.strip().splitlines()
-    json.loads(answer)
-    return int(kilobytes) * (1 if sys.platform == "darwin" else 1024)
+    return int(done.stdout.splitlines()[-1]) * (1 if sys.platform == "darwin" else 1024)

@@ -1,6 +1,6 @@
 """Loops that are timed: the kit's own, and the article's."""
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import torch
@@ -34,15 +34,11 @@ class Kit:
 
     def bare_step(self) -> float:
         """Seconds an image of stem, forward, loss, backward, clipping, step, with the same batch again and again."""
-        steps, started = EPOCHS * len(self.run.batches), time.perf_counter()
-        for _ in range(steps):
-            terms, parameters = self._forward()
+        def step() -> None:
             self.optimizer.zero_grad(set_to_none=True)
-            terms.total.backward()
-            nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
-            self.optimizer.step()
-        self._wait()
-        return (time.perf_counter() - started) / (steps * self.settings.batch_size)
+            self._loss().backward()
+            self._update()
+        return self._clock(step, EPOCHS * len(self.run.batches)) / self.settings.batch_size
 
     def epoch(self) -> float:
         """Time the kit's loop without validation: seconds an image."""
@@ -61,39 +57,34 @@ class Kit:
             logits = student(batch.images).detach().requires_grad_()
         yield "loss", self._clock(lambda: distillation_terms(logits, batch.teacher_logits, batch.labels, 4.0, 0.1)
                                   .total.backward())
-        self._forward()[0].total.backward()
-        yield "optimizer", self._clock(lambda: (nn.utils.clip_grad_norm_(student.parameters(), CLIP_NORM),
-                                                self.optimizer.step()))
+        self._loss().backward()
+        yield "optimizer", self._clock(self._update)
         yield "validation", self._clock(lambda: validate(student, materials.watched, 4.0, 0.1, materials.precision),
                                         times=1)
 
-    def _forward(self):
+    def _loss(self) -> Tensor:
         student = self.run.student.train()
         with casting(self.materials.device, self.materials.precision):
             logits = student(self.batch.images)
-        terms = distillation_terms(logits, self.batch.teacher_logits, self.batch.labels, 4.0, 0.1)
-        return terms, list(student.parameters())
+        return distillation_terms(logits, self.batch.teacher_logits, self.batch.labels, 4.0, 0.1).total
+
+    def _update(self) -> None:
+        nn.utils.clip_grad_norm_(self.run.student.parameters(), CLIP_NORM)
+        self.optimizer.step()
 
     def _loop(self, validation) -> float:
-        started = time.perf_counter()
-        for _ in train(self.run.student, self.run.batches, validation, epochs=EPOCHS, optimizer=self.optimizer,
-                       learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1),
-                       precision=self.materials.precision):
-            pass
-        self._wait()
-        return (time.perf_counter() - started) / (EPOCHS * len(self.run.batches) * self.settings.batch_size)
+        rows = train(self.run.student, self.run.batches, validation, epochs=EPOCHS, optimizer=self.optimizer,
+                     learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1),
+                     precision=self.materials.precision)
+        return self._clock(lambda: list(rows), 1) / (EPOCHS * len(self.run.batches) * self.settings.batch_size)
 
     def _clock(self, work: Callable, times: int = 20) -> float:
-        work()
         started = time.perf_counter()
         for _ in range(times):
             work()
-        self._wait()
-        return (time.perf_counter() - started) / times
-
-    def _wait(self) -> None:
         if self.materials.device.type == "cuda":
             torch.cuda.synchronize()
+        return (time.perf_counter() - started) / times
 
 
 class Pictures(torch.utils.data.Dataset):
@@ -134,37 +125,32 @@ class ArticleLoop:
         self.optimizer = adamw(self.student)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: 1.0)
 
-    def validated_run(self) -> float:
-        """Seconds a training image, with its share of the validation that follows an epoch."""
-        return self.run() + self.validation_share * self.validate()
-
-    @torch.no_grad()
-    def validate(self) -> float:
-        """Seconds a validation image."""
-        total, correct, count, started = 0.0, 0, 0, time.perf_counter()
-        self.student.eval()
-        for images, labels in islice(self.validation, self.batches):
-            images, labels = images.to(self.device), labels.to(self.device)
-            logits = self.student(images)
-            total += distillation_terms(logits, self.teacher(images), labels, 4.0, 0.7).total.item()
-            correct += (logits.argmax(dim=1) == labels).sum().item()
-            count += len(images)
-        return (time.perf_counter() - started) / count
-
     def run(self) -> float:
         """Seconds a training image, without validation."""
-        total, count, started = 0.0, 0, time.perf_counter()
-        self.student.train()
-        for images, labels in islice(self.loader, self.batches):
+        return self._pass(self.loader, trains=True)
+
+    def validated_run(self) -> float:
+        """Seconds a training image, with its share of the validation that follows an epoch."""
+        return self.run() + self.validation_share * self._pass(self.validation, trains=False)
+
+    def _pass(self, loader: Iterable, trains: bool) -> float:
+        count, started = 0, time.perf_counter()
+        self.student.train(trains)
+        for images, labels in islice(loader, self.batches):
             images, labels = images.to(self.device), labels.to(self.device)
             with torch.no_grad():
                 teacher_logits = self.teacher(images)
-            loss = distillation_terms(self.student(images), teacher_logits, labels, 4.0, 0.7).total
-            self.optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.student.parameters(), CLIP_NORM)
-            self.optimizer.step()
-            self.scheduler.step()
-            total += loss.item()
+            with torch.set_grad_enabled(trains):
+                logits = self.student(images)
+                loss = distillation_terms(logits, teacher_logits, labels, 4.0, 0.7).total
+            if trains:
+                self.optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(self.student.parameters(), CLIP_NORM)
+                self.optimizer.step()
+                self.scheduler.step()
+            else:
+                (logits.argmax(dim=1) == labels).sum().item()
+            loss.item()
             count += len(images)
         return (time.perf_counter() - started) / count

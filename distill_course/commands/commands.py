@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from distill_kit.history import plain
+from distill_kit.neighbours import TAKEN
 from distill_kit.progress import training_bar
 from distill_kit.settings import check_whole
 
-from ..machine import counted
+from ..machine import counted, threads_in_words
 
 MOST_CLASSES = 20  # of which `data` counts the images one by one; of more it shows the largest and the smallest
 
@@ -19,10 +20,10 @@ def run_doctor(options) -> int:
     from .doctor import examine
     say("Looking at this machine, and training on noise for two seconds to time it ...")
     report = examine(options.device)
-    memory = report["memory"]
+    memory, threads = report["memory"], threads_in_words(report["threads"], report["cores_taken"])
     answer(options, report, [
         ("Python", report["python"]), ("torch", report["packages"]["torch"]),
-        ("computes on", f"{report['device']}, {report['precision']}, {threads_in_words(report)}"),
+        ("computes on", f"{report['device']}, {report['precision']}, {threads}"),
         ("memory", f"{memory['available'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB free"),
         ("images", report["data"]),
         ("a quick run", f"about {report['slider_run_seconds']:.0f} s for a student of 5,000 images and 8 epochs, "
@@ -30,16 +31,6 @@ def run_doctor(options) -> int:
         ("verdict", "ready" if report["ok"] else " ".join(report["problems"])),
         *(("note", note) for note in report["notes"])])
     return 0 if report["ok"] else 1
-
-
-def threads_in_words(report: dict) -> str:
-    """Write the number of threads, and what keeps this process from some of the cores."""
-    words = [counted(report["threads"], "thread")]
-    if report["cpu_quota"] is not None:
-        words.append(f"this container may use {report['cpu_quota']:g} of {report['cores']} cores")
-    if report["cores_taken"] >= 0.5:
-        words.append(f"other programs keep {report['cores_taken']} of {report['cores']} cores busy")
-    return "; ".join(words)
 
 
 def run_data(options) -> int:
@@ -85,8 +76,7 @@ def run_teacher(options) -> int:
         device = choose_device(options.device)
         model, card = find_teacher(dataset, options.weights)
         figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
-        report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"],
-                  "test_cross_entropy": figures["cross_entropy"], "card": card}
+        more = {"test_cross_entropy": figures["cross_entropy"]}
     else:
         from distill_kit.settings import Settings
 
@@ -98,9 +88,9 @@ def run_teacher(options) -> int:
             model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
                                         precision=options.precision, out=out, on_row=on_row,
                                         start=named_teacher(dataset, options.weights) if options.weights else None)
-        figures = card["test"]
-        report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"],
-                  "test_ece": figures["ece"], "seconds": card["seconds"], "weights": str(out), "card": card}
+        figures, more = card["test"], {"seconds": card["seconds"], "weights": str(out)}
+    report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"], **more,
+              "card": card}
     if dataset.pool.uneven:
         report["test_balanced_accuracy"] = figures["balanced_accuracy"]
     answer(options, report, [("measured on", report["data"]),
@@ -183,9 +173,9 @@ def report_of(run, folder: Path) -> tuple[dict, list, str]:
     """Return a trained run's report as plain data, its findings, and a sentence where some are withheld."""
     from ..diagnosis import probe
     findings, withheld = findings_of(run.history, probe(run), run.materials.name)
-    row = run.history[-1]
-    beside = {"cores_taken": row["cores_taken"], "cores_used": run.cores_used} if "cores_taken" in row else {}
-    return {**run.report(), "threads": row["threads"], **beside,
+    taken = run.room.taken or 0.0
+    beside = {"cores_taken": taken, "cores_used": run.cores_used} if taken > TAKEN else {}
+    return {**run.report(), "threads": run.threads, **beside,
             "findings": [finding.as_dict() for finding in findings],
             **({"harm_withheld": withheld} if withheld else {}), "history": str(folder / "history.jsonl"),
             "data": run.training.source, "settings": asdict(run.settings)}, findings, withheld

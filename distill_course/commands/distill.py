@@ -8,7 +8,6 @@ from distill_kit.run import FEW_STEPS, Materials, Run
 from distill_kit.settings import Settings
 
 from ..machine import counted
-from ..other_runs import announced
 from ..run_folders import new_run_folder
 from .commands import answer, balanced, complain, cut_of, find_teacher, finding_lines, report_of, say
 from .seeds import run_seeds
@@ -38,7 +37,7 @@ def run_distill(options) -> int:
         return run_seeds(options, settings, seeds, materials)
     run = Run(settings, materials)  # checks settings and images: no folder is left behind if they are bad
     folder = new_run_folder(settings, getattr(options, "out", None))
-    with announced(), training_bar(settings.epochs * len(run.batches), "training the student") as on_row:
+    with training_bar(settings.epochs * len(run.batches), "training the student") as on_row:
         for row in run.rows(every=5, folder=folder):
             known = 1 if settings.labels_only else materials.logits.known
             on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")

@@ -1,4 +1,5 @@
 """Is this machine ready for the course? Facts, problems with their mend, and how long a slider's run will take."""
+import contextlib
 import importlib.metadata
 import platform
 import tempfile
@@ -15,6 +16,7 @@ from distill_kit.data import data_folders, find_cifar10
 from distill_kit.data.cache import cache_folder
 from distill_kit.data.places import checkout
 from distill_kit.devices import choose_device, choose_precision
+from distill_kit.history import EPOCH
 from distill_kit.memory import keep_freed_memory
 from distill_kit.models import STUDENTS, make_model
 from distill_kit.neighbours import Load, Room
@@ -93,18 +95,14 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
     images = (pixels[:size].float() / 255).contiguous(memory_format=torch.channels_last).to(device)
     batch = Batch(images, torch.zeros(size, dtype=torch.int64, device=device), torch.zeros(size, 10, device=device))
     student = make_model(STUDENTS["default"], pixels).to(device)
-    steps, started = 0, None
-    with Room(device):
-        for _ in train(student, [batch] * 10_000, None, epochs=1, optimizer=OPTIMIZERS[settings.optimizer](student),
-                       learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1), every=10,
-                       precision=precision):
-            if started is None:  # the first ten steps warm up
-                started = time.perf_counter()
-                continue
-            steps += 10
-            if time.perf_counter() - started > budget:
-                break
-    per_step = (time.perf_counter() - started) / max(steps, 1)
+    rows = train(student, [batch] * 10_000, None, epochs=1, optimizer=OPTIMIZERS[settings.optimizer](student),
+                 learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1), every=10,
+                 precision=precision)
+    with Room(device), contextlib.closing(rows):
+        next(rows)  # the first ten steps warm up
+        started = time.perf_counter()
+        last = next(row for row in rows if time.perf_counter() - started > budget or row["kind"] == EPOCH)
+    per_step = (time.perf_counter() - started) / (last["steps"] - 10)
     validation = 2_000 / size / 3  # only forward: about a third of a step
     return QUICK_EPOCHS * (settings.images // size + validation) * per_step
 

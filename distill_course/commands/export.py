@@ -15,8 +15,8 @@ from distill_kit.weights import load_model, packed
 from .commands import answer
 
 IMAGES = 256       # that a file is asked about
+CHECKED_ON = f"{IMAGES} images of random pixels"
 TOLERANCE = 1e-3   # relative to the largest logit: float32 in another order of sums differs by a hundredth of it
-SHAPING = ("size", "validation_share", "test_share")  # settings that say how a folder is read
 
 
 class Format(NamedTuple):
@@ -86,7 +86,7 @@ def run_export(options) -> int:
         raise ValueError(f"out must be a new file, so that nothing is lost; {out} is there already")
     size, classes = model.architecture.image_size, card.get("classes", [])
     wants = {"images": f"float32 [N, 3, {size}, {size}], any N: red, green, blue, from 0 to 1", "classes": classes}
-    images, shown = questions(card, size)
+    images = torch.rand(IMAGES, 3, size, size, generator=torch.Generator().manual_seed(0))
     expected = model(images)
     with replacing(out) as file:
         file.write(kind.write(model, {**card, **wants}))
@@ -95,26 +95,10 @@ def run_export(options) -> int:
         if not difference <= TOLERANCE * max(1, expected.abs().max().item()):  # nor is it kept where that is no number
             raise RuntimeError(f"the file was not kept: its logits differ from the student's by up to {difference:.2g}")
     use = [line.format(path=str(out)) for line in kind.use]
-    report = {"file": str(out), "format": options.format, "bytes": out.stat().st_size, "checked_on": shown,
+    report = {"file": str(out), "format": options.format, "bytes": out.stat().st_size, "checked_on": CHECKED_ON,
               "largest_difference": difference, **wants, "use": use}
     answer(options, report, [
         ("file", f"{out}, {report['bytes'] / 1e6:.2f} MB"),
-        ("checked", f"loaded again and asked about {shown}: logits differ by {difference:.1g} at most"),
+        ("checked", f"loaded again and asked about {CHECKED_ON}: logits differ by {difference:.1g} at most"),
         ("images", wants["images"]), ("logits", f"of {', '.join(classes)}"), *zip(("in Python", "", ""), use)])
     return 0
-
-
-def questions(card: dict, size: int) -> tuple[Tensor, str]:
-    """Return images float [N, 3, size, size], 0 to 1, and what they are: the run's own, if they are at hand."""
-    from distill_kit.data import load_dataset
-    try:
-        settings = card["settings"]
-        dataset = load_dataset(settings["data"], **{name: settings[name] for name in SHAPING if settings.get(name)})
-        images = dataset.validation.images[:IMAGES]
-        if dataset.pool.source == card["data"] and images.shape[2:] == (size, size):
-            return images.float() / 255, f"{len(images)} validation images"
-    except (KeyError, ValueError, OSError):
-        pass
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand(IMAGES, 3, size, size, generator=generator), (
-        f"{IMAGES} images of random pixels, since the run's own images are not at hand")

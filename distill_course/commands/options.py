@@ -2,8 +2,8 @@
 import argparse
 import dataclasses
 import typing
+from collections.abc import Callable
 from difflib import get_close_matches
-from functools import partial
 
 from ..shipped import read_table
 from . import commands
@@ -12,9 +12,7 @@ from .export import FORMATS, run_export
 
 OPTIONS = read_table("options")
 MORE = OPTIONS.pop("more")
-DEVICE, PRECISION = OPTIONS["the training"]["device"], OPTIONS["the training"]["precision"]
-LEARNS_FROM = OPTIONS["what the student learns from"]
-DATA = LEARNS_FROM["data"]
+LEARNS_FROM, TRAINING = OPTIONS["what the student learns from"], OPTIONS["the training"]
 METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
@@ -33,38 +31,32 @@ def parser() -> argparse.ArgumentParser:
     choices = top.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
-    add = partial(choices.add_parser, parents=[common], allow_abbrev=False)
 
-    doctor = add("doctor", help="is this machine ready?")
-    doctor.add_argument("--device", help=DEVICE)
-    doctor.set_defaults(command=commands.run_doctor)
+    def add(name: str, command: Callable, **words) -> argparse.ArgumentParser:
+        made = choices.add_parser(name, parents=[common], allow_abbrev=False, **words)
+        made.set_defaults(command=command)
+        return made
 
-    data = add("data", help="what images are at hand; fetch CIFAR-10")
+    doctor = add("doctor", commands.run_doctor, help="is this machine ready?")
+    data = add("data", commands.run_data, help="what images are at hand; fetch CIFAR-10")
     data.add_argument("folder", nargs="?", metavar="FOLDER", help="a folder of images, in place of --data")
-    data.add_argument("--data", default="auto", help=DATA)
     data.add_argument("--download", action="store_true", help="fetch CIFAR-10 (170 MB) if it is not at hand")
-    data.set_defaults(command=commands.run_data)
-
-    teacher = add("teacher", help="measure or train a teacher")
+    teacher = add("teacher", commands.run_teacher, help="measure or train a teacher")
     what = teacher.add_mutually_exclusive_group(required=True)
     what.add_argument("--evaluate", action="store_true", help="accuracy and calibration on the data at hand")
     what.add_argument("--train", action="store_true", help="train one on the data at hand, by the shipped one's recipe")
-    teacher.add_argument("--data", default="auto", help=DATA)
     teacher.add_argument("--teacher", "--weights", dest="weights", metavar="NAME",
                          help=f"{MORE['teacher']}. With --train: weights of this kit to train further")
     teacher.add_argument("--out", help="where --train writes the weights (default: in a new folder under runs/)")
     teacher.add_argument("--epochs", type=int, help="fewer or more than the recipe has")
     teacher.add_argument("--learning-rate", type=float, metavar="X", help="another than the recipe's")
     teacher.add_argument("--seed", type=int, default=0)
-    teacher.add_argument("--device", help=DEVICE)
-    teacher.add_argument("--precision", default="auto", help=PRECISION)
-    teacher.set_defaults(command=commands.run_teacher)
     for command in (data, teacher):
         for option, kind in (("size", int), ("validation-share", float), ("test-share", float)):
             command.add_argument(f"--{option}", type=kind, metavar=METAVARS[kind], help=LEARNS_FROM[option])
 
-    distill = add("distill", help="train a student, or pairs of them", usage="python -m distill_kit distill [options]",
-                  argument_default=argparse.SUPPRESS, epilog=MORE["examples"],
+    distill = add("distill", run_distill, help="train a student, or pairs of them", epilog=MORE["examples"],
+                  usage="python -m distill_kit distill [options]", argument_default=argparse.SUPPRESS,
                   formatter_class=argparse.RawDescriptionHelpFormatter)
     from distill_kit.settings import Settings
     fields = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
@@ -80,29 +72,26 @@ def parser() -> argparse.ArgumentParser:
     wrong.add_argument("--fault-strength", metavar="NAME", help="mild, clear or gross (default: gross)")
     for option, kind, metavar in (("teacher", str, "NAME"), ("seeds", int, "N"), ("out", str, "FOLDER")):
         distill.add_argument(f"--{option}", type=kind, metavar=metavar, help=MORE[option])
-    distill.set_defaults(command=run_distill, json=False)
-    export = add("export", help="a trained student as a file for other programs")
+    export = add("export", run_export, help="a trained student as a file for other programs")
     export.add_argument("run", metavar="RUN", help="a run's folder (of --seeds: a student's), or weights of this kit")
     export.add_argument("--format", choices=FORMATS, default="torch", help=MORE["format"])
     export.add_argument("--out", metavar="FILE", help="a new file (default: in the run's folder)")
-    export.set_defaults(command=run_export)
-    diagnose = add("diagnose", help="what is wrong with a run, from its history", epilog=(
+    diagnose = add("diagnose", commands.run_diagnose, help="what is wrong with a run, from its history", epilog=(
         'A line of a history of your own: {"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "val_accuracy": 0.31}. '
         "Further columns, and what each finding needs: docs/diagnosis.md"))
     diagnose.add_argument("file", metavar="FILE",
                           help="a history: one JSON object a line, one line an epoch; or a run's folder")
     diagnose.add_argument("--data", help="whose healthy runs to hold it against: cifar10 or shapes10, where the file "
                                          "does not say")
-    diagnose.set_defaults(command=commands.run_diagnose)
-    faults = add("faults", help="faults that distill --fault can train with")
-    faults.set_defaults(command=commands.run_faults)
-    bench = add("bench", help="how fast the kit is on this machine; some minutes")
-    bench.add_argument("--data", default="auto", help=DATA)
+    add("faults", commands.run_faults, help="faults that distill --fault can train with")
+    bench = add("bench", commands.run_bench, help="how fast the kit is on this machine; some minutes")
     bench.add_argument("--seeds", type=int, default=5, help="runs whose mean accuracy is given (default: 5)")
-    bench.add_argument("--device", help=DEVICE)
-    bench.add_argument("--precision", default="auto", help=PRECISION)
-    bench.set_defaults(command=commands.run_bench)
-    for command in (doctor, data, teacher, distill, export, diagnose, faults, bench):
+    for option, default, words, having in (("data", "auto", LEARNS_FROM["data"], (data, teacher, bench)),
+                                           ("device", None, TRAINING["device"], (doctor, teacher, bench)),
+                                           ("precision", "auto", TRAINING["precision"], (teacher, bench))):
+        for command in having:
+            command.add_argument(f"--{option}", default=default, help=words)
+    for command in choices.choices.values():
         command.set_defaults(known=[option for action in command._actions for option in action.option_strings])
     return top
 

@@ -18,7 +18,6 @@ from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 from distill_kit.weights import fingerprint
 
-from ..other_runs import announced
 from ..run_folders import new_run_folder
 from ..statistics import by_luck, in_words, interval, pairs_needed
 from .commands import answer, complain, report_of, say
@@ -39,7 +38,7 @@ def run_seeds(options, settings: Settings, seeds: int, materials: Materials) -> 
     folder, runs = Path(given) if given else new_run_folder(settings), []
     open_study(folder, studied(settings, materials))
     say(f"The students go to {folder}. If this is interrupted, --out {folder} goes on with it.")
-    with announced(), training_bar(len(plan) * steps, "training students") as on_row:
+    with training_bar(len(plan) * steps, "training students") as on_row:
         for number, (arm, each) in enumerate(plan):
             own = folder / f"{arm}-{each.seed}"
             if not (own / "report.json").is_file():

@@ -22,6 +22,8 @@ ENOUGH_STEPS = 0.4                         # of the reference's
 HARDLY_LEARNT = 0.68                       # hard loss over that of guessing; with a student that is large enough: 0.65
 FITS_NO_BETTER = 0.07                      # accuracy on training less on validation images; others: 0.08 and more
 HIGH_TEMPERATURE = 25.0
+LEARNT = 0.5               # of the way from guessing to knowing all training images
+FEW_IMAGES = 256           # validation images: on more, luck does less
 
 DYING = ("More and more units answer to no image at all: steps that are too long throw their weights where no image "
          "reaches them.")
@@ -92,6 +94,18 @@ def learnt_by_heart(rows: list[dict], reference: Reference | None) -> Finding | 
         return None
     return as_finding("too_few_images", HARM, SEVERE if own - others > BY_HEART else LOOK,
                       Evidence("train_accuracy", own, rows[-1]["epoch"], f"nearer to validation, {others:.2f}"))
+
+
+def guesses_what_is_new(rows: list[dict], reference: Reference | None) -> Finding | None:
+    """Look for guessing on validation images in every epoch: even a few images learnt by heart teach more than that."""
+    own, others, classes = last(rows, "train_accuracy"), values(rows, "val_accuracy"), rows[-1].get("classes")
+    if None in (own, classes) or len(others) < 3 or own < LEARNT + (1 - LEARNT) / classes:
+        return None
+    by_luck = 1 / classes + 2 * math.sqrt((1 - 1 / classes) / classes / FEW_IMAGES)  # guessing and two standard errors
+    epoch, most = max(others, key=lambda pair: pair[1])
+    return None if most > by_luck else as_finding(
+        "right_only_in_train_mode", HARM, SEVERE, Evidence("val_accuracy", most, epoch, f"above {by_luck:.2f}"),
+        Evidence("train_accuracy", own, rows[-1]["epoch"]))
 
 
 def ended_early(rows: list[dict], reference: Reference | None) -> Finding | None:
@@ -222,6 +236,6 @@ def _alpha_moves(rows: list[dict]) -> bool:
     return any(len({row.get(name) for row in rows}) > 1 for name in ("alpha", "temperature"))
 
 
-DEFICITS = (steps_too_large, steps_too_small, clipped_all_the_time, units_without_answer, learnt_by_heart, ended_early,
-            far_below_reference, teacher_below_reference, very_soft, is_no_number, validation_loss_rises, nothing_moves,
-            up_and_down, best_at_the_end, validation_is_better)
+DEFICITS = (steps_too_large, steps_too_small, clipped_all_the_time, units_without_answer, learnt_by_heart,
+            guesses_what_is_new, ended_early, far_below_reference, teacher_below_reference, very_soft, is_no_number,
+            validation_loss_rises, nothing_moves, up_and_down, best_at_the_end, validation_is_better)

@@ -23,6 +23,7 @@ WORDS = {  # what a column or a probe's figure is called in a sentence; others: 
     "teacher_match": "share of images whose logits in a batch are what the teacher itself answers",
     "not_training": "share of BatchNorm layers that stay in eval mode",
     "frozen": "share of weight matrices that are as they were before the first step",
+    "train_mode_gain": "accuracy on validation images in train mode above that in eval mode",
     "false_labels": "share of labels that the teacher contradicts where it is sure"}
 SEVERE, LOOK, NOTE = "severe", "worth a look", "note"
 WRONG, HARM, HARMLESS = "wrong", "harm", "harmless"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from distill_kit.batches import Batch
 from distill_kit.devices import casting
 from distill_kit.losses import LossTerms
+from distill_kit.metrics import accuracy
 from distill_kit.models import in_eval_mode, logits_of
 from distill_kit.run import Run
 from distill_kit.teachers import Teacher
@@ -24,10 +25,13 @@ IMAGES = 64          # that the teacher looks at once more at a time: as it did 
 CONFIDENT = 0.9      # a teacher's probability above which its word is held against a label
 LABELS = 512         # training images whose labels are held against the teacher
 SAME = 0.02          # largest difference of a logit that is still the same answer: float16 rounds by up to 0.008 at 16
+BETTER = 0.1         # of accuracy, in train mode less in eval mode; a healthy student: about 0
 FALSE_LABELS = 0.05  # share of labels that a confident teacher contradicts; healthy runs: below 0.02
 TEACHERS = {"shuffled": "teacher_rows_shuffled", "permuted": "classes_permuted", "probabilities": "softmax_twice",
             "train_mode": "teacher_in_train_mode", "other_view": "teacher_sees_other_view"}
 COSTS_LITTLE = ("teacher_in_train_mode", "teacher_sees_other_view")
+UNSETTLED = ("By the statistics of a batch, as in train mode, the student gets more validation images right than by "
+             "its running statistics, as in eval mode: those have not settled.")
 
 
 @torch.no_grad()
@@ -44,6 +48,8 @@ def probe(run: Run) -> dict:
         "other_view", "other"; None without a teacher. teacher_match: the share of rows that match exactly
     not_training: share of the student's BatchNorm layers that stay in eval mode when it is told to train
     frozen: share of its weight matrices that are as they were before the first step
+    train_mode_gain: accuracy on a batch of validation images by its statistics, as in train mode, less that by the
+        student's running statistics; 0 where luck may do that much; None without BatchNorm
     false_labels: share of labels that the teacher contradicts, among those about which it is confident
 
     Raises ValueError for a run that has not begun.
@@ -53,7 +59,7 @@ def probe(run: Run) -> dict:
     run.student.to(run.materials.device)  # the caller may have moved it since
     batch = next(iter(run.parts.batches))
     batch = Batch(*(None if part is None else part[:256] for part in batch))
-    return {**_loss(run, batch), **_teacher(run, batch), **_student(run), **_labels(run)}
+    return {**_loss(run, batch), **_teacher(run, batch), **_student(run), **_statistics(run), **_labels(run)}
 
 
 def _loss(run: Run, batch: Batch) -> dict:
@@ -110,9 +116,13 @@ def _what_else(given: Tensor, again: Tensor, teacher: Teacher, batch: Batch) -> 
     return "other_view" if (given.argmax(1) == again.argmax(1)).float().mean() > 0.85 else "other"
 
 
+def norms_of(student: nn.Module) -> list[nn.Module]:
+    """List the BatchNorm layers of a student."""
+    return [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
 def _student(run: Run) -> dict:
-    student, before = run.student, matrices_of(run.fresh_student())
-    norms = [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    student, before, norms = run.student, matrices_of(run.fresh_student()), norms_of(run.student)
     with in_eval_mode(student):  # after which each module is in its own mode again
         student.train()
         still = sum(not module.training for module in norms) / len(norms) if norms else 0.0
@@ -123,6 +133,20 @@ def _student(run: Run) -> dict:
 def matrices_of(student: nn.Module) -> list[Tensor]:
     """List the weights as `figures.matrices` does, but with those that are frozen."""
     return [parameter for parameter in student.parameters() if parameter.ndim >= 2]
+
+
+def _statistics(run: Run) -> dict:
+    norms, batch, shares = norms_of(run.student), next(iter(run.parts.watched)), []
+    if not norms or len(batch.labels) < 2:  # nor has a single image statistics
+        return {"train_mode_gain": None}
+    with in_eval_mode(run.student) as student, statistics_kept(student):
+        for by_batch in (False, True):
+            for norm in norms:
+                norm.train(by_batch)
+            with casting(run.materials.device, run.materials.precision):
+                shares.append(accuracy(logits_of(student(batch.images)), batch.labels))
+    gain, luck = shares[1] - shares[0], 2 * math.sqrt(sum(share * (1 - share) for share in shares) / len(batch.labels))
+    return {"train_mode_gain": gain if gain > max(luck, BETTER) else 0.0}
 
 
 def _labels(run: Run) -> dict:
@@ -142,7 +166,9 @@ def proofs(probes: dict, alpha: float | None) -> list[Finding]:
     """Turn a probe's answers into findings. alpha: the run's, where it is known."""
     findings = [_proved_loss(probes), _proved_teacher(probes),
                 _proved_share("student_in_eval_mode", "not_training", probes),
-                _proved_share("layers_not_trained", "frozen", probes), _contradicted_labels(probes, alpha)]
+                _proved_share("layers_not_trained", "frozen", probes),
+                _proved_share("right_only_in_train_mode", "train_mode_gain", probes, UNSETTLED),
+                _contradicted_labels(probes, alpha)]
     return [finding for finding in findings if finding is not None]
 
 
@@ -171,10 +197,11 @@ def _proved_teacher(probes: dict) -> Finding | None:
                       Evidence("teacher_match", probes.get("teacher_match"), None, "1"), probed=True)
 
 
-def _proved_share(name: str, figure: str, probes: dict) -> Finding | None:
+def _proved_share(name: str, figure: str, probes: dict, sentence: str | None = None) -> Finding | None:
     """A share that must be 0."""
-    share = probes.get(figure) or 0.0
-    return as_finding(name, WRONG, SEVERE, Evidence(figure, share, None, "0"), probed=True) if share else None
+    share = probes.get(figure)
+    return as_finding(name, WRONG, SEVERE, Evidence(figure, share, None, "0"), probed=True, sentence=sentence) \
+        if share else None
 
 
 def _contradicted_labels(probes: dict, alpha: float | None) -> Finding | None:

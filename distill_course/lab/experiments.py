@@ -2,6 +2,7 @@
 
 A control bears the name of a field of Settings, or of what settings.settings_for knows beside them.
 """
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from distill_kit.data.imageset import Dataset
@@ -23,24 +24,16 @@ class Control:
 
     def read(self, text: str):
         """Return the stop that a text means. Raises ValueError where it means none."""
-        for stop in self.stops:
-            if text.strip() == str(stop) or not isinstance(stop, str) and _number(text) == stop:
-                return stop
+        with suppress(ValueError):
+            return self.check(type(self.stops[0])(text.strip()))  # "4" means 4.0
         return self.check(text)
 
     def check(self, value):
-        """Return a value that is a stop. Raises ValueError for any other, naming control and value."""
+        """Return the stop that a value equals. Raises ValueError for any other, naming control and value."""
         if value not in self.stops:
             called = self.name if self.label == self.name else f"{self.name} ({self.label})"
             raise ValueError(f"{called} must be one of {', '.join(map(str, self.stops))}; got {value!r}")
-        return value
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+        return self.stops[self.stops.index(value)]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ class LabRun:
     threads: int | None = None
     taken: float | None = None                                # cores that others have kept busy, in the mean
     used: float | None = None                                 # cores that this process has had, in the mean
-    others: int = 0                                           # the most processes that trained a student beside it
     folder: Path | None = None
     error: str = ""                                           # one sentence
     by_class: list[float] | None = None                       # once it is over: see measures.py

@@ -19,7 +19,6 @@ from distill_kit.settings import Settings
 from distill_kit.weights import load_model
 
 from ..diagnosis import Reference, diagnose, probe, reference_for
-from ..other_runs import announced, others_training
 from ..run_folders import new_run_folder
 from .experiments import Experiment
 from .lab_run import LabRun
@@ -175,8 +174,7 @@ class Session:
 
     def _carry_out(self, order: Callable[[], Iterator[LabRun]]) -> Iterator[LabRun]:
         try:
-            with announced():
-                yield from order()
+            yield from order()
         finally:
             give_back_memory()
 
@@ -243,8 +241,6 @@ class Session:
             for row in run.rows(every=ROWS_EVERY, folder=live.folder):
                 live.progress, live.seconds = row["steps"] / steps, row["seconds"]
                 live.threads, live.taken, live.used = run.threads, run.room.taken, run.cores_used
-                if row["steps"] == 1 or row["kind"] == EPOCH:
-                    live.others = max(live.others, others_training())
                 knows = run.materials.logits.known
                 live.teacher_left = run.teacher_seconds * (1 - knows) / (knows - known) if knows > known else 0.0
                 if "stopped" in row:

@@ -6,6 +6,7 @@ shows.
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import accumulate
 
 from torch import Tensor
 
@@ -43,14 +44,9 @@ def pixels(x: float, y: float, size: float, image: Tensor) -> str:
 
 def spread(heights: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
     """Move rising heights apart to `gap`, inside of top and bottom as far as there is room."""
-    places: list[float] = []
-    for height in heights:
-        places.append(max(height, places[-1] + gap) if places else max(height, top))
-    below = bottom
-    for place in reversed(range(len(places))):
-        places[place] = min(places[place], below)
-        below = places[place] - gap
-    return places
+    down = list(accumulate([top - gap, *heights], lambda above, height: max(height, above + gap)))[1:]
+    up = list(accumulate([bottom + gap, *reversed(down)], lambda below, height: min(height, below - gap)))[1:]
+    return up[::-1]
 
 
 class Chart:

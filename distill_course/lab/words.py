@@ -4,11 +4,11 @@ import math
 from distill_kit.data.imageset import class_number
 from distill_kit.metrics import entropy_bits, soft_targets
 from distill_kit.neighbours import TAKEN
-from distill_kit.openmp import allowed_threads, cores, cpu_quota
+from distill_kit.openmp import cores, cpu_quota
 
 from ..diagnosis.faults import fault_of
 from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
-from ..machine import counted
+from ..machine import counted, threads_in_words
 from ..statistics import in_words
 from .experiments import Control, Experiment
 from .measures import teachers_share
@@ -54,20 +54,16 @@ def done(run: LabRun) -> str:
 
 
 def on_this_machine(run: LabRun | None) -> str:
-    """Say how many threads a run on a CPU has, why they are fewer than the cores, and what other programs cost it."""
+    """Say how many threads a run on a CPU has, which cores it cannot have, and what that costs it."""
     if run is None or run.threads is None or run.settings.device not in (None, "cpu"):
         return ""
-    here, quota, sentences = cores(), cpu_quota(), [f"It trains in {counted(run.threads, 'thread')}."]
-    if quota is not None and allowed_threads() < here:
-        sentences = [f"{sentences[0][:-1]}: this container may use {quota:g} of {here} cores."]
-    busy = (run.taken or 0.0) > TAKEN
-    if run.others or busy:
-        taken = f"Other programs kept {run.taken:.1f} of {here} cores busy. " if busy else ""
-        kit = f"{counted(run.others, 'other run')} of the kit trained at the same time. " if run.others else ""
-        whole = here if quota is None else min(here, quota)
-        sentences.append(f"{taken}{kit}It has had {run.used:.1f} cores, so it takes about {whole / run.used:.1f} times "
-                         "as long as on an idle machine.")
-    return " ".join(sentences)
+    taken = run.taken or 0.0
+    words = f"It trains in {threads_in_words(run.threads, taken)}."
+    if taken <= TAKEN:
+        return words
+    whole = min(cores(), cpu_quota() or math.inf)
+    return (f"{words} It has had {run.used:.1f} cores, so it takes about {whole / run.used:.1f} times as long as on an "
+            "idle machine.")
 
 
 def softness(session: Session) -> str:

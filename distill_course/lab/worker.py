@@ -21,9 +21,8 @@ WAITING, RUNNING, FINISHED, STOPPED, FAILED = "waiting", "running", "finished", 
 class Orders:
     """The rule that the last order counts: it replaces an order that waits, and makes one at work out of date."""
     quiet: float = QUIET_SECONDS
-    newest: int = 0                                             # number of the last order; 0 before the first
+    newest: int = 0                                             # number of the last order or stop; 0 before the first
     _waiting: tuple[object, float] | None = field(default=None, repr=False)  # what was asked, and when it is due
-    _stopped: int = 0                                           # orders up to this one are not wanted any more
 
     def ask(self, order: object, now: float) -> int:
         """Leave an order; returns its number. It may be taken after the quiet time, in seconds."""
@@ -33,22 +32,20 @@ class Orders:
 
     def stop(self) -> None:
         """Want no order that was left so far."""
-        self._waiting, self._stopped = None, self.newest
+        self.newest, self._waiting = self.newest + 1, None
 
     def due_in(self, now: float) -> float | None:
         """Return the seconds until an order may be taken, None where there is none."""
         return None if self._waiting is None else max(self._waiting[1] - now, 0.0)
 
-    def take(self, now: float) -> tuple[int, object]:
+    def take(self) -> tuple[int, object]:
         """Take the order; returns its number and itself. Only where `due_in` is 0."""
-        if self.due_in(now) != 0.0:
-            raise RuntimeError("there is no order that is due")
         (order, _), self._waiting = self._waiting, None
         return self.newest, order
 
     def is_wanted(self, number: int) -> bool:
         """Is the order of this number still the last, and not stopped?"""
-        return number == self.newest and number > self._stopped
+        return number == self.newest
 
 
 class Worker:
@@ -114,7 +111,7 @@ class Worker:
                     self._changed.notify_all()
                     return None
                 self._changed.wait(seconds)
-            return self._orders.take(time.monotonic())
+            return self._orders.take()
 
     def _follow(self, number: int, order: object) -> None:
         try:

@@ -79,6 +79,7 @@ SICK = {
     "clipping_too_tight": {"update_ratio": 0.002, "clip_norm": 0.01},
     "dead_units": {"dead_units": 0.6},
     "too_few_images": {"train_accuracy": 0.99, "val_accuracy": 0.5},
+    "right_only_in_train_mode": {"train_accuracy": 0.99, "val_accuracy": lambda e: 0.08 + e / 200, "dead_units": 0.6},
     "student_too_small": {"val_accuracy": lambda e: 0.3 + 0.01 * min(e, 7), "train_accuracy": 0.38,
                           "train_hard": 1.7, "train_loss": lambda e: ALPHA * 1.7 + (1 - ALPHA) * (4 - 3 * e / EPOCHS)},
     "diverged": {"train_loss": lambda e: 3.0 * e},
@@ -116,6 +117,7 @@ PROBED = {"t_squared_missing": {"loss": "t_squared_missing"}, "loss_is_another":
           "teacher_rows_shuffled": {"teacher": "shuffled", "teacher_match": 0.1},
           "classes_permuted": {"teacher": "permuted", "teacher_match": 0.0},
           "softmax_twice": {"teacher": "probabilities"}, "student_in_eval_mode": {"not_training": 1 / 3},
+          "right_only_in_train_mode": {"train_mode_gain": 0.7},
           "layers_not_trained": {"frozen": 0.25}, "kl_swapped": {"loss": "kl_swapped"}}
 
 

@@ -26,14 +26,16 @@ def test_a_machine_that_is_ready_has_no_problems(tmp_path):
 
 
 def test_what_keeps_cores_from_this_process_is_told(monkeypatch):
-    from distill_course.commands.commands import threads_in_words
+    from distill_course import machine
     from distill_kit import openmp
     report = doctor.examine("cpu")
     assert report["cores"] >= 1 and report["cores_taken"] >= 0 and report["threads"] == torch.get_num_threads()
     monkeypatch.setattr(openmp, "cpu_quota", lambda: 1.0)
     assert doctor.examine("cpu")["cpu_quota"] == 1.0
-    words = threads_in_words({"threads": 1, "cpu_quota": 1.0, "cores": 2, "cores_taken": 1.3})
-    assert words == "1 thread; this container may use 1 of 2 cores; other programs keep 1.3 of 2 cores busy"
+    monkeypatch.setattr(machine, "cpu_quota", lambda: 1.0)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    assert machine.threads_in_words(1, 1.3) == (
+        "1 thread; this container may use 1 of 2 cores; other programs keep 1.3 of 2 cores busy")
 
 
 def test_where_cifar10_is_missing_it_says_how_to_get_it():

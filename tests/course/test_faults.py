@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small import coloured_dataset
+from small import ColourTeacher, coloured_dataset
 
+from distill_course.diagnosis import diagnose
 from distill_course.diagnosis.faults import FAULTS, STRENGTHS, fault_of, faulty
 from distill_course.diagnosis.probes import probe
 from distill_course.diagnosis.wrong_losses import WRONG_LOSSES
@@ -223,3 +224,40 @@ def test_a_change_that_would_undo_another_is_refused(changes, words):
 def test_an_order_of_images_goes_with_a_teacher_in_train_mode():
     run = Run(Settings(**SMALL, changes=("easy_first", "teacher_in_train_mode")), MATERIALS)
     assert len(list(run.rows())) == 2 and probe(run)["teacher"] == "train_mode"
+
+
+def test_case_1_a_student_that_is_right_only_in_train_mode_is_named_and_not_its_dead_units():
+    """By statistics of its norms that never come near its activations, as of other people's loops."""
+    settings = Settings(images=100, epochs=5, batch_size=10, optimizer="adamw", device="cpu", precision="float32")
+    run = Run(settings, Materials.of(settings, coloured_dataset(), ColourTeacher()))
+    for norm in (module for module in run.student.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+        norm.momentum = 0.0
+        norm.running_mean.fill_(5.0)
+    rows = list(run.rows())
+    assert rows[-1]["train_accuracy"] > 0.9 and rows[-1]["val_accuracy"] <= 0.3 and rows[-1]["dead_units"] > 0.9
+    probes = probe(run)
+    assert 0.9 < probes["train_mode_gain"] + rows[-1]["val_accuracy"] <= 1
+    for asked in (None, probes):
+        finding, = diagnose(rows, asked)
+        assert finding.name == "right_only_in_train_mode" and finding.severity == "severe"
+        assert "update_bn" in finding.remedy
+    assert "train_mode_gain" in {evidence.column for evidence in finding.evidence}
+
+
+def test_case_1_a_student_without_norms_or_with_a_single_validation_image_is_not_asked():
+    settings = Settings(**SMALL | {"student": "layer_norm"})
+    run = Run(settings, Materials.of(settings, DATASET, TEACHER))
+    list(run.rows())
+    assert probe(run)["train_mode_gain"] is None
+    single = replace(DATASET, validation=DATASET.validation[:1])
+    run = Run(Settings(**SMALL), Materials.of(Settings(**SMALL), single, TEACHER))
+    list(run.rows())
+    assert probe(run)["train_mode_gain"] is None
+
+
+def test_case_1_a_healthy_student_is_as_good_by_its_running_statistics():
+    run = Run(Settings(**SMALL), MATERIALS)
+    rows = list(run.rows())
+    probes = probe(run)
+    assert probes["train_mode_gain"] == 0
+    assert "right_only_in_train_mode" not in {finding.name for finding in diagnose(rows, probes)}

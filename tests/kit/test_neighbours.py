@@ -107,15 +107,14 @@ def test_the_number_of_threads_stands_in_the_rows_and_torchs_own_comes_back(tmp_
 
 
 @pytest.mark.parametrize("busy", [1.4, 0.2])
-def test_what_others_take_stands_in_the_row_and_changes_neither_threads_nor_student(monkeypatch, busy):
+def test_what_others_take_is_known_and_changes_neither_rows_nor_student(monkeypatch, busy):
     monkeypatch.setattr(neighbours, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(Load, "taken", lambda self: busy)
     run, alone = run_of(threads=2), run_of(threads=2)
     alone.room = neighbours.Room(torch.device("cuda"))  # where nobody looks
     (row,), (quiet,) = run.rows(), alone.rows()
-    assert row["threads"] == quiet["threads"] == 2 and "cores_taken" not in quiet
-    assert row.get("cores_taken") == (pytest.approx(busy) if busy > neighbours.TAKEN else None)
-    assert run.room.taken == pytest.approx(busy)
+    assert {**row, "seconds": 0} == {**quiet, "seconds": 0} and row["threads"] == 2
+    assert run.room.taken == pytest.approx(busy) and alone.room.taken is None
     assert all(torch.equal(*pair) for pair in zip(run.student.parameters(), alone.student.parameters(), strict=True))
 
 

@@ -142,7 +142,7 @@ def test_global_random_state_is_not_read():
 def test_a_row_has_the_documented_columns():
     _, rows = distil()
     assert [set(row) for row in rows] == [COLUMNS | FIRST, COLUMNS, COLUMNS]
-    assert set(Row.__annotations__) == COLUMNS | FIRST | {"cores_taken", "stopped"}  # these stand in some rows alone
+    assert set(Row.__annotations__) == COLUMNS | FIRST | {"stopped"}  # which stands in some rows only
     assert [row["epoch"] for row in rows] == [1, 2, 3] and [row["steps"] for row in rows] == [5, 10, 15]
 
 
