@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..files import printable
 from .cache import Arrays, cached
-from .folder import TEST, VALIDATION, Listing, in_few_words, list_images
+from .folder import TEST, VALIDATION, Listing, counted, in_few_words, list_images
 from .imageset import Dataset, cut_up
 from .pixels import SIZES, VERSION, decode, endings
 
@@ -56,7 +56,7 @@ def _notice(shown: str, dataset: Dataset, details: dict) -> Iterator[str]:
         yield (f"They have {details['sides'][0]} to {details['sides'][1]} pixels a side: scaled to {details['size']} "
                "on the shorter one and cut in the middle (size asks for another).")
     if details["passed_over"]:
-        yield f"Passed over: {', '.join(f'{count:,} {reason}' for reason, count in details['passed_over'].items())}."
+        yield f"Passed over: {counted(details['passed_over'])}."
     for part, images in ((VALIDATION, dataset.validation), (TEST, dataset.test)):
         if lacking := [name for name, count in zip(images.classes, images.class_counts()) if not count]:
             yield f"No {part} image: {in_few_words(lacking)}."

@@ -15,7 +15,7 @@ from .folder import Listing, in_few_words
 SIZES = 8, 96         # pixels a side that the networks of the kit are made for
 DEFAULT_SIZE = 32     # of images that have not one size
 MOST_BYTES = 2 << 30  # decoded, as bytes; beyond it a set of images would fill the memory of a laptop
-VERSION = 2           # of what is decoded, part of the key under which it is kept
+VERSION = 3           # of what is decoded, part of the key under which it is kept
 # A PostScript file is a program that Pillow would have run; the others it knows and cannot decode.
 NOT_DECODED = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 
@@ -103,7 +103,8 @@ def _square(path: Path, size: int) -> np.ndarray:
             values = np.asarray(image)
             if image.mode == "F" or values.min() < 0 or values.max() >= 1 << 16:
                 raise ValueError(f"its values, of mode {image.mode}, are not of 8 or 16 bits")
-            image = Image.fromarray((values >> 8).astype(np.uint8))  # scaled; Pillow would clip them
+            bits = 0 if image.mode == "I" and values.max() < 256 else 8  # 32 bits may hold 8 or 16
+            image = Image.fromarray((values >> bits).astype(np.uint8))  # scaled; Pillow would clip them
         if image.mode[-1] in "Aa" or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
