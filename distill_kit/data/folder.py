@@ -110,7 +110,8 @@ def _goes_astray(folder: Path, link: os.DirEntry) -> str:
     """Say why a link is not followed; nothing where it is."""
     if not os.path.exists(link):
         return "links that lead nowhere"
-    return "links that lead back" if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(link)) else ""
+    is_back = link.is_dir() and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(link))
+    return "links that lead back" if is_back else ""
 
 
 def _parts(root: Path, passed_over: Counter, remarks: dict) -> dict[str, str]:
