@@ -1,7 +1,7 @@
 """What every reader is tested with that somebody else's bytes, texts and numbers reach.
 
 Each test draws inputs and has an oracle of its own, which says whether what was accepted is right. All of them together
-draw 2,000 inputs, the same each time; DISTILL_KIT_HOSTILE=20000 draws so many, other ones each time.
+draw 3,000 inputs, the same each time; DISTILL_KIT_HOSTILE=20000 draws ten times as many, other ones each time.
 """
 import contextlib
 import io
@@ -21,7 +21,7 @@ COUNTS = {}  # by reader: how many inputs were accepted and refused; conftest.py
 
 
 def inputs(share):
-    """So many of every hundred inputs."""
+    """So many inputs for every hundred of DISTILL_KIT_HOSTILE."""
     return settings(max_examples=round(share / 100 * int(os.environ.get(MANY, 2_000))), deadline=None, database=None,
                     derandomize=MANY not in os.environ, suppress_health_check=list(HealthCheck))
 

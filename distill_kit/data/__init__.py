@@ -157,7 +157,7 @@ def _cifar10_folder(root: Path, progress: bool) -> Dataset:
     if details["sides"] != [32, 32]:
         raise ValueError(f"{printable(root)} must hold images of 32 x 32 pixels, as CIFAR-10 has; got sides of "
                          f"{' to '.join(map(str, details['sides']))}.")
-    return _cifar10(arrays, f"CIFAR-10, {'JPEG' if listing.has_jpeg() else 'PNG'} copy", root)
+    return _cifar10(arrays, f"CIFAR-10, {'JPEG' if 'JPEG' in details['formats'] else 'PNG'} copy", root)
 
 
 def _cifar10(arrays: cache.Arrays, source: str, place: Path) -> Dataset:

@@ -38,10 +38,6 @@ class Listing(NamedTuple):
         """Hash the listing: it changes with any file's name, size or time, and with the order."""
         return sha256(repr((self.classes, self.files)).encode("utf-8", "surrogateescape")).hexdigest()
 
-    def has_jpeg(self) -> bool:
-        """Is any of the files no PNG?"""
-        return any(not file[2].lower().endswith(".png") for files in self.files.values() for file in files)
-
 
 def list_images(root: Path, endings: Collection[str]) -> Listing:
     """List the image files of a folder: those with one of these endings. Only names, sizes and times are read.
@@ -62,7 +58,7 @@ def list_images(root: Path, endings: Collection[str]) -> Listing:
                          f"{in_few_words(strangers)}.")
     if len(classes) < 2:
         raise ValueError(f"{printable(root / parts[TRAIN])} must hold a folder of images for each class, two at least; "
-                         f"got {in_few_words(classes) or 'none'}.")
+                         f"got {in_few_words(classes) or 'none'}. Passed over: {counted(+passed_over) or 'nothing'}.")
     files = {}
     for part, of_class in listed.items():
         indexed = all(file[0] >= 0 for each in of_class.values() for file in each)  # in every name, or it is no order
@@ -82,6 +78,11 @@ def class_folders(part: Path) -> tuple[str, ...]:
 def in_few_words(names: Collection[str], most: int = 5) -> str:
     """Write the first few of many names, fit to be printed."""
     return ", ".join(map(printable, list(names)[:most])) + (f" and {len(names) - most} more" * (len(names) > most))
+
+
+def counted(passed_over: dict[str, int]) -> str:
+    """Write the reasons to pass files over, with their numbers, fit to be printed."""
+    return ", ".join(f"{count:,} {printable(reason)}" for reason, count in passed_over.items())
 
 
 def _scan(folder: Path, passed_over: Counter | None = None) -> tuple[list[str], list[os.DirEntry]]:
@@ -109,7 +110,8 @@ def _goes_astray(folder: Path, link: os.DirEntry) -> str:
     """Say why a link is not followed; nothing where it is."""
     if not os.path.exists(link):
         return "links that lead nowhere"
-    return "links that lead back" if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(link)) else ""
+    is_back = link.is_dir() and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(link))
+    return "links that lead back" if is_back else ""
 
 
 def _parts(root: Path, passed_over: Counter, remarks: dict) -> dict[str, str]:

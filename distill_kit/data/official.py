@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import reason
+from ..files import printable, reason
 from .cache import Arrays
 
 BATCHES = "cifar-10-batches-py"
@@ -49,7 +49,7 @@ def read_cifar100(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
     arrays = {}
     try:
         meta, *files = (BytesIO((folder / name).read_bytes()) for name in ("meta", "train", "test"))
-        classes = tuple(_ArraysOnly(meta, encoding="latin1").load()["fine_label_names"])
+        classes = tuple(map(printable, _ArraysOnly(meta, encoding="latin1").load()["fine_label_names"]))
         for part, file in zip(("train", "test"), files):
             images, labels = _read_batch(file, folder / part, "fine_labels", classes)
             arrays |= {f"{part}_images": np.array(images), f"{part}_labels": labels}

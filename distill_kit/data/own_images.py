@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..files import printable
 from .cache import Arrays, cached
-from .folder import TEST, VALIDATION, Listing, in_few_words, list_images
+from .folder import TEST, VALIDATION, Listing, counted, in_few_words, list_images
 from .imageset import Dataset, cut_up
 from .pixels import SIZES, VERSION, decode, endings
 
@@ -58,7 +58,7 @@ def _notice(shown: str, dataset: Dataset, details: dict) -> Iterator[str]:
     if details["transparent"]:
         yield f"What is transparent in {details['transparent']:,} of them is white here."
     if details["passed_over"]:
-        yield f"Passed over: {', '.join(f'{count:,} {reason}' for reason, count in details['passed_over'].items())}."
+        yield f"Passed over: {counted(details['passed_over'])}."
     for part, images in ((VALIDATION, dataset.validation), (TEST, dataset.test)):
         if lacking := [name for name, count in zip(images.classes, images.class_counts()) if not count]:
             yield f"No {part} image: {in_few_words(lacking)}."

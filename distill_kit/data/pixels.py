@@ -110,7 +110,8 @@ def _square(path: Path, size: int) -> np.ndarray:
             values = np.asarray(image)
             if image.mode == "F" or values.min() < 0 or values.max() >= 1 << 16:
                 raise ValueError(f"its values, of mode {image.mode}, are not of 8 or 16 bits")
-            image = Image.fromarray((values >> 8).astype(np.uint8))  # scaled; Pillow would clip them
+            bits = 0 if image.mode == "I" and values.max() < 256 else 8  # 32 bits may hold 8 or 16
+            image = Image.fromarray((values >> bits).astype(np.uint8))  # scaled; Pillow would clip them
         if _has_alpha(image):
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

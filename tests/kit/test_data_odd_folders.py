@@ -54,6 +54,14 @@ def test_a_part_without_an_image_is_named(tmp_path, part):
         loaded(tmp_path)
 
 
+def test_where_no_class_is_left_it_is_said_what_was_passed_over(tmp_path):
+    for number, name in enumerate(("moon/a.heic", "moon/b.HEIC", "sun/c.heic", "sun/.d.png")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(number))
+    with pytest.raises(ValueError, match="got none. Passed over: .*3 .heic files"):
+        loaded(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["x" * 5_000, "~nobody of that name/x", "a\0b", "a\0b/c", "\ud800"], ids=repr)
 def test_a_name_that_no_folder_can_have_is_a_folder_that_is_not_there(tmp_path, monkeypatch, name):
     with pytest.raises(FileNotFoundError, match="no data set and no folder named"):

@@ -12,7 +12,7 @@ from test_data import own_folders  # noqa: F401, a fixture
 from distill_kit.data import load_dataset, pixels
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 160, 60), (40, 60, 200)
-GREY = {"L", "LA", "1", "I;16", "16 bits"}
+GREY = {"L", "LA", "1", "I;16", "16 bits", "32 bits"}
 
 
 def quarters(width=48, height=48):
@@ -53,6 +53,8 @@ def write(path, kind):
         image.save(path, save_all=True, append_images=[Image.new("RGB", image.size, "black")] * 2)
     elif kind == "16 bits":
         sixteen_bits(image).save(path)
+    elif kind == "32 bits":
+        Image.fromarray(np.asarray(image.convert("L")).astype(np.int32)).save(path)
     elif kind == "palette with holes":
         clear_corner(image).quantize(8).save(path)
     elif kind in ("RGBA", "LA"):
@@ -70,8 +72,9 @@ KINDS = [("rgb.png", "RGB"), ("Big Name.JPG", "RGB"), ("rgb.WebP", "RGB"), ("rgb
          ("moving.png", "animated"), ("moving.webp", "animated"), ("grey.png", "L"), ("palette.png", "P"),
          ("holes.png", "RGBA"), ("holes grey.png", "LA"), ("holes palette.png", "palette with holes"),
          ("holes.webp", "RGBA"), ("print.jpg", "CMYK"), ("print.tiff", "CMYK"), ("deep.png", "16 bits"),
-         ("deep.tif", "16 bits"), ("ink.png", "1"), ("ink.tif", "1"), ("turned 3.jpg", "turned3"),
-         ("turned 6.jpg", "turned6"), ("turned 8.png", "turned8"), ("wide.png", "wide"), ("日本 é.png", "RGB")]
+         ("deep.tif", "16 bits"), ("whole.tif", "32 bits"), ("ink.png", "1"), ("ink.tif", "1"),
+         ("turned 3.jpg", "turned3"), ("turned 6.jpg", "turned6"), ("turned 8.png", "turned8"),
+         ("wide.png", "wide"), ("日本 é.png", "RGB")]
 
 
 @pytest.fixture
@@ -156,7 +159,7 @@ def test_files_that_cannot_be_read_are_named_all_at_once(kinds):
     (folder / "text.bmp").write_text("no image")
     (folder / "pro\ngram.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     Image.fromarray(np.ones((9, 9), np.float32)).save(folder / "floats.tif")
-    with pytest.raises(ValueError, match="5 of 40 images in .* cannot be read") as caught:
+    with pytest.raises(ValueError, match="5 of 41 images in .* cannot be read") as caught:
         load_dataset(kinds, progress=False)
     words = str(caught.value)
     assert "\n" not in words

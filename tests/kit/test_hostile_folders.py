@@ -1,6 +1,7 @@
 """Folders of images as nobody should leave them: names, links, layouts and contents of files, and the cache of it."""
 import io
 import os
+import pickle
 import shutil
 import struct
 import zlib
@@ -213,6 +214,28 @@ def test_a_folder_of_images_is_read_whole_or_refused(place, tree):
         texts = [dataset.name, dataset.notice, *dataset.pool.classes, dataset.pool.source, *passed_over,
                  *dataset.details["layout"]]
         assert all(text and text.isprintable() for text in texts)
+
+
+NAMES = [f"class {number}" for number in range(100)]
+PICKLES = {"meta": {"fine_label_names": NAMES}, **{part: {
+    "fine_labels": [5, 5, 99, 99], "data": np.arange(4 * 3072, dtype=np.uint32).astype(np.uint8).reshape(4, 3072)}
+    for part in ("train", "test")}}
+
+
+@inputs(10)
+@given(st.data())
+def test_a_copy_of_cifar100_whose_bytes_were_altered_is_still_one_or_is_refused(place, data):
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    harmed = data.draw(st.sampled_from(list(PICKLES)))
+    for name, content in PICKLES.items():
+        written = pickle.dumps(content, protocol=2)
+        (place / name).write_bytes(data.draw(altered(written)) if name == harmed else written)
+    for dataset in read_or_refused("CIFAR-100", lambda: load_dataset(place, progress=False), str(place), "too few"):
+        assert len(dataset.pool) + len(dataset.validation) == len(dataset.test) == 4
+        assert dataset.name == "cifar100" and dataset.pool.images.shape[1:] == (3, 32, 32)
+        assert all(isinstance(name, str) and name.isprintable() for name in dataset.pool.classes)
+        assert harmed == "meta" or dataset.pool.classes == tuple(NAMES)
 
 
 def changed(root, change, number):
