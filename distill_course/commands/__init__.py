@@ -26,5 +26,5 @@ def main(arguments: list[str] | None = None) -> int:
         return complain(error, 2)
     except (RuntimeError, OSError) as error:
         return complain(error, 1)
-    except KeyboardInterrupt:
-        return complain("Interrupted. What was finished is kept.", 130)
+    except KeyboardInterrupt as interrupt:
+        return complain(f"Interrupted. What was finished is kept. {interrupt}", 130)
