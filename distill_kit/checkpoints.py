@@ -34,7 +34,8 @@ def resumable(run: Run, folder: Path | str, every: int | None = None) -> Iterato
     folder: holds a checkpoint until the run is finished. Where it holds one already, the rows are those after it.
 
     Raises ValueError for a checkpoint that is cut, altered or of another student. Warns where device, precision or
-    number of threads are others than before.
+    number of threads are others than before. In float16 the last digits may differ, too: its scale (step.py) begins
+    anew.
     """
     path, what = Path(folder, CHECKPOINT), identity(run)
     if path.is_file():

@@ -3,6 +3,8 @@ import contextlib
 import json
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,16 @@ def test_a_folder_of_images_may_have_moved_but_not_changed(answer, interrupted, 
     assert report["settings"]["data"] == "moved"
     status, _, errors = answer("distill", "--resume", other, "--data", "other")
     assert status == 2 and "another student, for which the data set was " in errors.splitlines()[-1]
+
+
+def test_a_new_process_knows_the_faults_and_habits_that_a_run_may_have(interrupted, tmp_path):
+    folder, _ = interrupted("--fault", "dead_units")
+    path = folder / "history.jsonl"
+    path.write_text(path.read_text().replace('["dead_units:gross"]', '["dead_units:gross", "no_warmup"]'))
+    script = ("import pathlib, sys; from distill_course.commands.distill import settings_in; "
+              "print(*settings_in(pathlib.Path(sys.argv[1]), {}).changes)")
+    process = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=True)
+    assert process.stdout == "dead_units:gross no_warmup\n"
 
 
 def test_a_student_of_a_study_goes_on(answer, interrupted, tmp_path):

@@ -3,6 +3,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +132,15 @@ def test_a_run_that_diverges_leaves_no_checkpoint(tmp_path):
     assert "stopped" in run.history[-1] and not (tmp_path / CHECKPOINT).exists()
 
 
+def test_nor_does_one_that_is_killed_when_it_has_diverged(tmp_path, monkeypatch):
+    def dies(path, content):
+        raise KeyboardInterrupt
+    monkeypatch.setattr("distill_kit.weights.replace_file", dies)
+    with pytest.raises(KeyboardInterrupt):
+        whole_run(tmp_path, learning_rate=1e30)
+    assert [path.name for path in tmp_path.iterdir()] == ["history.jsonl"]
+
+
 def test_what_was_already_learnt_is_not_learnt_again_and_the_teacher_is_not_asked_for_it(tmp_path):
     cut_after(3, tmp_path)
     run, asked = run_of(epochs=EPOCHS), []
@@ -163,7 +173,9 @@ def test_a_folder_of_images_may_have_moved(tmp_path):
     cut_after(1, tmp_path / "cut", data="here")
     whole = whole_run(tmp_path / "whole")
     run = run_of(epochs=EPOCHS, data="there")
-    list(resumable(run, tmp_path / "cut"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nothing is to be said of it
+        list(resumable(run, tmp_path / "cut"))
     assert untimed(run.history) == untimed(whole.history) and same_state(state_of(run.student), state_of(whole.student))
     assert load_history(tmp_path / "cut")[0]["data"] == "there"
 
