@@ -39,8 +39,8 @@ def run_distill(options) -> int:
     if seeds > 1:
         return run_seeds(options, settings, seeds, materials)
     run = Run(settings, materials)  # checks settings and images: no folder is left behind if they are bad
-    resumed = getattr(options, "resume", None)
-    folder = Path(resumed) if resumed else new_run_folder(settings, getattr(options, "out", None))
+    folder = Path(options.resume) if hasattr(options, "resume") else new_run_folder(
+        settings, getattr(options, "out", None))
     again = f"python -m distill_kit distill --resume {quote(str(folder))}" + (
         f" --teacher {quote(options.teacher)}" if hasattr(options, "teacher") else "")
     say(f"The run is written to {folder}. If it is interrupted, it goes on by: {again}")

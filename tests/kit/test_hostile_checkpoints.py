@@ -65,7 +65,8 @@ def test_a_sealed_checkpoint_fits_or_is_refused(cut, tmp_path_factory, data):
     (folder / CHECKPOINT).write_bytes(cut[0])
     header, tensors = read_sealed(folder / CHECKPOINT)
     about, rows = json.loads(header["identity"]), json.loads(header["rows"])
-    what = data.draw(st.sampled_from(["row", "row", "rows", "identity", "tensor", "shape", "missing", "not finite", "text"]))
+    what = data.draw(st.sampled_from(["row", "row", "rows", "identity", "tensor", "shape", "missing", "not finite",
+                                      "text"]))
     name = data.draw(st.sampled_from(sorted(tensors)))
     if what == "row":
         data.draw(st.sampled_from(rows[::-1]))[data.draw(names)] = data.draw(plain_values)
