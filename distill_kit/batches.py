@@ -42,14 +42,19 @@ class ViewBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
+        for rows in self.epoch():
+            views = (self._offset[rows] + self._passes - 1) % len(self.bank.views)
+            yield Batch(self.bank.take(rows, views), self.labels[send(rows, self.bank.device)],
+                        self.ask_teacher(rows, views))
+
+    def epoch(self) -> Iterator[Tensor]:
+        """Yield the rows of the batches of one epoch: int64 [n] each. Whoever wants no images goes through these."""
         for _ in range(self.steps):
             rows = next(self._queue, None)
             if rows is None:
                 self._queue = self._new_pass()
                 rows = next(self._queue)
-            views = (self._offset[rows] + self._passes - 1) % len(self.bank.views)
-            yield Batch(self.bank.take(rows, views), self.labels[send(rows, self.bank.device)],
-                        self.ask_teacher(rows, views))
+            yield rows
 
     def draw_order(self) -> Tensor:
         """Draw the order of the next pass: int64, every row once."""

@@ -146,10 +146,10 @@ class EpochFigures:
 
 
 class Clock:
-    """Seconds since it was made, without those in which it was paused."""
+    """Seconds since it was made, and `behind` before, without those in which it was paused."""
 
-    def __init__(self):
-        self._started = time.perf_counter()
+    def __init__(self, behind: float = 0.0):
+        self._started = time.perf_counter() - behind
 
     @property
     def seconds(self) -> float:

@@ -64,6 +64,7 @@ class Muon(torch.optim.Optimizer):
         filters = [parameter for parameter in parameters if parameter.ndim == 4]
         super().__init__([{"params": filters, "lr_ratio": ratio}], {"lr": 0.0, "momentum": momentum})
         self._adamw = _adamw([parameter for parameter in parameters if parameter.ndim != 4], weight_decay)
+        self._adamw.state = self.state  # one for both, as the groups are: whoever keeps it has both halves
         self._filters = self.param_groups[0]
         self.param_groups.extend(self._adamw.param_groups)  # the same dicts: a new learning rate reaches both
 

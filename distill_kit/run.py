@@ -108,7 +108,8 @@ class Run:
         >>> run.report()["test_accuracy"]
         0.716
 
-    student: the network, trained in place. history: the epoch rows so far. parts: what the loop is given, changes made;
+    student: the network, trained in place. history: the epoch rows so far. best: rank and weights of the
+    best of them. parts: what the loop is given, changes made;
     batches: the batches as they were before. room: knows how many cores other programs take.
     """
 
@@ -123,6 +124,7 @@ class Run:
                              "Materials.of.")
         self.settings, self.materials = settings, materials
         self.history: list[Row] = []
+        self.best: dict = {}
         self.training = prepared_labels(materials.training, settings)
         self.batches = ViewBatches(
             materials.bank, self.training.labels, settings.batch_size, settings.seed,
@@ -140,7 +142,8 @@ class Run:
     def rows(self, every: int | None = None, folder: Path | str | None = None) -> Iterator[Row]:
         """Train, once: yield a row an epoch and a light row every `every` steps. `seconds` leaves the teacher out.
 
-        folder: gets the history after every epoch and the student at the end, whichever way the run ends.
+        folder: gets the history after every epoch and the student at the end, whichever way the run ends. A run that is
+        to go on after it was killed is trained by the course (distill_course.checkpoints).
         """
         if self.began is not None:
             raise RuntimeError("this run has been trained; make another Run of the same settings")
@@ -150,8 +153,9 @@ class Run:
                      optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
                      alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=materials.precision,
                      recorded=self.settings.optimizer in RECORDABLE, loss=parts.loss,
-                     plain=self._plain if len(parts.batches) < FEW_STEPS else None)
-        rows = keep_best(self.student, rows)
+                     plain=self._plain if len(parts.batches) < FEW_STEPS else None,
+                     after=self.history[-1] if self.history else None)
+        rows = keep_best(self.student, rows, best=self.best)
         try:
             with self.room, contextlib.closing(rows):
                 while (row := next_with(self.threads, rows)) is not None:

@@ -34,7 +34,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
           optimizer: torch.optim.Optimizer, learning_rate: Schedule, temperature: Schedule, alpha: Schedule,
           clip_norm: float = CLIP_NORM, every: int | None = None, precision: str = "float32",
           loss: Callable = distillation_terms, recorded: bool = False,
-          plain: Callable[[], Iterable[Tensor]] | None = None) -> Iterator[Row]:
+          plain: Callable[[], Iterable[Tensor]] | None = None, after: Row | None = None) -> Iterator[Row]:
     """Train `student` in place; yield a row an epoch (columns: history.py) and a light one every `every` steps.
 
         >>> for row in train(student, batches, validation, epochs=8, optimizer=adamw(student),
@@ -47,14 +47,16 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
     recorded: replay a recording of the step on a GPU; see step.Step for what that asks of loss and student.
     plain: gives batches of training images, on which stale statistics are measured anew (norms.py); None leaves them
         as they are.
+    after: the row of the epoch that lies behind, where a run that began before goes on; `epochs` counts from its start.
     Frozen layers and norms stay as they are.
 
     Leave the `for` at any row to stop; the time that you spend there is not counted. A loss that is not finite ends the
     run, and the last row says so under "stopped".
     """
-    clock, steps, frozen = Clock(), 0, frozen_norms(student)
+    behind = after or {"epoch": 0, "steps": 0, "seconds": 0.0}
+    clock, steps, frozen = Clock(behind["seconds"]), behind["steps"], frozen_norms(student)
     with Step(student, optimizer, loss, clip_norm, precision, recorded) as step:
-        for epoch in range(1, epochs + 1):
+        for epoch in range(behind["epoch"] + 1, epochs + 1):
             train_mode(student, frozen)
             figures, before = EpochFigures(student, clip_norm), steps
             for batch in batches:
@@ -106,22 +108,24 @@ def validate(student: nn.Module, batches: Iterable[Batch], temperature: float = 
     return {**tally.figures(prefix), **dead}
 
 
-def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = None) -> Iterator[Row]:
+def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = None,
+              best: dict | None = None) -> Iterator[Row]:
     """Pass rows on, mark the best epochs, and leave the student with its best weights however the run ends.
 
     Best is the highest validation accuracy, then the lowest validation cross-entropy; never a loss, which changes with
     temperature and alpha. Where no epoch was measured the student keeps its last weights; its first ones where those
-    are no longer finite. patience: stop after so many epochs without a better one.
+    are no longer finite. patience: stop after so many epochs without a better one. best: gets the `rank` of the
+    best epoch and the student's `weights` after it; those of a run that goes on are in it.
     """
-    best, weights, waited, first = None, None, 0, deepcopy(student.state_dict())
+    best, waited, first = {} if best is None else best, 0, deepcopy(student.state_dict())
     try:
         for row in rows:
             if row["kind"] == EPOCH and row.get("val_accuracy") is not None:
                 rank = (row["val_accuracy"], -row["val_hard"])
-                row["best"] = "stopped" not in row and (best is None or rank > best)
+                row["best"] = "stopped" not in row and rank > best.get("rank", ())
                 if row["best"]:
-                    best, waited = rank, 0
-                    weights = deepcopy(student.state_dict())  # with its versions, which some networks ask for
+                    waited = 0
+                    best.update(rank=rank, weights=deepcopy(student.state_dict()))  # with versions: some ask for them
                 else:
                     waited += 1
                 if patience is not None and waited >= patience:
@@ -130,10 +134,8 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
             if "stopped" in row:
                 return
     finally:  # also when the caller leaves its `for`, or is interrupted
-        if weights is None and not all(parameter.isfinite().all() for parameter in student.parameters()):
-            weights = first
-        if weights is not None:
-            student.load_state_dict(weights)
+        if "weights" in best or not all(parameter.isfinite().all() for parameter in student.parameters()):
+            student.load_state_dict(best.get("weights", first))
 
 
 def train_student_with_distillation(

@@ -24,13 +24,17 @@ def save_model(model: ConvNet, path: Path | str, card: dict, half: bool = True) 
 
 def packed(model: ConvNet, card: dict, half: bool = True) -> bytes:
     """Return what `save_model` writes."""
-    from safetensors.torch import save
     dtype = torch.float16 if half else torch.float32
-    tensors = {name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
+    tensors = {name: value.to(dtype) if value.is_floating_point() else value
                for name, value in model.state_dict().items()}
-    header = {"architecture": json.dumps(asdict(model.architecture)), "card": json.dumps(card)}
-    header["sha256"] = fingerprint(header, tensors)
-    return save(tensors, header)
+    return sealed({"architecture": json.dumps(asdict(model.architecture)), "card": json.dumps(card)}, tensors)
+
+
+def sealed(header: dict[str, str], tensors: dict[str, Tensor]) -> bytes:
+    """Return the bytes of a safetensors file of these tensors, with the header and a checksum of all in it."""
+    from safetensors.torch import save
+    tensors = {name: value.contiguous().cpu() for name, value in tensors.items()}
+    return save(tensors, {**header, "sha256": fingerprint(header, tensors)})
 
 
 def load_model(path: Path | str) -> tuple[ConvNet, dict]:
@@ -38,22 +42,8 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
 
     Raises FileNotFoundError, or ValueError if the file is cut, altered, or not of this family.
     """
-    from safetensors import SafetensorError, safe_open
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights at {path}")
-    try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is cut or not a safetensors file ({error}). Fetch or train it again.") from None
-    if "architecture" not in header:
-        raise ValueError(f"{path} holds weights of another kind: its header names no architecture of this kit. "
-                         "A teacher of your own is named by a function that builds it, module:function.")
-    if header.pop("sha256", None) != fingerprint(header, tensors):
-        raise ValueError(f"{path} was altered since it was written: its contents do not match its checksum. "
-                         "Fetch or train it again.")
+    header, tensors = read_sealed(path)
     try:
         architecture, card = Architecture(**json.loads(header["architecture"])), json.loads(header["card"])
         if not (isinstance(card, dict) and all(isinstance(name, str) for name in card.get("classes", []))):
@@ -69,6 +59,29 @@ def load_model(path: Path | str) -> tuple[ConvNet, dict]:
     except (KeyError, RecursionError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: the weights do not fit the architecture in the header. {reason(error)}") from None
     return model.to(memory_format=torch.channels_last).eval(), card
+
+
+def read_sealed(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Read the header and the tensors of a file that `sealed` made. Nothing in it is executed.
+
+    Raises FileNotFoundError, or ValueError if the file is cut, altered, or not of this kit.
+    """
+    from safetensors import SafetensorError, safe_open
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights at {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is cut or not a safetensors file ({error}). Fetch or train it again.") from None
+    if not header.keys() & {"architecture", "identity"}:
+        raise ValueError(f"{path} holds weights of another kind: its header names no architecture of this kit. "
+                         "A teacher of your own is named by a function that builds it, module:function.")
+    if header.pop("sha256", None) != fingerprint(header, tensors):
+        raise ValueError(f"{path} was altered since it was written: its contents do not match its checksum. "
+                         "Fetch or train it again.")
+    return header, tensors
 
 
 def fingerprint(header: dict[str, str], tensors: dict[str, Tensor]) -> str:

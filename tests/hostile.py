@@ -4,13 +4,16 @@ Each test draws inputs and has an oracle of its own, which says whether what was
 draw 3,000 inputs, the same each time; DISTILL_KIT_HOSTILE=20000 draws ten times as many, other ones each time.
 """
 import contextlib
+import hashlib
 import io
 import json
 import os
 from collections import Counter
 
+import torch
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from safetensors.torch import save
 
 from distill_kit.__main__ import main
 from distill_kit.data.official import NotOfficial
@@ -98,3 +101,14 @@ def altered(content):
         return bytes(mutable)
     return st.one_of(flips.map(flipped), places.map(lambda end: content[:end]), st.tuples(places, st.binary(
         min_size=1, max_size=9)).map(lambda pair: content[:pair[0]] + pair[1] + content[pair[0]:]))
+
+
+def sealed(header, tensors):
+    """The bytes of a file that holds these and has the right checksum."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        kind = f"{name} {tensors[name].dtype} {list(tensors[name].shape)}"
+        digest.update(kind.encode())
+        digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    apart = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+    return save(apart, {**header, "sha256": digest.hexdigest()})

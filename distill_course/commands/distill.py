@@ -1,18 +1,22 @@
 """`distill`: train a student, and diagnose it."""
 import dataclasses
 from pathlib import Path
+from shlex import quote
 
+from distill_kit.history import load_history
 from distill_kit.openmp import cores
 from distill_kit.progress import training_bar
 from distill_kit.run import FEW_STEPS, Materials, Run
 from distill_kit.settings import Settings
 
+from ..checkpoints import CHECKPOINT, WHERE, resumable
 from ..machine import counted
 from ..run_folders import new_run_folder
 from .commands import answer, balanced, complain, cut_of, find_teacher, finding_lines, report_of, say
 from .seeds import run_seeds
 
 MOST_SEEDS = 1_000
+BESIDE_RESUME = {*WHERE, "resume", "teacher", "json", "command", "known"}
 
 
 def run_distill(options) -> int:
@@ -36,9 +40,13 @@ def run_distill(options) -> int:
     if seeds > 1:
         return run_seeds(options, settings, seeds, materials)
     run = Run(settings, materials)  # checks settings and images: no folder is left behind if they are bad
-    folder = new_run_folder(settings, getattr(options, "out", None))
+    folder = Path(options.resume) if hasattr(options, "resume") else new_run_folder(
+        settings, getattr(options, "out", None))
+    again = f"python -m distill_kit distill --resume {quote(str(folder))}" + (
+        f" --teacher {quote(options.teacher)}" if hasattr(options, "teacher") else "")
+    say(f"The run is written to {folder}. If it is interrupted, it goes on by: {again}")
     with training_bar(settings.epochs * len(run.batches), "training the student") as on_row:
-        for row in run.rows(every=5, folder=folder):
+        for row in resumable(run, folder, every=5):
             known = 1 if settings.labels_only else materials.logits.known
             on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")
     report, findings, withheld = report_of(run, folder)
@@ -68,6 +76,8 @@ def run_distill(options) -> int:
 
 def settings_of(options) -> Settings:
     """Read the settings from the options. Raises ValueError for options that do not go together."""
+    if hasattr(options, "resume"):
+        return settings_in(Path(options.resume), vars(options))
     names = {field.name for field in dataclasses.fields(Settings)}
     settings = Settings(**{name: value for name, value in vars(options).items() if name in names})
     if hasattr(options, "fault_strength") and not hasattr(options, "fault"):
@@ -83,6 +93,28 @@ def settings_of(options) -> Settings:
     if hasattr(options, "fault"):
         from ..diagnosis import faulty
         return faulty(settings, options.fault, getattr(options, "fault_strength", "gross"))
+    return settings
+
+
+def settings_in(folder: Path, given: dict) -> Settings:
+    """Read the settings of the interrupted run in a folder, but for those that say where it trains, if they are given.
+
+    Raises ValueError, or FileNotFoundError, where nothing can go on from the folder, and for other options.
+    """
+    from .. import diagnosis, habits  # noqa: F401 (they register the changes that settings may name)
+    if more := [f"--{name.replace('_', '-')}" for name in given if name not in BESIDE_RESUME]:
+        raise ValueError(f"resume goes on with the settings that the run has; leave out {', '.join(more)}")
+    stored, rows = load_history(folder)
+    stored.pop("source", None)
+    try:
+        settings = Settings(**{**stored, "changes": tuple(stored["changes"]),
+                               **{name: given[name] for name in WHERE if name in given}})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the history in {folder} does not hold the settings of a run: {error}") from None
+    if not (folder / CHECKPOINT).is_file():
+        ended = rows and (rows[-1].get("epoch") == settings.epochs or "stopped" in rows[-1])
+        raise ValueError(f"{folder} is finished: it holds all that a run leaves" if ended else
+                         f"{folder} has no {CHECKPOINT}, from which the run could go on; train the student anew")
     return settings
 
 

@@ -70,7 +70,8 @@ def parser() -> argparse.ArgumentParser:
     wrong = distill.add_argument_group("something wrong, to see what it looks like")
     wrong.add_argument("--fault", metavar="NAME", help="train with a fault; it brings the settings that it needs")
     wrong.add_argument("--fault-strength", metavar="NAME", help="mild, clear or gross (default: gross)")
-    for option, kind, metavar in (("teacher", str, "NAME"), ("seeds", int, "N"), ("out", str, "FOLDER")):
+    for option, kind, metavar in (("teacher", str, "NAME"), ("seeds", int, "N"), ("out", str, "FOLDER"),
+                                  ("resume", str, "FOLDER")):
         distill.add_argument(f"--{option}", type=kind, metavar=metavar, help=MORE[option])
     export = add("export", run_export, help="a trained student as a file for other programs")
     export.add_argument("run", metavar="RUN", help="a run's folder (of --seeds: a student's), or weights of this kit")

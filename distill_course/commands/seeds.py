@@ -9,22 +9,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean, stdev
 
-from torch import Tensor
-
 from distill_kit.files import replace_file
 from distill_kit.history import plain
 from distill_kit.progress import training_bar
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
-from distill_kit.weights import fingerprint
 
+from ..checkpoints import identity, resumable
 from ..run_folders import new_run_folder
 from ..statistics import by_luck, in_words, interval, pairs_needed
 from .commands import answer, complain, report_of, say
 
 ARMS = {"teacher": {}, "labels": {"alpha": 1.0, "final_alpha": None}}  # how their settings differ
 WORDS = ("with the teacher", "by labels only")
-FREE = ("seed", "data", "device", "precision", "threads")  # may differ, or stand in `studied` as what came of them
 KEYS = {"arm": str, "seed": int, "val_accuracy": float | int | None, "test_accuracy": float | int | None,
         "findings": list}  # of a report, at the least
 
@@ -36,14 +33,14 @@ def run_seeds(options, settings: Settings, seeds: int, materials: Materials) -> 
     steps = [settings.epochs * len(Run(each, materials).batches) for _, each in plan[:2]][0]  # a bad setting: no folder
     given = getattr(options, "out", None)
     folder, runs = Path(given) if given else new_run_folder(settings), []
-    open_study(folder, studied(settings, materials))
+    open_study(folder, studied(Run(settings, materials)))
     say(f"The students go to {folder}. If this is interrupted, --out {folder} goes on with it.")
     with training_bar(len(plan) * steps, "training students") as on_row:
         for number, (arm, each) in enumerate(plan):
             own = folder / f"{arm}-{each.seed}"
             if not (own / "report.json").is_file():
                 run = Run(each, materials)
-                for row in run.rows(every=5, folder=own):
+                for row in resumable(run, own, every=5):
                     on_row({**row, "steps": number * steps + row["steps"]}, f", student {number + 1} of {len(plan)}")
                 report = {"arm": arm, "seed": each.seed, **report_of(run, own)[0]}
                 replace_file(own / "report.json", json.dumps(plain(report)).encode())
@@ -53,17 +50,9 @@ def run_seeds(options, settings: Settings, seeds: int, materials: Materials) -> 
                                   "data": materials.training.source, "settings": asdict(settings), "runs": runs})
 
 
-def studied(settings: Settings, materials: Materials) -> dict:
+def studied(run: Run) -> dict:
     """Say what students of a study have in common: settings, images, teacher, machine. Plain data, to be compared."""
-    parts = {part: getattr(materials, part) for part in ("training", "validation", "test")}
-    teacher = materials.logits.teacher.module
-    images = fingerprint({"classes": str(materials.training.classes)}, {
-        f"{part} {what}": getattr(images, what) for part, images in parts.items() for what in ("images", "labels")})
-    weights = fingerprint({"network": str(teacher)}, {
-        name: value for name, value in teacher.state_dict().items() if isinstance(value, Tensor)})
-    return plain({**{name: value for name, value in asdict(settings).items() if name not in FREE},
-                  "the teacher": weights[:16], "the data set": images[:16],
-                  "device": materials.device.type, "precision": materials.precision})
+    return {name: value for name, value in identity(run).items() if name not in ("seed", "data", "threads")}
 
 
 def open_study(folder: Path, now: dict) -> None:

@@ -14,12 +14,14 @@ from pathlib import Path
 from ..files import printable
 from ..losses import NO_LABEL
 from . import cache, official
+from .download import download_cifar10
 from .folder import TEST, TRAIN, in_few_words, list_images
 from .imageset import Dataset, ImageSet, class_number, cut_up, keep_labels, leave_out, split, subset, with_label_noise
 from .official import CLASSES as CIFAR10_CLASSES
 from .official import TEST_COUNT, TRAIN_COUNT, NotOfficial
 from .own_images import check_cut, decoded, read_own
 from .places import Place, data_folders, download_folder, find_cifar10, find_cifar100, in_short
+from .shapes10 import load_shapes10
 
 __all__ = ["CIFAR10_CLASSES", "NO_LABEL", "Dataset", "ImageSet", "class_number", "data_folders", "download_cifar10",
            "download_folder", "find_cifar10", "keep_labels", "leave_out", "load_dataset", "split", "subset",
@@ -65,17 +67,7 @@ def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False,
     if name_or_folder not in NAMES:
         return _from_folder(Path(os.path.expanduser(name_or_folder)), str(name_or_folder), progress, cut)
     _refuse(cut, str(name_or_folder))
-    return _shapes10() if name_or_folder == "shapes10" else _cifar10_or(name_or_folder, download, progress)
-
-
-def download_cifar10(folder: str | Path | None = None, progress: bool = True,
-                     on_progress: Callable[[int, int], None] | None = None) -> Path:
-    """Fetch the official archive and return its path; on_progress is called with (bytes so far, bytes in all).
-
-    Raises ConnectionError or another OSError; see `download.download_cifar10`.
-    """
-    from .download import download_cifar10 as fetch  # urllib and ssl are imported only here
-    return fetch(folder, progress, on_progress)
+    return load_shapes10() if name_or_folder == "shapes10" else _cifar10_or(name_or_folder, download, progress)
 
 
 def _cifar10_or(wanted: str, download: bool, progress: bool) -> Dataset:
@@ -88,7 +80,7 @@ def _cifar10_or(wanted: str, download: bool, progress: bool) -> Dataset:
     missing = " ".join([f"No CIFAR-10 in the folder {' or '.join(map(in_short, folders))}.", *problems])
     if wanted == "cifar10":
         raise FileNotFoundError(f"{missing} {HOW_TO_GET_CIFAR10} Or take data that needs no download: shapes10.")
-    shapes = _shapes10()
+    shapes = load_shapes10()
     named, lost = printable(os.environ.get("DISTILL_KIT_DATA", "")), ""
     if named and not os.path.isdir(folders[0]):
         lost = f"DISTILL_KIT_DATA names {named}, and there is no such folder. "
@@ -152,7 +144,6 @@ def _cifar10_folder(root: Path, progress: bool) -> Dataset:
         odd = sorted(set(listing.classes) ^ set(CIFAR10_CLASSES)) or ["test"]
         raise ValueError(f"{printable(root)} must hold the ten class folders of CIFAR-10 in train/ and test/; "
                          f"missing or unknown: {in_few_words(odd)}.")
-    listing = listing._replace(files={part: listing.files[part] for part in (TRAIN, TEST)})
     arrays, details = decoded(listing, None, progress)
     if details["sides"] != [32, 32]:
         raise ValueError(f"{printable(root)} must hold images of 32 x 32 pixels, as CIFAR-10 has; got sides of "
@@ -171,11 +162,6 @@ def _cifar10(arrays: cache.Arrays, source: str, place: Path) -> Dataset:
 
 def _counts(arrays: cache.Arrays) -> str:
     return f"{len(arrays['train_labels']):,} training and {len(arrays['test_labels']):,} test images"
-
-
-def _shapes10() -> Dataset:
-    from .shapes10 import load_shapes10
-    return load_shapes10()
 
 
 def _near(root: Path, given: str) -> str:

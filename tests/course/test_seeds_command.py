@@ -152,8 +152,8 @@ class Shifted(ColourTeacher):
 def test_what_says_what_was_studied_takes_a_teacher_of_any_number_type():
     settings = Settings(images=96, batch_size=16, device="cpu")
     in_bfloat16 = ColourTeacher().to(torch.bfloat16)
-    assert (command.studied(settings, Materials.of(settings, DATASET, in_bfloat16))["the teacher"]
-            != command.studied(settings, Materials.of(settings, DATASET, ColourTeacher()))["the teacher"])
+    assert (command.studied(Run(settings, Materials.of(settings, DATASET, in_bfloat16)))["the teacher"]
+            != command.studied(Run(settings, Materials.of(settings, DATASET, ColourTeacher())))["the teacher"])
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{}", "\xff", '{"seed": 0',

@@ -49,7 +49,7 @@ def shapes(monkeypatch):
     """A stand-in for Shapes-10."""
     few = ImageSet(torch.zeros(50, 3, 32, 32, dtype=torch.uint8), torch.arange(50) % 10, tuple("abcdefghij"), "shapes")
     made = split("shapes10", few, few, "drawn")
-    monkeypatch.setattr("distill_kit.data._shapes10", lambda: made)
+    monkeypatch.setattr("distill_kit.data.load_shapes10", lambda: made)
     return made
 
 

@@ -84,7 +84,7 @@ def test_download_on_request(data, mirrors):
 
 def test_nothing_is_fetched_unless_asked(data, mirrors, monkeypatch):
     mirror, = mirrors(["whole"])
-    monkeypatch.setattr("distill_kit.data._shapes10", load_small)
+    monkeypatch.setattr("distill_kit.data.load_shapes10", load_small)
     load_dataset("auto")
     with pytest.raises(FileNotFoundError):
         load_dataset("cifar10")

@@ -128,7 +128,7 @@ def test_altered_archive_is_not_used_and_named(data, monkeypatch):
     (data / ARCHIVE).write_bytes(CONTENT[:-1] + b"x")
     with pytest.raises(FileNotFoundError, match=f"{ARCHIVE} is cut, altered or another file: its md5 is"):
         load_dataset("cifar10")
-    monkeypatch.setattr("distill_kit.data._shapes10", lambda: load_small())
+    monkeypatch.setattr("distill_kit.data.load_shapes10", lambda: load_small())
     assert f"{ARCHIVE} is cut" in load_dataset("auto").notice
     with pytest.raises(ValueError, match=f"{ARCHIVE} is cut"):
         load_dataset(data)

@@ -1,5 +1,4 @@
 """Weights and caches that were altered by accident, or made by somebody who knows how they are checked."""
-import hashlib
 import io
 import json
 from dataclasses import asdict
@@ -7,10 +6,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
-from hostile import altered, count, inputs, plain_values, read_or_refused
+from hostile import altered, count, inputs, plain_values, read_or_refused, sealed
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save
 from small import coloured_images, same_state, state_of
 
 from distill_kit.data.cache import read_arrays, write_arrays
@@ -38,17 +36,6 @@ def test_weights_whose_bytes_were_altered_are_refused(original, tmp_path_factory
     path.write_bytes(data.draw(altered(content)))
     for loaded, card in read_or_refused("weights, altered bytes", lambda: load_model(path), "it.safetensors"):
         assert same_state(state_of(loaded), state_of(model)) and card == CARD  # only blanks of the header
-
-
-def sealed(header, tensors):
-    """The bytes of a file that holds these and has the right checksum."""
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
-        kind = f"{name} {tensors[name].dtype} {list(tensors[name].shape)}"
-        digest.update(kind.encode())
-        digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    apart = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-    return save(apart, {**header, "sha256": digest.hexdigest()})
 
 
 sizes = st.one_of(plain_values, st.lists(st.integers(-1, 10**6), max_size=3),

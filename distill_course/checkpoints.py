@@ -1,0 +1,109 @@
+"""Checkpoints: a killed run goes on after its last finished epoch, and ends with the same student, bit for bit.
+
+While a run trains, a file of tensors lies beside its history: weights, the best ones so far, what the optimiser keeps;
+the rows are in its header. The order of the images is not: it comes from a seed, so the epochs that lie behind are gone
+through again without training. That brings changes (changes.py) to where they were, too.
+"""
+import json
+import re
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from distill_kit.files import replace_file
+from distill_kit.history import EPOCH, Row, best_row, plain
+from distill_kit.run import Run
+from distill_kit.weights import fingerprint, read_sealed, sealed
+
+CHECKPOINT = "checkpoint.safetensors"
+WHERE = {"data", "device", "precision", "threads"}  # settings that say where a run trains, and not what
+
+
+def resumable(run: Run, folder: Path | str, every: int | None = None) -> Iterator[Row]:
+    """Train a run as `run.rows(every, folder)` does, so that it may be killed: called again, it goes on.
+
+        >>> for row in resumable(Run(settings, materials), "runs/mine"):
+        ...     print(row["epoch"], row["val_accuracy"])
+
+    folder: holds a checkpoint until the run is finished. Where it holds one already, the rows are those after it.
+
+    Raises ValueError for a checkpoint that is cut, altered or of another student. Warns where device, precision or
+    number of threads are others than before. In float16 the last digits may differ, too: its scale (step.py) begins
+    anew.
+    """
+    path, what = Path(folder, CHECKPOINT), identity(run)
+    if path.is_file():
+        restore(run, path, what)
+    for row in run.rows(every, folder):
+        if row["kind"] == EPOCH and row["epoch"] < run.settings.epochs and "stopped" not in row:
+            header = {"identity": json.dumps(what), "rows": json.dumps(run.history)}
+            replace_file(path, sealed(header, moving(run)))
+        yield row
+    path.unlink(missing_ok=True)
+
+
+def identity(run: Run) -> dict:
+    """Say what makes a student what it is: settings, images, teacher, what computes. Plain data, to be compared."""
+    materials, teacher = run.materials, run.materials.logits.teacher.module
+    images = fingerprint({"classes": str(materials.training.classes)}, {
+        f"{part} {what}": getattr(getattr(materials, part), what)
+        for part in ("training", "validation", "test") for what in ("images", "labels")})
+    weights = fingerprint({"network": re.sub("0x[0-9a-f]+", "", str(teacher))}, {  # without places in memory
+        name: value for name, value in teacher.state_dict().items() if isinstance(value, Tensor)})
+    return plain({**asdict(run.settings), "data": None, "the data set": images[:16], "the teacher": weights[:16],
+                  "device": materials.device.type, "precision": materials.precision, "threads": run.threads})
+
+
+def moving(run: Run) -> dict[str, Tensor]:
+    """Name all tensors that training moves: weights, the best weights, what the optimiser keeps; they are no copies."""
+    best = {f"best {name}": value for name, value in run.best["weights"].items()}
+    kept = {f"{what} of {name}": value for name, parameter in run.student.named_parameters()
+            for what, value in run.parts.optimizer.state.get(parameter, {}).items()}
+    return {**run.student.state_dict(), **best, **kept}
+
+
+def restore(run: Run, path: Path, now: dict) -> None:
+    """Bring a run that has not begun to where the checkpoint at `path` was written; raises as `resumable` does.
+
+    now: the run's identity.
+    """
+    header, tensors = read_sealed(path)
+    try:
+        before, rows = json.loads(header["identity"]), json.loads(header["rows"])
+        other = [name for name in now if before[name] != now[name]]
+        words = ", ".join(f"{name} was {before[name]!r} and is {now[name]!r}" for name in other)
+        if set(other) - WHERE:
+            raise ValueError(f"it is of another student, for which {words}")
+        fill(run, rows, tensors)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"nothing can go on from {path}: {error}. Train the student anew.") from None
+    if other:
+        warnings.warn(f"The run goes on in another way than before ({words}): its figures may differ in the "
+                      "last digits from those of a run that was not interrupted.", stacklevel=3)
+    for _ in rows:  # what alters the batches may have a state of its own, which moves with them
+        deque(run.batches.epoch() if run.parts.batches is run.batches else run.parts.batches, maxlen=0)
+
+
+def fill(run: Run, rows: list[Row], tensors: dict[str, Tensor]) -> None:
+    """Give a run the rows of its first epochs, and what moved in them. Raises ValueError where they do not fit."""
+    odd = [name for row in rows for name, kind in Row.__annotations__.items()
+           if name in row and not isinstance(row[name], kind | int)]
+    steps = [(number, number * len(run.parts.batches)) for number in range(1, run.settings.epochs)]
+    if odd or [(row["epoch"], row["steps"]) for row in rows] != steps[:len(rows)]:
+        raise ValueError(f"its rows are not those of first epochs {', '.join(odd)[:60]}".strip())
+    for parameter in run.student.parameters():
+        parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
+    run.parts.optimizer.step()  # which makes what it keeps, of the right kind and in the right place
+    best = best_row(rows)
+    run.best.update(rank=(best["val_accuracy"], -best["val_hard"]), weights=deepcopy(run.student.state_dict()))
+    for name, value in moving(run).items():
+        if tensors[name].shape != value.shape or not tensors[name].isfinite().all():
+            raise ValueError(f"{name} does not fit this student, or is not finite")
+        value.copy_(tensors[name])
+    run.history = rows
