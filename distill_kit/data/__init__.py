@@ -144,6 +144,7 @@ def _cifar10_folder(root: Path, progress: bool) -> Dataset:
         odd = sorted(set(listing.classes) ^ set(CIFAR10_CLASSES)) or ["test"]
         raise ValueError(f"{printable(root)} must hold the ten class folders of CIFAR-10 in train/ and test/; "
                          f"missing or unknown: {in_few_words(odd)}.")
+    listing = listing._replace(files={part: listing.files[part] for part in (TRAIN, TEST)})
     arrays, details = decoded(listing, None, progress)
     if details["sides"] != [32, 32]:
         raise ValueError(f"{printable(root)} must hold images of 32 x 32 pixels, as CIFAR-10 has; got sides of "
