@@ -7,17 +7,7 @@ drawings.py draws it.
 exercises/: checks. diagnosis/, gallery/: what goes wrong with a run. lab/: sliders that train. commands/: the command
 line.
 """
-from typing import TYPE_CHECKING
-
 from distill_kit.lazily import fetched
-
-if TYPE_CHECKING:  # for editors and type checkers, which cannot follow __getattr__
-    from .comparisons import paired, stored
-    from .diagnosis import diagnose, faulty, probe
-    from .exercises import Prediction, check
-    from .gallery import Gallery
-    from .lab import Lab
-    from .statistics import Paired
 
 _HOMES = {
     "paired": "comparisons", "stored": "comparisons",

@@ -2,19 +2,7 @@
 
     from distill_kit import distillation_loss, load_dataset, train_student_with_distillation
 """
-from typing import TYPE_CHECKING
-
 from . import lazily, openmp
-
-if TYPE_CHECKING:  # for editors and type checkers, which cannot follow __getattr__
-    from .data import ImageSet, load_dataset
-    from .losses import distillation_loss
-    from .metrics import evaluate
-    from .models import make_model
-    from .run import Materials, Run
-    from .settings import Settings
-    from .teachers import load_teacher
-    from .training import train_student_with_distillation
 
 __version__ = "0.1.0"
 REPOSITORY = "https://github.com/distill-kit/distill_kit"  # the one place that says where the project lives

@@ -173,20 +173,15 @@ def label_mix(batches: Sequence[Tensor], classes: int, least: int = 1) -> float 
     entropy; Miller's correction (1955) adds (classes seen - 1) / (2 N), which is too little below some 30 labels.
     least: labels that a batch must have to count. None where no batch does, or with a single class.
     """
-    counts = [torch.bincount(labels[labels >= 0], minlength=classes).double() for labels in batches]        # each (C,)
-    seen = [each for each in counts if each.sum() >= least]
-    if not seen:
-        return None
-    whole = _corrected_entropy(torch.stack(seen).sum(0))
-    if whole < 1e-6:
-        return None
-    return (sum(_corrected_entropy(counts) for counts in seen) / len(seen)) / whole
+    counts = torch.stack([torch.bincount(labels[labels >= 0], minlength=classes) for labels in batches]).double()
+    counts = counts[counts.sum(1) >= least]                                                            # (batches, C)
+    whole = _corrected_entropy(counts.sum(0))
+    return (_corrected_entropy(counts).mean() / whole).item() if whole > 1e-6 else None  # NaN, too, is not above
 
 
-def _corrected_entropy(counts: Tensor) -> float:
-    shares = counts / counts.sum()
-    plain = -(shares * shares.clamp_min(1e-12).log()).sum().item()
-    return plain + ((counts > 0).sum().item() - 1) / (2 * counts.sum().item())
+def _corrected_entropy(counts: Tensor) -> Tensor:
+    sizes = counts.sum(-1, keepdim=True)                                                               # (..., 1)
+    return torch.special.entr(counts / sizes).sum(-1) + ((counts > 0).sum(-1) - 1) / (2 * sizes.squeeze(-1))
 
 
 def gradient_figures(norms: list[Tensor], clip_norm: float) -> dict[str, float | None]:

@@ -21,11 +21,14 @@ class Load:
     def __init__(self):
         self._before = _clocks()
 
-    def taken(self) -> float:
-        """Return the cores that others have kept busy since then, in the mean; waits until LOOK_SECONDS are over."""
+    def cores(self) -> tuple[float, float]:
+        """Return the cores that others, and that this process have kept busy since then, in the mean.
+
+        Waits until LOOK_SECONDS are over.
+        """
         time.sleep(max(0.0, self._before[0] + LOOK_SECONDS - time.monotonic()))
         wall, busy, own = (after - before for before, after in zip(self._before, _clocks()))
-        return max(0.0, busy - own) / wall
+        return max(0.0, busy - own) / wall, own / wall
 
 
 def _clocks() -> tuple[float, float, float]:
@@ -61,14 +64,19 @@ class Room(threading.Thread):
         None; where it is 1, and where the user has said how threads wait, there is only looking.
         """
         super().__init__(name="distill_kit room", daemon=True)
-        self._looks: list[float] = []
+        self._looks: list[tuple[float, float]] = []
         self._over = threading.Event()
         self._on_cpu, self._threads = device.type == "cpu", threads or torch.get_num_threads()
 
     @property
     def taken(self) -> float | None:
         """Cores that other programs have kept busy so far, in the mean; None where nobody has looked."""
-        return statistics.fmean(self._looks) if self._looks else None
+        return statistics.fmean(taken for taken, _ in self._looks) if self._looks else None
+
+    @property
+    def had(self) -> float | None:
+        """Cores that this process has had so far, in the mean; None where nobody has looked."""
+        return statistics.fmean(had for _, had in self._looks) if self._looks else None
 
     def __enter__(self) -> "Room":
         if self._on_cpu:
@@ -85,8 +93,8 @@ class Room(threading.Thread):
         makes_room = self._threads > 1 and sys.platform == "linux" and may_change_waiting()
         load = Load()
         while not self._over.wait(LOOK_SECONDS):
-            taken, load = load.taken(), Load()
-            self._looks.append(taken)
+            (taken, had), load = load.cores(), Load()
+            self._looks.append((taken, had))
             if not makes_room:
                 continue
             if not enough_free(taken, self._threads):

@@ -1,7 +1,6 @@
 """One whole run: from settings to a trained student, its history and its figures."""
 import contextlib
 import functools
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -40,8 +39,7 @@ class Materials:
         >>> materials = Materials.of(settings, dataset, teacher)
 
     Build it once and hand it to many runs: the teacher is asked once for each image and view.
-    training, validation, test: the images. watched: batches of validation images, measured after each epoch. uneven: do
-    the classes differ in size by more than 3 to 1?
+    training, validation, test: the images. watched: batches of validation images, measured after each epoch.
     """
 
     def __init__(self, dataset: Dataset, teacher: nn.Module, *, images: int = 5_000, data_seed: int = 0,
@@ -61,7 +59,6 @@ class Materials:
             raise ValueError(f"leaving out {leave_out_class!r} leaves none of {images} images; ask for more images")
         # Not the data set itself: the rest of its pool is 120 MB that no run looks at.
         self.name, self.validation, self.test = dataset.name, dataset.validation, dataset.test
-        self.uneven = dataset.pool.uneven
         count = len(dataset.validation)
         watched = dataset.validation[: count if count < FEW else round(WATCHED_SHARE * count)]
         frozen = Teacher(teacher, self.device, self.precision)
@@ -137,7 +134,7 @@ class Run:
         self.threads = settings.threads or torch.get_num_threads()
         self.room = Room(materials.device, self.threads)
         self.teacher_seconds = 0.0
-        self.began: tuple[float, float] | None = None       # wall clock, and work of this process
+        self.began = False
 
     def rows(self, every: int | None = None, folder: Path | str | None = None) -> Iterator[Row]:
         """Train, once: yield a row an epoch and a light row every `every` steps. `seconds` leaves the teacher out.
@@ -145,10 +142,10 @@ class Run:
         folder: gets the history after every epoch and the student at the end, whichever way the run ends. A run that is
         to go on after it was killed is trained by the course (distill_course.checkpoints).
         """
-        if self.began is not None:
+        if self.began:
             raise RuntimeError("this run has been trained; make another Run of the same settings")
         parts, materials, before = self.parts, self.materials, self.materials.teacher_seconds
-        self.began = time.perf_counter(), time.process_time()
+        self.began = True
         rows = train(parts.student, parts.batches, parts.watched, epochs=self.settings.epochs,
                      optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
                      alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=materials.precision,
@@ -177,22 +174,13 @@ class Run:
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()  # only where it is empty: a run given up before its first row leaves nothing
 
-    @property
-    def cores_used(self) -> float:
-        """Cores that this process has had since training began, in the mean; 0 before."""
-        if self.began is None:
-            return 0.0
-        began, worked = self.began
-        return (time.process_time() - worked) / (time.perf_counter() - began)
-
     def report(self) -> dict:
         """Compute the run's figures. Call it once: it reads the test images, but not where the run diverged.
 
-        Keys: val_accuracy and test_accuracy (shares from 0 to 1, of all images), seconds (training and validation),
-        teacher_seconds, images_per_second, precision, best_epoch, epochs_done. With a class left out: rank2_left_out,
-        the share of its test images for which the student ranks it first or second. Where classes differ in size by
-        more than 3 to 1: val_balanced_accuracy and test_balanced_accuracy, means over the classes. Where the run
-        diverged: stopped, which says why.
+        Keys: val_accuracy and test_accuracy (shares from 0 to 1, of all images), val_balanced_accuracy and
+        test_balanced_accuracy (means over the classes), seconds (training and validation), teacher_seconds,
+        images_per_second, precision, best_epoch, epochs_done. With a class left out: rank2_left_out, the share of its
+        test images for which the student ranks it first or second. Where the run diverged: stopped, which says why.
 
         Raises RuntimeError where no epoch is finished yet.
         """
@@ -203,17 +191,15 @@ class Run:
         validation = answers(self.student, materials.validation, device, precision)
         figures = {
             "val_accuracy": accuracy(validation, materials.validation.labels), "test_accuracy": None,
+            "val_balanced_accuracy": balanced_accuracy(validation, materials.validation.labels),
             "seconds": rows[-1]["seconds"], "teacher_seconds": self.teacher_seconds,
             "images_per_second": rows[-1]["steps"] * self.batches.batch_size / rows[-1]["seconds"],
             "precision": precision, "best_epoch": best_row(rows)["epoch"], "epochs_done": rows[-1]["epoch"]}
-        if materials.uneven:
-            figures["val_balanced_accuracy"] = balanced_accuracy(validation, materials.validation.labels)
         if "stopped" in rows[-1]:
             return {**figures, "stopped": rows[-1]["stopped"]}  # a failed run is no reason to look at the test images
         test = answers(self.student, materials.test, device, precision)
-        figures["test_accuracy"] = accuracy(test, materials.test.labels)
-        if materials.uneven:
-            figures["test_balanced_accuracy"] = balanced_accuracy(test, materials.test.labels)
+        figures |= {"test_accuracy": accuracy(test, materials.test.labels),
+                    "test_balanced_accuracy": balanced_accuracy(test, materials.test.labels)}
         if self.settings.leave_out is not None:
             number = class_number(materials.test.classes, self.settings.leave_out)
             figures["rank2_left_out"] = share_in_top(test, materials.test.labels, number, 2)

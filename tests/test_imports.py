@@ -57,8 +57,8 @@ def test_every_public_name_is_there(name):
 
 @pytest.mark.parametrize("package", [distill_kit, distill_course], ids=lambda package: package.__name__)
 def test_editors_are_shown_the_names_that_are_fetched(package):
-    """The imports under TYPE_CHECKING and the names that __getattr__ knows are the same, from the same modules."""
-    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+    """The imports of the stub and the names that __getattr__ knows are the same, from the same modules."""
+    tree = ast.parse(Path(package.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
     shown = {alias.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level
              and node.module for alias in node.names}
     assert shown == package._HOMES

@@ -12,6 +12,7 @@ from distill_kit.settings import check_whole
 
 from ..machine import counted, threads_in_words
 
+ABOUT_THE_SAME = 0.01  # of accuracy: a point
 MOST_CLASSES = 20  # of which `data` counts the images one by one; of more it shows the largest and the smallest
 
 
@@ -90,9 +91,7 @@ def run_teacher(options) -> int:
                                         start=named_teacher(dataset, options.weights) if options.weights else None)
         figures, more = card["test"], {"seconds": card["seconds"], "weights": str(out)}
     report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"], **more,
-              "card": card}
-    if dataset.pool.uneven:
-        report["test_balanced_accuracy"] = figures["balanced_accuracy"]
+              "test_balanced_accuracy": figures["balanced_accuracy"], "card": card}
     answer(options, report, [("measured on", report["data"]),
                              ("test accuracy", f"{report['test_accuracy']:.2%}{balanced(report, 'test')}"),
                              ("calibration error", f"{report['test_ece']:.3f}"),
@@ -124,9 +123,10 @@ def find_teacher(dataset, named: str | None) -> tuple:
 
 
 def balanced(report: dict, part: str) -> str:
-    """Write balanced accuracy, to stand behind accuracy; nothing where classes are about as large."""
-    value = report.get(f"{part}_balanced_accuracy")
-    return "" if value is None else f" ({value:.2%} in the mean over the classes, which differ in size)"
+    """Write balanced accuracy, to stand behind accuracy; nothing where they are about the same."""
+    value = report[f"{part}_balanced_accuracy"]
+    alike = abs(value - report[f"{part}_accuracy"]) < ABOUT_THE_SAME
+    return "" if alike else f" ({value:.2%} in the mean over the classes, which differ in size)"
 
 
 def run_faults(options) -> int:
@@ -174,7 +174,7 @@ def report_of(run, folder: Path) -> tuple[dict, list, str]:
     from ..diagnosis import probe
     findings, withheld = findings_of(run.history, probe(run), run.materials.name)
     taken = run.room.taken or 0.0
-    beside = {"cores_taken": taken, "cores_used": run.cores_used} if taken > TAKEN else {}
+    beside = {"cores_taken": taken, "cores_used": run.room.had} if taken > TAKEN else {}
     return {**run.report(), "threads": run.threads, **beside,
             "findings": [finding.as_dict() for finding in findings],
             **({"harm_withheld": withheld} if withheld else {}), "history": str(folder / "history.jsonl"),

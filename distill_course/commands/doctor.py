@@ -37,7 +37,7 @@ def examine(device: str | None = None) -> dict:
     cores_taken: those that other programs keep busy now; threads: torch's.
     notes: what the course lacks where the kit was installed without it, which is no problem.
     """
-    taken = Load().taken()
+    taken, _ = Load().cores()
     kit = requirements("kit")
     course = [need for need in requirements("course") if need not in kit]
     problems, notes = lacks("kit", kit), lacks("course", course)

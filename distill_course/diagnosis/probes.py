@@ -54,7 +54,7 @@ def probe(run: Run) -> dict:
 
     Raises ValueError for a run that has not begun.
     """
-    if run.began is None:
+    if not run.began:
         raise ValueError("run must have been trained for a step at least; iterate over run.rows() first")
     run.student.to(run.materials.device)  # the caller may have moved it since
     batch = next(iter(run.parts.batches))

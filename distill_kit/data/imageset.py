@@ -53,11 +53,6 @@ class ImageSet:
         """Count the images of each class; those without a label are left out."""
         return self.labels[self.labels != NO_LABEL].bincount(minlength=len(self.classes)).tolist()
 
-    @property
-    def uneven(self) -> bool:
-        """Do the classes differ in size by more than 3 to 1? Then accuracy is mostly that of the large ones."""
-        return max(self.class_counts()) > 3 * min(self.class_counts())
-
     def __getitem__(self, rows) -> "ImageSet":
         """Return the set of these rows: a slice, or an int64 or bool tensor."""
         probabilities = None if self.probabilities is None else _take(self.probabilities, rows)

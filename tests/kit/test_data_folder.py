@@ -242,7 +242,7 @@ def test_case_13_small_classes_have_a_validation_image_where_they_can(tmp_path):
     dataset = loaded(tmp_path)
     assert dataset.pool.class_counts() == [1, 7, 1, 1]
     assert dataset.validation.class_counts() == [0, 1, 1, 1] and dataset.test.class_counts() == [0, 2, 1, 0]
-    assert "No validation image: few. No test image: few, two." in dataset.notice and dataset.pool.uneven
+    assert "No validation image: few. No test image: few, two." in dataset.notice
 
 
 def test_classes_of_one_image_cannot_be_split(tmp_path):

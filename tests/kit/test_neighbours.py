@@ -29,16 +29,17 @@ def test_h9_a_busy_loop_is_seen_and_this_process_is_not_counted():
     end = time.monotonic() + 0.5
     while time.monotonic() < end:
         pass
-    alone = load.taken()
+    alone, mine = load.cores()
     loop = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         time.sleep(0.3)  # it begins
         load = Load()
         time.sleep(0.5)
-        beside = load.taken()
+        beside, idle = load.cores()
     finally:
         loop.kill()
         loop.wait()
+    assert mine > idle + 0.2 or alone > 1.5  # it was busy itself before, and only waits now
     assert beside > alone + 0.3 or alone > 1.5  # where all is taken anyway, one more cannot be told
 
 
@@ -53,7 +54,7 @@ ROOM = """if True:
     before = threads()
     neighbours.LOOK_SECONDS = 0.05
     others, busy = [0.0], neighbours.cores() - 1.0  # one core is left for two threads
-    neighbours.Load.taken = lambda self: others[0]
+    neighbours.Load.cores = lambda self: (others[0], 1.0)
     def settled(wanted):
         for _ in range(40):
             if threads() == wanted:
@@ -87,11 +88,11 @@ def test_h9_room_is_made_while_others_want_the_cores_and_no_longer(own, room):
 @pytest.mark.parametrize("device, threads, looks", [("cpu", 1, True), ("cuda", 2, False)])
 def test_h9_one_thread_waits_for_nobody_and_nor_does_a_gpu(monkeypatch, device, threads, looks):
     monkeypatch.setattr(neighbours, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(Load, "taken", lambda self: 9.0)
+    monkeypatch.setattr(Load, "cores", lambda self: (9.0, 0.5))
     monkeypatch.setattr(torch, "ones", lambda *_: pytest.fail("a team is made"))
     with neighbours.Room(torch.device(device), threads) as room:
         time.sleep(0.1)
-    assert room.taken == (9.0 if looks else None)
+    assert (room.taken, room.had) == ((9.0, 0.5) if looks else (None, None))
 
 
 def run_of(**changes):
@@ -109,7 +110,7 @@ def test_the_number_of_threads_stands_in_the_rows_and_torchs_own_comes_back(tmp_
 @pytest.mark.parametrize("busy", [1.4, 0.2])
 def test_what_others_take_is_known_and_changes_neither_rows_nor_student(monkeypatch, busy):
     monkeypatch.setattr(neighbours, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(Load, "taken", lambda self: busy)
+    monkeypatch.setattr(Load, "cores", lambda self: (busy, 0.5))
     run, alone = run_of(threads=2), run_of(threads=2)
     alone.room = neighbours.Room(torch.device("cuda"))  # where nobody looks
     (row,), (quiet,) = run.rows(), alone.rows()
