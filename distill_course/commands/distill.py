@@ -68,7 +68,7 @@ def run_distill(options) -> int:
         ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
         *([("picture", report["picture"])] if "picture" in report else []),
         *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]
-          if settings.leave_out is not None else []), *finding_lines(findings, withheld)])
+          if "rank2_left_out" in report else []), *finding_lines(findings, withheld)])
     if "stopped" in report:
         return complain(report["stopped"], 1)
     return 0

@@ -1,5 +1,6 @@
 """The command line under options that nobody should type: an answer, or one line that says what is wrong."""
 import io
+import json
 import math
 import subprocess
 import sys
@@ -130,3 +131,11 @@ def test_a_console_that_lacks_letters_ends_no_command(tiny_machine, tmp_path, mo
 
 def test_the_little_images_are_as_many_as_the_tests_above_think():
     assert len(DATASET.pool) >= 140
+
+
+def test_a_run_that_diverged_with_a_class_left_out_is_reported(tiny_machine):
+    options = {**SMALL, "--leave-out": "red", "--learning-rate": "1e300"}
+    status, out, errors = command("distill", *(word for pair in options.items() for word in pair), "--json")
+    report = json.loads(out)
+    assert status == 1 and errors.splitlines()[-1] == f"distill_kit: {report['stopped']}"
+    assert "rank2_left_out" not in report
