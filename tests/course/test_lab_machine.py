@@ -182,7 +182,8 @@ def test_the_time_left_comes_from_the_runs_own_steps_and_what_the_teacher_is_sti
     assert done(run_beside(progress=0.25, seconds=2.0, teacher_left=10.0)) == "epoch 1 of 14, about 16 s left"
 
 
-def test_a_run_in_the_lab_knows_its_threads_and_the_cores_that_it_had(tmp_path):
+def test_a_run_in_the_lab_knows_its_threads_and_the_cores_that_it_had(tmp_path, monkeypatch):
+    monkeypatch.setattr("distill_kit.neighbours.LOOK_SECONDS", 0.01)
     session = session_of(tmp_path)
     session.train()
     session.join(60)

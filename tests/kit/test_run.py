@@ -120,8 +120,8 @@ def test_share_in_top():
 def test_report_has_its_figures():
     run = finished()
     report = run.report()
-    assert set(report) == {"val_accuracy", "test_accuracy", "seconds", "teacher_seconds", "images_per_second",
-                           "precision", "best_epoch", "epochs_done"}
+    assert set(report) == {"val_accuracy", "test_accuracy", "val_balanced_accuracy", "test_balanced_accuracy", "seconds",
+                           "teacher_seconds", "images_per_second", "precision", "best_epoch", "epochs_done"}
     student = run.student.eval()
     for part in ("validation", "test"):
         images = getattr(DATASET, part)
