@@ -50,7 +50,7 @@ def serve() -> None:
             materials[precision].complete()
         run = trained(settings, materials[precision])
         row = run.history[-1]
-        print(json.dumps({"seconds": row["seconds"], "cores": run.room.had}), flush=True)
+        print(json.dumps({"seconds": row["seconds"], "cores": run.room.cores[1]}), flush=True)
 
 
 class Runner:

@@ -18,8 +18,8 @@ from distill_kit.history import EPOCH, Row
 from distill_kit.metrics import measure
 from distill_kit.models import Architecture, ConvNet, make_model, parameter_count
 from distill_kit.optimizers import Muon
-from distill_kit.schedules import check_learning_rate, constant, linear, warmup_then
-from distill_kit.settings import MOST_EPOCHS, check_whole
+from distill_kit.schedules import check_learning_rate, check_whole, constant, linear, warmup_then
+from distill_kit.settings import MOST_EPOCHS
 from distill_kit.training import train
 from distill_kit.views import PLAIN, View, ViewBank
 from distill_kit.weights import save_model

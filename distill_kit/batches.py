@@ -78,9 +78,6 @@ class PlainBatches:
         self.batch_size = batch_size or (256 if bank.device.type == "cpu" else 1_024)
         self.labels = labels.to(bank.device)
 
-    def __len__(self) -> int:
-        return -(-len(self.labels) // self.batch_size)
-
     def __iter__(self):
         for rows in torch.arange(len(self.labels)).split(self.batch_size):
             views = torch.zeros_like(rows)

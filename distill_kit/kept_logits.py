@@ -25,7 +25,6 @@ from .views import ViewBank
 
 ASKED_AT_ONCE = 640  # images between two moves of a progress bar
 FORMAT = "1"         # part of every key: raise it when what is stored changes its meaning
-MANY_FILES = 24      # above this, reading is slow: the files are then written together as one
 
 
 class KeptLogits:
@@ -118,7 +117,6 @@ class LogitStore:
     def __init__(self, key: str, views: int, classes: int):
         self.key, self.views, self.classes = key, views, classes
         self.folder = cache_folder() / "logits" / key
-        self._writable = True
 
     @classmethod
     def of(cls, teacher: Teacher, views: tuple) -> "LogitStore | None":
@@ -141,24 +139,19 @@ class LogitStore:
         Returns None where nothing is stored. Files that are cut, altered or of another store are removed.
         """
         remove_leftovers(self.folder)
-        files = {}
+        stored = []
         for path in sorted(self.folder.glob("*.npz")):
             if self._wrote(arrays := read_arrays(path, self.key)):
-                files[path] = arrays
+                stored.append(arrays)
             else:
                 remove(path)
-        if not files:
+        if not stored:
             return None
-        address, view, logits = (np.concatenate([arrays[name] for arrays in files.values()])
+        address, view, logits = (np.concatenate([arrays[name] for arrays in stored])
                                  for name in ("addresses", "views", "logits"))
         unique, which = np.unique(address, return_inverse=True)
         row_of = np.full((len(unique), self.views), -1)                                  # (images stored, V)
         row_of[which, view] = np.arange(len(address))
-        if len(files) > MANY_FILES:
-            rows = row_of[row_of >= 0]
-            if self.add(address[rows], view[rows], logits[rows]):
-                for path in files:
-                    remove(path)
         place = np.searchsorted(unique, wanted).clip(max=len(unique) - 1)
         rows = np.where((unique[place] == wanted)[:, None], row_of[place], -1)           # (N, V)
         return torch.from_numpy(rows >= 0), torch.from_numpy(logits[rows])               # unknown ones hold anything
@@ -170,16 +163,12 @@ class LogitStore:
         return kinds == {"addresses": (np.uint64, n), "views": (np.uint8, n), "logits": (np.float16, (*n, self.classes))
                          } and (arrays["views"] < self.views).all()
 
-    def add(self, address: np.ndarray, view: np.ndarray, logits: np.ndarray) -> bool:
-        """Keep logits float16 [n, C] of images at addresses [n] in views [n]; returns whether they are kept."""
-        if not self._writable or not len(address):
-            return False
+    def add(self, address: np.ndarray, view: np.ndarray, logits: np.ndarray) -> None:
+        """Keep logits float16 [n, C] of images at addresses [n] in views [n], where that can be done."""
         path = self.folder / f"{os.getpid()}-{secrets.token_hex(8)}.npz"
         try:
             write_arrays(path, self.key, {"addresses": address, "views": view.astype(np.uint8), "logits": logits})
         except OSError as error:
-            self._writable = False
             warnings.warn(f"The teacher's logits cannot be kept in {self.folder} ({error}); the run goes on, and the "
                           "next one asks the teacher again. Make room, or set DISTILL_KIT_CACHE to a folder of yours.",
                           stacklevel=2)
-        return self._writable

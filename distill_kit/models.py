@@ -51,8 +51,8 @@ class Architecture:
     @property
     def final_size(self) -> int:
         """Height and width behind the last block."""
-        halvings = len(self.widths) - (not self.last_halves)
-        return ((self.image_size - STEM_PATCH) // self.stem_stride + 1) >> halvings
+        size = (self.image_size - STEM_PATCH) // self.stem_stride + 1
+        return size >> len(self.widths) - (not self.last_halves)
 
 
 STUDENTS = {

@@ -69,14 +69,9 @@ class Room(threading.Thread):
         self._on_cpu, self._threads = device.type == "cpu", threads or torch.get_num_threads()
 
     @property
-    def taken(self) -> float | None:
-        """Cores that other programs have kept busy so far, in the mean; None where nobody has looked."""
-        return statistics.fmean(taken for taken, _ in self._looks) if self._looks else None
-
-    @property
-    def had(self) -> float | None:
-        """Cores that this process has had so far, in the mean; None where nobody has looked."""
-        return statistics.fmean(had for _, had in self._looks) if self._looks else None
+    def cores(self) -> tuple[float, ...]:
+        """Cores that other programs, and that this process have kept busy so far, in the mean; () if nobody looked."""
+        return tuple(map(statistics.fmean, zip(*self._looks)))
 
     def __enter__(self) -> "Room":
         if self._on_cpu:

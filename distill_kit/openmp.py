@@ -68,8 +68,7 @@ def rest_threads() -> bool:
     Returns True if an OpenMP runtime was found and paused.
     """
     pause = _pause_openmp()
-    soft = 1  # omp_pause_soft, OpenMP 5.0: what the program has set is kept
-    return pause is not None and pause(soft) == 0
+    return pause is not None and pause(1) == 0  # omp_pause_soft, OpenMP 5.0: what the program has set is kept
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from itertools import cycle
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -45,16 +44,11 @@ def new_figure(columns: int = 1, width: float = 8.0, height: float = 3.2) -> tup
     return figure, [tidy(ax) for ax in axes]
 
 
-class Line(NamedTuple):
-    """A line over epochs; style: colour, dash, marker."""
-    name: str
-    epochs: Sequence[int]
-    values: Sequence[float]
-    style: tuple
+def named_lines(lines: Iterable[tuple], ax: Axes) -> Axes:
+    """Draw lines over epochs, each with its name and last value where it ends; a line without values is left out.
 
-
-def named_lines(lines: Iterable[Line], ax: Axes) -> Axes:
-    """Draw lines over epochs, each with its name and last value where it ends; a line without values is left out."""
+    lines: name, epochs, values, and the style: colour, dash, marker.
+    """
     ends = []
     for name, epochs, values, (colour, dash, marker) in lines:
         if len(values):
@@ -74,14 +68,14 @@ def curves(runs: Mapping[str, Sequence[Row]], column: str, ax: Axes) -> Axes:
         >>> curves({"T = 1": run.history, "T = 4": other.history}, "val_accuracy", ax)
     """
     ax.set_ylabel(WORDS.get(column, column.replace("_", " ")))
-    return named_lines((Line(name, *points(rows, column), style)
+    return named_lines(((name, *points(rows, column), style)
                         for (name, rows), style in zip(runs.items(), cycle(LINES))), ax)
 
 
 def loss_terms(rows: Sequence[Row], ax: Axes, part: str = "train") -> Axes:
     """Draw the total loss of a run and its hard and soft terms; part: "train" or "val"."""
     ax.set_ylabel({"train": "training loss", "val": "validation loss"}[part])
-    return named_lines((Line(name, *points(rows, f"{part}_{'loss' if name == 'total' else name}"), style)
+    return named_lines(((name, *points(rows, f"{part}_{'loss' if name == 'total' else name}"), style)
                         for name, style in TERMS.items()), ax)
 
 
@@ -91,7 +85,7 @@ def run_figure(rows: Sequence[Row], title: str = "") -> Figure:
     loss_terms(rows, left, "train").set_title("What is minimised")
     loss_terms(rows, middle, "val").set_title("The same on validation images")
     columns = {"validation": "val_accuracy", "training": "train_accuracy", "agreement": "val_agreement"}
-    named_lines((Line(name, *points(rows, column), FIGURES[name]) for name, column in columns.items()), right)
+    named_lines(((name, *points(rows, column), FIGURES[name]) for name, column in columns.items()), right)
     right.set_title("Accuracy, agreement with the teacher")
     figure.suptitle(title)
     return figure

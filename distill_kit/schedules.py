@@ -57,6 +57,13 @@ def check_learning_rate(rate: float) -> None:
         raise ValueError(f"learning_rate must be a finite number above 0; got {rate}")
 
 
+def check_whole(name: str, value: int, least: int, most: int = 2**63 - 1) -> None:
+    """Raise ValueError, with the argument's name, unless a value is a whole number from least to most."""
+    if type(value) is not int or not least <= value <= most:
+        limit = "below 2**63" if most == 2**63 - 1 else f"up to {most:,}"
+        raise ValueError(f"{name} must be {least} or more; got {value!r}. It is a whole number {limit}.")
+
+
 SHAPES = {"linear": linear, "cosine": cosine}
 
 

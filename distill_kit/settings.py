@@ -7,7 +7,7 @@ from .losses import check_alpha, check_temperature
 from .models import STUDENTS
 from .openmp import cores
 from .optimizers import OPTIMIZERS
-from .schedules import SHAPES, check_learning_rate
+from .schedules import SHAPES, check_learning_rate, check_whole
 
 DEFAULT_EPOCHS, QUICK_EPOCHS = 14, 8
 MOST_EPOCHS = 100_000  # days, even of a tiny student: more is a slip of the hand
@@ -86,10 +86,3 @@ class Settings:
     def drawn(self) -> tuple[int, int, str | None]:
         """Which training images: runs that agree in this can share their materials."""
         return self.images, self.data_seed, self.leave_out
-
-
-def check_whole(name: str, value: int, least: int, most: int = 2**63 - 1) -> None:
-    """Raise ValueError, with the argument's name, unless a value is a whole number from least to most."""
-    if type(value) is not int or not least <= value <= most:
-        limit = "below 2**63" if most == 2**63 - 1 else f"up to {most:,}"
-        raise ValueError(f"{name} must be {least} or more; got {value!r}. It is a whole number {limit}.")

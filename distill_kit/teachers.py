@@ -15,7 +15,6 @@ from .weights import load_model
 
 CPU_BLOCK = 64    # images a pass, always: sums of floats depend on the size of the batch they are made in
 LARGEST = torch.finfo(torch.float16).max
-FITS = LARGEST / 2  # logits beyond it are moved before they are rounded
 GPU_BLOCK = 512   # the same on a GPU, where a pass of 64 takes as long
 
 
@@ -80,7 +79,7 @@ class Ensemble(nn.Module):
 def in_half(logits: Tensor) -> Tensor:
     """Round logits [N, C] to float16. A row that does not fit is moved, which changes no probability, and cut below."""
     highest = logits.amax(1, keepdim=True)                                                             # (N, 1)
-    logits = logits - torch.where(highest.abs() > FITS, highest, torch.zeros_like(highest))
+    logits = logits - torch.where(highest.abs() > LARGEST / 2, highest, torch.zeros_like(highest))
     return logits.clamp_min(-LARGEST).half()
 
 

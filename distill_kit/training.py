@@ -21,7 +21,7 @@ from .neighbours import Room
 from .norms import frozen_norms, measure_anew, stale_norms, train_mode
 from .optimizers import Optimizer, adamw, optimizer_of
 from .progress import training_bar
-from .schedules import Numbers, Schedule, as_schedule, check_learning_rate, warmup_cosine
+from .schedules import Numbers, Schedule, as_schedule, check_learning_rate, check_whole, warmup_cosine
 from .step import Step
 from .teachers import Teacher, check_apart
 
@@ -172,10 +172,8 @@ def train_student_with_distillation(
     where the loss was no longer finite, and returns the best weights before that. Raises ValueError for bad arguments,
     and for images or teacher logits that are no finite numbers.
     """
-    if num_epochs < 1:
-        raise ValueError(f"num_epochs must be 1 or more; got {num_epochs}")
-    if patience is not None and not patience >= 1:  # also refuses NaN
-        raise ValueError(f"patience must be 1 or more, or None; got {patience}")
+    check_whole("num_epochs", num_epochs, 1)
+    check_whole("patience", 1 if patience is None else patience, 1)
     if not isinstance(student, nn.Module):
         raise ValueError(f"student must be a torch.nn.Module; got {type(student).__name__}")
     device = choose_device(device)

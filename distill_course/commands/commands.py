@@ -8,7 +8,7 @@ from pathlib import Path
 from distill_kit.history import plain
 from distill_kit.neighbours import TAKEN
 from distill_kit.progress import training_bar
-from distill_kit.settings import check_whole
+from distill_kit.schedules import check_whole
 
 from ..machine import counted, threads_in_words
 
@@ -173,8 +173,8 @@ def report_of(run, folder: Path) -> tuple[dict, list, str]:
     """Return a trained run's report as plain data, its findings, and a sentence where some are withheld."""
     from ..diagnosis import probe
     findings, withheld = findings_of(run.history, probe(run), run.materials.name)
-    taken = run.room.taken or 0.0
-    beside = {"cores_taken": taken, "cores_used": run.room.had} if taken > TAKEN else {}
+    taken, used = run.room.cores or (0.0, 0.0)
+    beside = {"cores_taken": taken, "cores_used": used} if taken > TAKEN else {}
     return {**run.report(), "threads": run.threads, **beside,
             "findings": [finding.as_dict() for finding in findings],
             **({"harm_withheld": withheld} if withheld else {}), "history": str(folder / "history.jsonl"),

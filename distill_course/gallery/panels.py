@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from distill_kit.colours import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, TERMS
 from distill_kit.history import Row
 from distill_kit.metrics import BIT
-from distill_kit.plotting import Line, Picture, named_lines, points, tidy
+from distill_kit.plotting import Picture, named_lines, points, tidy
 
 from ..diagnosis.finding import Finding
 from ..markup import escape
@@ -37,7 +37,7 @@ def four_panels(rows: Sequence[Row], findings: Sequence[Finding] = (), title: st
     for ax, (name, columns) in zip(axes, PANELS.items()):
         if columns is STEPS:
             ax.set_yscale("log")
-        named_lines((Line(words, *_shown(rows, column), style) for column, words, *style in columns), ax)
+        named_lines(((words, *_shown(rows, column), style) for column, words, *style in columns), ax)
         ax.set_title(name, loc="left")
     places = {column[0]: place for place, columns in enumerate(PANELS.values()) for column in columns}
     for evidence in [evidence for finding in findings for evidence in finding.evidence]:

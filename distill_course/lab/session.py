@@ -240,7 +240,7 @@ class Session:
             steps, known = live.settings.epochs * len(run.batches), run.materials.logits.known
             for row in run.rows(every=ROWS_EVERY, folder=live.folder):
                 live.progress, live.seconds = row["steps"] / steps, row["seconds"]
-                live.threads, live.taken, live.used = run.threads, run.room.taken, run.room.had
+                live.threads, (live.taken, live.used) = run.threads, run.room.cores or (None, None)
                 knows = run.materials.logits.known
                 live.teacher_left = run.teacher_seconds * (1 - knows) / (knows - known) if knows > known else 0.0
                 if "stopped" in row:

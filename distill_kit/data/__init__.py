@@ -77,14 +77,12 @@ def _cifar10_or(wanted: str, download: bool, progress: bool) -> Dataset:
         dataset = _read_cifar(Place("archive", download_cifar10(progress=progress)), progress)
     if dataset is not None:
         return dataset
-    missing = " ".join([f"No CIFAR-10 in the folder {' or '.join(map(in_short, folders))}.", *problems])
+    here = [in_short(folder) + ", which is not there" * (not os.path.isdir(folder)) for folder in folders]
+    missing = " ".join([f"No CIFAR-10 in the folder {' or '.join(here)}.", *problems])
     if wanted == "cifar10":
         raise FileNotFoundError(f"{missing} {HOW_TO_GET_CIFAR10} Or take data that needs no download: shapes10.")
     shapes = load_shapes10()
-    named, lost = printable(os.environ.get("DISTILL_KIT_DATA", "")), ""
-    if named and not os.path.isdir(folders[0]):
-        lost = f"DISTILL_KIT_DATA names {named}, and there is no such folder. "
-    return replace(shapes, notice=f"{lost}{shapes.notice} {missing} {HOW_TO_GET_CIFAR10}")
+    return replace(shapes, notice=f"{shapes.notice} {missing} {HOW_TO_GET_CIFAR10}")
 
 
 def _refuse(cut: dict, data: str) -> None:

@@ -24,8 +24,7 @@ Arrays = dict[str, np.ndarray]
 
 def cache_folder() -> Path:
     """Return $DISTILL_KIT_CACHE, else the user's cache folder. It may not exist yet, and may be deleted at any time."""
-    named = os.environ.get("DISTILL_KIT_CACHE")
-    if named:
+    if named := os.environ.get("DISTILL_KIT_CACHE"):
         return Path(os.path.expanduser(named))
     from platformdirs import user_cache_path
     return user_cache_path("distill_kit", appauthor=False)
@@ -43,8 +42,7 @@ def cached(source: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays
     folder = cache_folder() / "images"
     path = folder / f"{source_key}-{key}.npz"
 
-    arrays = read_arrays(path, key)
-    if arrays is not None:
+    if (arrays := read_arrays(path, key)) is not None:
         return arrays
     from filelock import FileLock, Timeout
 
@@ -55,8 +53,7 @@ def cached(source: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays
         warnings.warn(_no_cache(folder, error), stacklevel=2)
         return make()
     with lock:
-        arrays = read_arrays(path, key)  # another process may have made it while this one waited
-        if arrays is None:
+        if (arrays := read_arrays(path, key)) is None:  # another process may have made it while this one waited
             arrays = make()
             try:
                 write_arrays(path, key, arrays)

@@ -177,9 +177,7 @@ def _is_official(path: Path) -> bool:
 
 def _keep_aside(path: Path) -> str:
     """Rename a file that is not what it should be, and say so in a sentence."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    names = (f"{ARCHIVE}.bad-{stamp}{more}" for more in ("", *(f"-{number}" for number in range(2, 100))))
-    aside = next(path.with_name(name) for name in names if not path.with_name(name).exists())
+    aside = path.with_name(f"{ARCHIVE}.bad-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9}")
     size = _size(path)
     with _writing_to(path.parent):
         os.replace(path, aside)

@@ -17,8 +17,7 @@ class Place(NamedTuple):
 
 def data_folders() -> list[Path]:
     """List the folders that are looked in: only $DISTILL_KIT_DATA if set, else ./data and the checkout's data/."""
-    named = os.environ.get("DISTILL_KIT_DATA")
-    if named:
+    if named := os.environ.get("DISTILL_KIT_DATA"):
         return [Path(os.path.expanduser(named))]
     return list(dict.fromkeys([Path.cwd() / "data", *([here / "data"] if (here := checkout()) else [])]))
 

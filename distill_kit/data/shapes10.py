@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..schedules import check_whole
 from .imageset import Dataset, ImageSet, split
 
 CLASSES = ("circle", "drop", "heart", "leaf", "triangle", "square", "cross", "star", "flower", "fish")
@@ -77,9 +78,8 @@ def make_shapes(count: int, seed: int) -> ImageSet:
     The same for a seed; neither torch's nor numpy's global random state is read or moved. Raises ValueError for a
     count below 1 or a seed below 0.
     """
-    for name, value, least in (("count", count, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be {least} or more; got {value}")
+    check_whole("count", count, 1)
+    check_whole("seed", seed, 0)
     lots = Lots(seed, count)
     outlines = draw_outlines(lots)
     steps = probability_steps(outlines)                                                  # (N, 10)

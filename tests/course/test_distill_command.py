@@ -68,7 +68,7 @@ def test_each_run_has_a_folder_of_its_own(answer):
     (["--alpha", "nan"], "alpha must be between"),
     (["--images", "5000"], "images must be "),
     (["--images", "0"], "images must be 1 or more; got 0"),
-    (["--labelled", "97"], "labelled must be 0 to 96"),
+    (["--labelled", "97"], "labelled must be 0 or more; got 97. It is a whole number up to 96"),
     (["--epoch", "3"], "there is no option --epoch; did you mean --epochs?"),
     (["--tempratur=4"], "there is no option --tempratur=4; did you mean --temperature?"),
     (["--xyz"], "there is no option --xyz. --help lists"),
@@ -126,13 +126,12 @@ def test_an_interrupt_is_exit_status_130_and_keeps_the_rows(answer, monkeypatch,
 
 def test_distill_says_what_other_programs_took(answer, monkeypatch):
     from distill_kit.neighbours import Room
-    monkeypatch.setattr(Room, "taken", 1.2)
-    monkeypatch.setattr(Room, "had", 0.85)
+    monkeypatch.setattr(Room, "cores", (1.2, 0.85))
     report = value_of(answer("distill", *QUICK, "--json")[1])
     assert report["cores_taken"] == 1.2 and report["cores_used"] == 0.85
     assert re.search(r"other programs +kept 1\.2 of \d+ cores busy; training has had 0\.8\n",
                      answer("distill", *QUICK)[1])
-    monkeypatch.setattr(Room, "taken", 0.3)
+    monkeypatch.setattr(Room, "cores", (0.3, 1.9))
     assert "cores_taken" not in value_of(answer("distill", *QUICK, "--json")[1])
 
 

@@ -162,7 +162,7 @@ def test_wrong_archive_is_kept_aside_and_the_next_mirror_asked(data, mirrors, wa
     download_cifar10(progress=False)
     assert first.asked == [None] and second.asked == [None]
     good, bad = left(data)
-    assert good == ARCHIVE and re.fullmatch(rf"{ARCHIVE}\.bad-\d{{8}}-\d{{6}}", bad)
+    assert good == ARCHIVE and re.fullmatch(rf"{ARCHIVE}\.bad-\d{{8}}-\d{{6}}-\d+", bad)
     assert (data / good).read_bytes() == CONTENT and (data / bad).read_bytes() != CONTENT
 
 

@@ -70,7 +70,7 @@ def test_subset_is_drawn_without_replacement_and_nested(images):
 
 @pytest.mark.parametrize("count", [0, -1, 3001])
 def test_subset_of_more_than_there_are(images, count):
-    with pytest.raises(ValueError, match=f"count must be 1 to 3,000 .* got {count:,}"):
+    with pytest.raises(ValueError, match=f"count must be 1 or more; got {count}. It is a whole number up to 3,000"):
         subset(images, count)
 
 
@@ -104,7 +104,7 @@ def test_keep_labels_keeps_the_images(images):
     assert torch.equal(few.labels[few.labels != NO_LABEL], images.labels[few.labels != NO_LABEL])
     assert (more.labels != NO_LABEL)[few.labels != NO_LABEL].all()
     assert (keep_labels(images, 0).labels == NO_LABEL).all()
-    with pytest.raises(ValueError, match="labelled must be 0 to 3,000 .* got 3,001"):
+    with pytest.raises(ValueError, match="labelled must be 0 or more; got 3001. It is a whole number up to 3,000"):
         keep_labels(images, 3001)
 
 

@@ -92,7 +92,7 @@ def test_h9_one_thread_waits_for_nobody_and_nor_does_a_gpu(monkeypatch, device, 
     monkeypatch.setattr(torch, "ones", lambda *_: pytest.fail("a team is made"))
     with neighbours.Room(torch.device(device), threads) as room:
         time.sleep(0.1)
-    assert (room.taken, room.had) == ((9.0, 0.5) if looks else (None, None))
+    assert room.cores == ((9.0, 0.5) if looks else ())
 
 
 def run_of(**changes):
@@ -115,7 +115,7 @@ def test_what_others_take_is_known_and_changes_neither_rows_nor_student(monkeypa
     alone.room = neighbours.Room(torch.device("cuda"))  # where nobody looks
     (row,), (quiet,) = run.rows(), alone.rows()
     assert {**row, "seconds": 0} == {**quiet, "seconds": 0} and row["threads"] == 2
-    assert run.room.taken == pytest.approx(busy) and alone.room.taken is None
+    assert run.room.cores == pytest.approx((busy, 0.5)) and alone.room.cores == ()
     assert all(torch.equal(*pair) for pair in zip(run.student.parameters(), alone.student.parameters(), strict=True))
 
 
