@@ -32,8 +32,7 @@ def run_seeds(options, settings: Settings, seeds: int, materials: Materials) -> 
             for arm, own in ARMS.items()]
     first, _ = (Run(each, materials) for _, each in plan[:2])  # a bad setting: no folder
     steps, study = settings.epochs * len(first.batches), {**identity(first), "seed": None}
-    given = getattr(options, "out", None)
-    folder = Path(given) if given else new_run_folder(settings)
+    folder = Path(getattr(options, "out", "") or new_run_folder(settings))
     folders = [folder / f"{arm}-{each.seed}" for arm, each in plan]
     reports = [read_report(own / "report.json", study) for own in folders]
     say(f"The students go to {folder}. If this is interrupted, --out {folder} goes on with it.")

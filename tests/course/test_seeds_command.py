@@ -181,8 +181,8 @@ def test_a_file_of_a_study_that_was_altered_is_named(study, tmp_path, file, cont
 
 
 @pytest.mark.parametrize("options, sentence", [
-    (["--seeds", "0"], "seeds must be 1 to 1,000"), (["--seeds", "-3"], "seeds must be 1 to 1,000"),
-    (["--seeds", "1001"], "seeds must be 1 to 1,000, a number of pairs; got 1001"),
+    (["--seeds", "0"], "seeds must be 1 or more; got 0"), (["--seeds", "-3"], "seeds must be 1 or more; got -3"),
+    (["--seeds", "1001"], "seeds must be 1 or more; got 1001. It is a whole number up to 1,000"),
     (["--seeds", "2", "--alpha", "1"], "alpha must be below 1 with --seeds"),
     (["--seeds", "2", "--fault", "dead_units"], "fault must come without --seeds"),
     (["--seeds", "2", "--labelled", "0"], "labelled must be 1 or more"),
