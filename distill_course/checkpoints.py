@@ -60,6 +60,15 @@ def identity(run: Run) -> dict:
                   "device": materials.device.type, "precision": materials.precision, "threads": run.threads})
 
 
+def differences(before: dict, now: dict) -> str:
+    """Say in what two identities differ; "" for nothing. Raises ValueError where it is more than WHERE a run trains."""
+    other = [name for name in now if before[name] != now[name]]
+    words = ", ".join(f"{name} was {before[name]!r} and is {now[name]!r}" for name in other)
+    if set(other) - WHERE:
+        raise ValueError(f"it is of another student, for which {words}")
+    return words
+
+
 def moving(run: Run) -> dict[str, Tensor]:
     """Name all tensors that training moves: weights, the best weights, what the optimiser keeps; they are no copies."""
     best = {f"best {name}": value for name, value in run.best["weights"].items()}
@@ -76,14 +85,11 @@ def restore(run: Run, path: Path, now: dict) -> None:
     header, tensors = read_sealed(path)
     try:
         before, rows = json.loads(header["identity"]), json.loads(header["rows"])
-        other = [name for name in now if before[name] != now[name]]
-        words = ", ".join(f"{name} was {before[name]!r} and is {now[name]!r}" for name in other)
-        if set(other) - WHERE:
-            raise ValueError(f"it is of another student, for which {words}")
+        words = differences(before, now)
         fill(run, rows, tensors)
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"nothing can go on from {path}: {error}. Train the student anew.") from None
-    if other:
+    if words:
         warnings.warn(f"The run goes on in another way than before ({words}): its figures may differ in the "
                       "last digits from those of a run that was not interrupted.", stacklevel=3)
     for _ in rows:  # what alters the batches may have a state of its own, which moves with them

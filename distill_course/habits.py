@@ -43,8 +43,7 @@ def no_clipping(parts: Parts) -> Parts:
 def no_weight_decay(parts: Parts) -> Parts:
     """Set every weight decay to 0."""
     for group in parts.optimizer.param_groups:
-        if "weight_decay" in group:
-            group["weight_decay"] = 0.0
+        group["weight_decay"] = 0.0
     return parts
 
 

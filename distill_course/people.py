@@ -8,7 +8,6 @@ import hashlib
 import io
 import urllib.request
 from http.client import HTTPException
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,15 +32,14 @@ def human_votes(fetch: bool = False) -> Tensor | None:
     fetch: get them (0.8 MB) where they are not. Raises ConnectionError where that fails, and ValueError for a file that
     is not the published one.
     """
-    at_hand = [folder / NAME for folder in data_folders() if (folder / NAME).is_file()]
-    if not at_hand and not fetch:
+    path = next((path for folder in data_folders() if (path := folder / NAME).is_file()), None)
+    if path is None and not fetch:
         return None
-    path = at_hand[0] if at_hand else download_folder() / NAME
-    content = path.read_bytes() if at_hand else _fetched()
+    content = _fetched() if path is None else path.read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise ValueError(f"{path if at_hand else URL} is not the published file. Delete it and fetch it again.")
-    if not at_hand:
-        replace_file(path, content)
+        raise ValueError(f"{path or URL} is not the published file. Delete it and fetch it again.")
+    if path is None:
+        replace_file(download_folder() / NAME, content)
     return torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False)).float()
 
 
@@ -51,7 +49,7 @@ def _fetched() -> bytes:
             return response.read()
     except (OSError, HTTPException, ValueError) as error:
         raise ConnectionError(f"CIFAR-10H could not be fetched from {URL}: {error}. Put the file into "
-                              f"{Path(download_folder()) / NAME}.") from None
+                              f"{download_folder() / NAME}.") from None
 
 
 def beside_people(dataset: Dataset, teacher: nn.Module, temperatures=TEMPERATURES) -> dict:

@@ -135,8 +135,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     model.half().float()  # as `save_model` will keep it
     card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
             "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
-            "recipe": {**asdict(recipe), "seed": seed, "optimizer": "Muon with AdamW",
-                       "label_smoothing": 0.0},
+            "recipe": {**asdict(recipe), "seed": seed, "optimizer": "Muon with AdamW", "label_smoothing": 0.0},
             "started_from": None if start is None else {name: start[1].get(name) for name in CARRIED},
             "seconds": round(seconds), "threads": torch.get_num_threads(),
             "device": device.type, "precision": precision, "parameters": parameter_count(model),

@@ -13,6 +13,7 @@ from distill_kit.schedules import check_whole
 from ..machine import counted, threads_in_words
 
 ABOUT_THE_SAME = 0.01  # of accuracy: a point
+MOST_SEEDS = 1_000
 MOST_CLASSES = 20  # of which `data` counts the images one by one; of more it shows the largest and the smallest
 
 
@@ -194,7 +195,7 @@ def run_bench(options) -> int:
     from distill_kit.teachers import load_teacher
 
     from .bench import measure
-    check_whole("seeds", options.seeds, 1, 1_000)
+    check_whole("seeds", options.seeds, 1, MOST_SEEDS)
     dataset = load_dataset(options.data)
     say(dataset.notice)
     teacher, _ = load_teacher(dataset)

@@ -7,15 +7,14 @@ from distill_kit.history import load_history
 from distill_kit.openmp import cores
 from distill_kit.progress import training_bar
 from distill_kit.run import FEW_STEPS, Materials, Run
-from distill_kit.settings import Settings
+from distill_kit.settings import Settings, check_whole
 
 from ..checkpoints import CHECKPOINT, WHERE, resumable
 from ..machine import counted
 from ..run_folders import new_run_folder
-from .commands import answer, balanced, complain, cut_of, find_teacher, finding_lines, report_of, say
+from .commands import MOST_SEEDS, answer, balanced, complain, cut_of, find_teacher, finding_lines, report_of, say
 from .seeds import run_seeds
 
-MOST_SEEDS = 1_000
 BESIDE_RESUME = {*WHERE, "resume", "teacher", "json", "command", "known"}
 
 
@@ -69,9 +68,7 @@ def run_distill(options) -> int:
         *([("picture", report["picture"])] if "picture" in report else []),
         *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]
           if "rank2_left_out" in report else []), *finding_lines(findings, withheld)])
-    if "stopped" in report:
-        return complain(report["stopped"], 1)
-    return 0
+    return complain(report["stopped"], 1) if "stopped" in report else 0
 
 
 def settings_of(options) -> Settings:
@@ -83,8 +80,7 @@ def settings_of(options) -> Settings:
     if hasattr(options, "fault_strength") and not hasattr(options, "fault"):
         raise ValueError("fault-strength must come with --fault; got no fault")
     seeds = getattr(options, "seeds", 1)
-    if not 1 <= seeds <= MOST_SEEDS:
-        raise ValueError(f"seeds must be 1 to {MOST_SEEDS:,}, a number of pairs; got {seeds}")
+    check_whole("seeds", seeds, 1, MOST_SEEDS)
     if seeds > 1 and settings.labels_only:
         raise ValueError(f"alpha must be below 1 with --seeds, which trains a student with the teacher and one by "
                          f"labels only for each seed; got {settings.alpha:g}")

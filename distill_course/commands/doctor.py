@@ -78,8 +78,7 @@ def lacks(part: str, needs: list[Requirement]) -> list[str]:
 def data_at_hand() -> str:
     """Say what "auto" would load; nothing is decoded or fetched."""
     folders = data_folders()
-    places = find_cifar10(folders)
-    if places:
+    if places := find_cifar10(folders):
         return f"CIFAR-10 ({places[0].kind}) at {places[0].path}"
     return (f"no CIFAR-10 in {' or '.join(map(str, folders))}; Shapes-10 is used. "
             "To get CIFAR-10 (170 MB): python -m distill_kit data --download")

@@ -45,8 +45,7 @@ def parser() -> argparse.ArgumentParser:
     what = teacher.add_mutually_exclusive_group(required=True)
     what.add_argument("--evaluate", action="store_true", help="accuracy and calibration on the data at hand")
     what.add_argument("--train", action="store_true", help="train one on the data at hand, by the shipped one's recipe")
-    teacher.add_argument("--teacher", "--weights", dest="weights", metavar="NAME",
-                         help=f"{MORE['teacher']}. With --train: weights of this kit to train further")
+    teacher.add_argument("--teacher", "--weights", dest="weights", metavar="NAME", help=MORE["teacher"] + MORE["start"])
     teacher.add_argument("--out", help="where --train writes the weights (default: in a new folder under runs/)")
     teacher.add_argument("--epochs", type=int, help="fewer or more than the recipe has")
     teacher.add_argument("--learning-rate", type=float, metavar="X", help="another than the recipe's")
@@ -77,13 +76,10 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("run", metavar="RUN", help="a run's folder (of --seeds: a student's), or weights of this kit")
     export.add_argument("--format", choices=FORMATS, default="torch", help=MORE["format"])
     export.add_argument("--out", metavar="FILE", help="a new file (default: in the run's folder)")
-    diagnose = add("diagnose", commands.run_diagnose, help="what is wrong with a run, from its history", epilog=(
-        'A line of a history of your own: {"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "val_accuracy": 0.31}. '
-        "Further columns, and what each finding needs: docs/diagnosis.md"))
-    diagnose.add_argument("file", metavar="FILE",
-                          help="a history: one JSON object a line, one line an epoch; or a run's folder")
-    diagnose.add_argument("--data", help="whose healthy runs to hold it against: cifar10 or shapes10, where the file "
-                                         "does not say")
+    diagnose = add("diagnose", commands.run_diagnose, help="what is wrong with a run, from its history",
+                   epilog=MORE["line"])
+    diagnose.add_argument("file", metavar="FILE", help=MORE["history"])
+    diagnose.add_argument("--data", help=MORE["reference"])
     add("faults", commands.run_faults, help="faults that distill --fault can train with")
     bench = add("bench", commands.run_bench, help="how fast the kit is on this machine; some minutes")
     bench.add_argument("--seeds", type=int, default=5, help="runs whose mean accuracy is given (default: 5)")

@@ -1,7 +1,7 @@
 """`distill --seeds N`: for each seed a student with the teacher and one by labels only, and what the teacher is worth.
 
-All students of a study lie in one folder, each in a folder of its own with its report once it is finished. study.json
-says what they were trained on; a study that is started again trains only what has no report.
+All students of a study lie in one folder, each in a folder of its own with its report once it is finished, which
+says of what study it is; a study that is started again trains only what has no report.
 """
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ from distill_kit.progress import training_bar
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 
-from ..checkpoints import identity, resumable
+from ..checkpoints import differences, identity, resumable
 from ..run_folders import new_run_folder
 from ..statistics import by_luck, in_words, interval, pairs_needed
 from .commands import answer, complain, report_of, say
@@ -23,59 +23,49 @@ from .commands import answer, complain, report_of, say
 ARMS = {"teacher": {}, "labels": {"alpha": 1.0, "final_alpha": None}}  # how their settings differ
 WORDS = ("with the teacher", "by labels only")
 KEYS = {"arm": str, "seed": int, "val_accuracy": float | int | None, "test_accuracy": float | int | None,
-        "findings": list}  # of a report, at the least
+        "findings": list, "study": dict}  # of a report, at the least
 
 
 def run_seeds(options, settings: Settings, seeds: int, materials: Materials) -> int:
     """Train what is not finished yet, and hold the pairs against each other."""
     plan = [(arm, replace(settings, seed=seed, **own)) for seed in range(settings.seed, settings.seed + seeds)
             for arm, own in ARMS.items()]
-    steps = [settings.epochs * len(Run(each, materials).batches) for _, each in plan[:2]][0]  # a bad setting: no folder
-    given = getattr(options, "out", None)
-    folder, runs = Path(given) if given else new_run_folder(settings), []
-    open_study(folder, studied(Run(settings, materials)))
+    first, _ = (Run(each, materials) for _, each in plan[:2])  # a bad setting: no folder
+    steps, study = settings.epochs * len(first.batches), {**identity(first), "seed": None}
+    folder = Path(getattr(options, "out", "") or new_run_folder(settings))
+    folders = [folder / f"{arm}-{each.seed}" for arm, each in plan]
+    reports = [read_report(own / "report.json", study) for own in folders]
     say(f"The students go to {folder}. If this is interrupted, --out {folder} goes on with it.")
     with training_bar(len(plan) * steps, "training students") as on_row:
-        for number, (arm, each) in enumerate(plan):
-            own = folder / f"{arm}-{each.seed}"
-            if not (own / "report.json").is_file():
+        for number, ((arm, each), own) in enumerate(zip(plan, folders)):
+            if reports[number] is None:
                 run = Run(each, materials)
                 for row in resumable(run, own, every=5):
                     on_row({**row, "steps": number * steps + row["steps"]}, f", student {number + 1} of {len(plan)}")
-                report = {"arm": arm, "seed": each.seed, **report_of(run, own)[0]}
-                replace_file(own / "report.json", json.dumps(plain(report)).encode())
-            here = {"folder": str(own), "history": str(own / "history.jsonl")}  # it may have been moved since
-            runs.append({**read_json(own / "report.json", KEYS), **here})
+                reports[number] = plain({"arm": arm, "seed": each.seed, "study": study, **report_of(run, own)[0]})
+                replace_file(own / "report.json", json.dumps(reports[number]).encode())
+    runs = [{**report, "folder": str(own), "history": str(own / "history.jsonl")}  # it may have been moved since
+            for report, own in zip(reports, folders)]
     return answer_seeds(options, {**outcome(runs), "test_images": len(materials.test), "folder": str(folder),
                                   "data": materials.training.source, "settings": asdict(settings), "runs": runs})
 
 
-def studied(run: Run) -> dict:
-    """Say what students of a study have in common: settings, images, teacher, machine. Plain data, to be compared."""
-    return {name: value for name, value in identity(run).items() if name not in ("seed", "data", "threads")}
+def read_report(path: Path, study: dict) -> dict | None:
+    """Read a finished student's report; None where there is none.
 
-
-def open_study(folder: Path, now: dict) -> None:
-    """Write study.json, or hold what is there against it. Raises ValueError for another study: nothing is mixed."""
-    path = folder / "study.json"
+    study: an identity, without a seed. Raises ValueError for a report of another study, or one that was altered.
+    """
     if not path.is_file():
-        replace_file(path, json.dumps(now).encode())
-    before = read_json(path, dict.fromkeys(now, object))
-    for name in (name for name in now if before[name] != now[name]):
-        raise ValueError(f"out must be a new folder or one of the same study; {folder} holds students for which {name} "
-                         f"was {before[name]!r}, and now it is {now[name]!r}")
-
-
-def read_json(path: Path, keys: dict) -> dict:
-    """Read an object with these keys and types. Raises ValueError, naming the file, for anything else."""
+        return None
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        value = None
-    if isinstance(value, dict) and all(key in value and isinstance(value[key], kind) for key, kind in keys.items()):
-        return value
-    raise ValueError(f"{path} is cut, altered or of another version. Choose another folder (--out); or, if it is a "
-                     "report.json, remove it: its student is then trained again.")
+        report = json.loads(path.read_text(encoding="utf-8"))
+        if odd := [key for key, kind in KEYS.items() if not isinstance(report[key], kind)]:
+            raise ValueError(f"{' and '.join(odd)} cannot be read")
+        differences(report["study"], study)
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is cut, altered or of another study ({error}). Choose another folder (--out); or, if "
+                         "the file is damaged, remove it: its student is then trained again.") from None
+    return report
 
 
 def outcome(runs: list[dict]) -> dict:

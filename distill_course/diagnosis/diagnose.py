@@ -99,7 +99,8 @@ def usable_columns(rows: Sequence[dict], lines: Sequence[int] = ()) -> tuple[lis
     """
     names = dict.fromkeys(name for row in rows for name in row)
     used = [name for name in names if name in USED]
-    unknown = [_remark(name) for name in names if name not in (*USED, *Row.__annotations__) and _meant(name)]
+    unknown = [f"Column {name!r} is not read; did you mean {near!r}?" for name in names
+               if name not in (*USED, *Row.__annotations__) and (near := _meant(name))]
     if not used:
         raise ValueError(f"the history must have a column that is known, train_loss, val_loss or val_accuracy, say; it "
                          f"has {', '.join(names) or 'none'}. {' '.join(unknown)}".strip())
@@ -118,7 +119,3 @@ def _meant(name: str) -> str | None:
     words = [ALSO_CALLED.get(word, word) for word in name.lower().replace("-", " ").replace("_", " ").split()]
     words = "_".join(words).replace("train_train_loss", "train_loss").replace("val_train_loss", "val_loss")
     return next(iter(get_close_matches(words, USED, n=1, cutoff=0.8)), None)
-
-
-def _remark(name: str) -> str:
-    return f"Column {name!r} is not read; did you mean {_meant(name)!r}?"

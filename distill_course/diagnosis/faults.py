@@ -132,8 +132,7 @@ def blocks_in_eval_mode(parts: Parts, count: float) -> Parts:
 
 def frozen_blocks(parts: Parts, count: float) -> Parts:
     """Freeze the first blocks of the student."""
-    for block in list(parts.student.blocks)[:int(count)]:
-        block.requires_grad_(False)
+    parts.student.blocks[:int(count)].requires_grad_(False)
     return parts
 
 

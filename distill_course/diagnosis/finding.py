@@ -6,25 +6,9 @@ from dataclasses import asdict, dataclass
 
 from distill_kit.metrics import BIT
 
-from ..shipped import read_stored
+from ..shipped import read_stored, read_table
 
-WORDS = {  # what a column or a probe's figure is called in a sentence; others: their name, without underscores
-    "train_loss": "training loss", "val_loss": "validation loss", "train_accuracy": "training accuracy",
-    "val_accuracy": "validation accuracy", "train_soft": "soft term", "first_soft": "soft term of the first batch",
-    "epoch": "epochs", "train_agreement": "agreement with the teacher on training images",
-    "train_teacher_accuracy": "the teacher's accuracy on training images",
-    "val_teacher_accuracy": "the teacher's accuracy on validation images", "val_entropy": "the student's entropy",
-    "train_teacher_entropy": "the teacher's entropy", "val_teacher_entropy": "the teacher's entropy",
-    "gradient_norm_median": "median length of the gradient",
-    "update_ratio": "length of a step over that of the weights",
-    "dead_units": "share of units that answer to no image",
-    "label_mix": "how mixed the labels of a batch are, beside all labels",
-    "loss_ratio": "soft term of one batch over what the kit's loss gives for it",
-    "teacher_match": "share of images whose logits in a batch are what the teacher itself answers",
-    "not_training": "share of BatchNorm layers that stay in eval mode",
-    "frozen": "share of weight matrices that are as they were before the first step",
-    "train_mode_gain": "accuracy on validation images in train mode above that in eval mode",
-    "false_labels": "share of labels that the teacher contradicts where it is sure"}
+WORDS = read_table("finding-words")["figures"]  # what a column or a probe's figure is called in a sentence
 SEVERE, LOOK, NOTE = "severe", "worth a look", "note"
 WRONG, HARM, HARMLESS = "wrong", "harm", "harmless"
 

@@ -55,8 +55,7 @@ def student_not_softened(student, teacher, labels, temperature, alpha) -> LossTe
 
 def alpha_inverted(student, teacher, labels, temperature, alpha) -> LossTerms:
     """Put alpha on the soft term: half of the public code weighs that term, and its values are copied."""
-    terms = right(student, teacher, labels, temperature, alpha)
-    return LossTerms(terms.hard, terms.soft, alpha * terms.soft + (1 - alpha) * terms.hard)
+    return right(student, teacher, labels, temperature, 1 - alpha)
 
 
 WRONG_LOSSES: dict[str, Callable[..., LossTerms]] = {loss.__name__: loss for loss in (

@@ -1,4 +1,6 @@
-"""Experiments of the lab: what is asked, what can be moved, what is measured. assets/experiments.toml has the records.
+"""Experiments of the lab: what is asked, what can be moved, what is measured.
+
+assets/experiments.toml has the records, assets/lab-controls.toml the controls.
 
 A control bears the name of a field of Settings, or of what settings.settings_for knows beside them.
 """
@@ -82,29 +84,9 @@ class Experiment:
         return replace(settings, changes=others, **healthy, **self.baseline)
 
 
-TEMPERATURES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0)
-ALPHAS = tuple(round(0.05 * k, 2) for k in range(21))
-CONTROLS = {
-    "temperature": Control("temperature", "Temperature T", TEMPERATURES,
-                           "Divides the logits of teacher and student before softmax: higher is softer."),
-    "final_temperature": Control("final_temperature", "T at the end", TEMPERATURES, "Where the temperature goes."),
-    "alpha": Control("alpha", "alpha", ALPHAS, "Weight of the labels; the rest is the teacher's."),
-    "final_alpha": Control("final_alpha", "alpha at the end", ALPHAS, "Where alpha goes."),
-    "schedule": Control("schedule", "Shape of the change", ("linear", "cosine"),
-                        "A straight line, or half a cosine wave."),
-    "labelled": Control("labelled", "Images with a label", (100, 250, 500, 1_000, 2_000, 3_000, 5_000),
-                        "How many of the images keep their label."),
-    "label_noise": Control("label_noise", "Random labels", tuple(round(0.1 * k, 1) for k in range(10)),
-                           "Share of the labels drawn anew at random; by chance some of these are right."),
-    "learning_rate": Control("learning_rate", "Learning rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
-                             "The highest, after one epoch of warm-up."),
-    "images": Control("images", "Training images", (500, 1_000, 2_000, 5_000), "How many the student learns from."),
-    "student": Control("student", "Student", ("small", "default", "wide"), "How many channels its layers have."),
-    "fault": Control("fault", "Fault", (NO_FAULT, *FAULTS), "What goes wrong. It brings the settings that it needs."),
-    "fault_strength": Control("fault_strength", "How much", STRENGTHS, "How far it goes."),
-}
-CONTROLS["start_temperature"] = replace(CONTROLS["temperature"], label="T at the start")
-CONTROLS["start_alpha"] = replace(CONTROLS["alpha"], label="alpha at the start")
+STOPS = {"fault": (NO_FAULT, *FAULTS), "fault_strength": STRENGTHS}  # of controls whose tables have none
+CONTROLS = {name: Control(**{"name": name, "stops": STOPS.get(name), **entry})
+            for name, entry in read_table("lab-controls").items()}
 
 
 def experiment_of(name: str, entry: dict) -> Experiment:

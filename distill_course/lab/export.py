@@ -13,12 +13,11 @@ from .words import stored_sentences, verdict
 
 def table_csv(session: Session) -> str:
     """One line a run: its number, controls, seed, state, best share, seconds, and the folder of its history."""
-    controls = [control.name for control in session.experiment.controls]
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["number", *controls, "seed", "state", session.experiment.measure.label, "seconds", "folder"])
+    lines.writerow(["number", *session.values, "seed", "state", session.experiment.measure.label, "seconds", "folder"])
     for run in session.runs:
-        lines.writerow([run.number, *(run.values[name] for name in controls), run.settings.seed, run.state, run.best,
+        lines.writerow([run.number, *map(run.values.get, session.values), run.settings.seed, run.state, run.best,
                         round(run.seconds, 2), run.folder.name])
     return text.getvalue()
 

@@ -33,8 +33,7 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
     for part in parts:
         key, _, text = part.partition("=")
         if key in ("hide", "lock"):
-            unknown = [control for control in text.split(",") if control not in controls]
-            if unknown:
+            if unknown := [control for control in text.split(",") if control not in controls]:
                 raise ValueError(f"{key} must name controls of {name} ({', '.join(controls)}); got {unknown[0]!r}")
             lesson[key] = tuple(text.split(","))
         elif key == "seed":

@@ -99,8 +99,8 @@ def test_a_kill_between_any_two_files_can_be_gone_on_from(tmp_path, monkeypatch,
             real(path, content)
         return write
     with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
-        for module in ("checkpoints", "history", "weights"):
-            patch.setattr(f"distill_kit.{module}.replace_file", dies(checkpoints.replace_file))
+        for module in ("distill_course.checkpoints", "distill_kit.history", "distill_kit.weights"):
+            patch.setattr(f"{module}.replace_file", dies(checkpoints.replace_file))
         whole_run(tmp_path / "cut", epochs=3)
     run, whole = whole_run(tmp_path / "cut", epochs=3), whole_run(tmp_path / "whole", epochs=3)
     assert_same(run, tmp_path / "cut", whole, tmp_path / "whole")

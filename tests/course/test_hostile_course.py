@@ -10,7 +10,7 @@ from small_lab import session_of
 
 from distill_course.diagnosis.diagnose import USED
 from distill_course.diagnosis.faults import FAULTS
-from distill_course.lab.experiments import ALPHAS, CONTROLS, EXPERIMENTS
+from distill_course.lab.experiments import CONTROLS, EXPERIMENTS
 from distill_course.lab.lab_run import LabRun
 from distill_course.lab.share import read_code
 from distill_kit.history import Row
@@ -101,7 +101,8 @@ def test_a_code_sets_stops_and_a_seed_or_is_refused_and_nothing_moves(tmp_path_f
 
 @inputs(5)
 @given(st.sampled_from(sorted(EXPERIMENTS)), st.dictionaries(
-    st.sampled_from([*CONTROLS, "seed"]), st.one_of(plain_values, st.sampled_from(ALPHAS)), min_size=1, max_size=2))
+    st.sampled_from([*CONTROLS, "seed"]), st.one_of(plain_values, st.sampled_from(CONTROLS["alpha"].stops)), min_size=1,
+    max_size=2))
 def test_a_move_is_to_stops_or_refused_and_nothing_moves(tmp_path_factory, name, values):
     session = session_with(name, tmp_path_factory)
     before = dict(session.values), session.seed

@@ -11,6 +11,7 @@ from scipy import stats
 from small import ColourTeacher, same_state
 from small_commands import DATASET, QUICK, value_of
 
+from distill_course.checkpoints import identity
 from distill_course.commands import seeds as command
 from distill_course.statistics import pairs_needed
 from distill_kit.history import load_history
@@ -111,6 +112,14 @@ def test_one_bar_counts_the_steps_of_all_students(study, monkeypatch):
     assert seen[0] == seen[-1] == 4 * 12 and seen[1:] == sorted(seen[1:])
 
 
+def test_a_study_goes_on_elsewhere_and_finds_a_student_of_another_study_before_it_trains(study, trained, tmp_path):
+    study(seeds=2)
+    (tmp_path / "study" / "teacher-0" / "report.json").unlink()
+    trained.clear()
+    assert study("--temperature", 3, seeds=2)[0] == 2 and trained == []
+    assert study("--precision", "bfloat16", seeds=2)[0] == 0 and trained == [("teacher", 0)]
+
+
 def changed_images():
     pool = DATASET.pool
     images = pool.images.clone()
@@ -129,18 +138,19 @@ def test_students_of_other_images_are_never_mixed(study, monkeypatch, tmp_path, 
     trained.clear()
     monkeypatch.setattr("distill_kit.data.load_dataset", lambda name, **options: dataset())
     status, report, errors = study(seeds=3)
-    assert status == 2 and report is None and "students for which the data set was " in errors.splitlines()[-1]
-    assert trained == [] and len(list((tmp_path / "study").iterdir())) == 5
+    assert status == 2 and report is None
+    assert "of another student, for which the data set was " in errors.splitlines()[-1]
+    assert trained == [] and len(list((tmp_path / "study").iterdir())) == 4
 
 
 def test_students_of_another_teacher_or_of_other_settings_are_never_mixed(study, monkeypatch):
     study(seeds=2)
-    for option, sentence in (("--temperature", "temperature was 4.0, and now it is 3.0"),
-                             ("--epochs", "epochs was 2, and now it is 3")):
+    for option, sentence in (("--temperature", "temperature was 4.0 and is 3.0"),
+                             ("--epochs", "epochs was 2 and is 3")):
         status, _, errors = study(option, 3, seeds=2)
         assert status == 2 and sentence in errors.splitlines()[-1]
     monkeypatch.setattr("distill_kit.teachers.load_teacher", lambda dataset, path=None: (Shifted(), {}))
-    assert "for which the teacher was " in study(seeds=2)[2].splitlines()[-1]
+    assert "for which the teacher was '" in study(seeds=2)[2].splitlines()[-1]
 
 
 class Shifted(ColourTeacher):
@@ -149,17 +159,19 @@ class Shifted(ColourTeacher):
         self.colours += 1e-6
 
 
-def test_what_says_what_was_studied_takes_a_teacher_of_any_number_type():
+def test_the_identity_of_a_student_takes_a_teacher_of_any_number_type():
     settings = Settings(images=96, batch_size=16, device="cpu")
     in_bfloat16 = ColourTeacher().to(torch.bfloat16)
-    assert (command.studied(Run(settings, Materials.of(settings, DATASET, in_bfloat16)))["the teacher"]
-            != command.studied(Run(settings, Materials.of(settings, DATASET, ColourTeacher())))["the teacher"])
+    assert (identity(Run(settings, Materials.of(settings, DATASET, in_bfloat16)))["the teacher"]
+            != identity(Run(settings, Materials.of(settings, DATASET, ColourTeacher())))["the teacher"])
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{}", "\xff", '{"seed": 0',
                                      '{"arm": "labels", "seed": 0, "val_accuracy": 1, "test_accuracy": "0.5", '
-                                     '"findings": []}'])
-@pytest.mark.parametrize("file", ["study.json", "teacher-0/report.json"])
+                                     '"findings": [], "study": {}}',
+                                     '{"arm": "labels", "seed": 0, "val_accuracy": 1, "test_accuracy": 0.5, '
+                                     '"findings": [], "study": {}}'])
+@pytest.mark.parametrize("file", ["labels-1/report.json", "teacher-0/report.json"])
 def test_a_file_of_a_study_that_was_altered_is_named(study, tmp_path, file, content):
     study(seeds=2)
     (tmp_path / "study" / file).write_bytes(content.encode("latin-1"))
@@ -169,8 +181,8 @@ def test_a_file_of_a_study_that_was_altered_is_named(study, tmp_path, file, cont
 
 
 @pytest.mark.parametrize("options, sentence", [
-    (["--seeds", "0"], "seeds must be 1 to 1,000"), (["--seeds", "-3"], "seeds must be 1 to 1,000"),
-    (["--seeds", "1001"], "seeds must be 1 to 1,000, a number of pairs; got 1001"),
+    (["--seeds", "0"], "seeds must be 1 or more; got 0"), (["--seeds", "-3"], "seeds must be 1 or more; got -3"),
+    (["--seeds", "1001"], "seeds must be 1 or more; got 1001. It is a whole number up to 1,000"),
     (["--seeds", "2", "--alpha", "1"], "alpha must be below 1 with --seeds"),
     (["--seeds", "2", "--fault", "dead_units"], "fault must come without --seeds"),
     (["--seeds", "2", "--labelled", "0"], "labelled must be 1 or more"),
