@@ -63,7 +63,7 @@ BEST = {"best first": 1, "best second": 2, "best first and last": 4}
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_run_that_goes_on_is_the_run_that_was_not_cut(tmp_path, name):
+def test_case_29_a_run_that_goes_on_is_the_run_that_was_not_cut(tmp_path, name):
     whole = whole_run(tmp_path / "whole", **SETTINGS[name])
     assert whole.report()["best_epoch"] == BEST.get(name, whole.report()["best_epoch"])
     for epoch in range(1, EPOCHS):
@@ -117,7 +117,7 @@ for row in resumable(run_of(epochs=4), sys.argv[1], every=1):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system knows no SIGKILL")
-def test_a_run_that_was_killed_goes_on(tmp_path):
+def test_case_29_a_run_that_was_killed_goes_on(tmp_path):
     tests = Path(__file__).parent
     script = f"import sys; sys.path[:0] = {[str(tests), str(tests.parent)]!r}\n{KILLED}"
     process = subprocess.run([sys.executable, "-c", script, str(tmp_path / "cut")], cwd=tests.parents[1])
