@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from distill_kit.data.folder import in_few_words
 from distill_kit.files import replacing
 from distill_kit.models import ConvNet
 from distill_kit.weights import load_model, packed
@@ -80,6 +81,8 @@ def run_export(options) -> int:
     """Write a student in another format, and hold its answers against the student's own."""
     run, kind = Path(options.run), FORMATS[options.format]
     source = run / "student.safetensors" if run.is_dir() else run
+    if not source.exists() and (students := sorted(path.parent.name for path in run.glob("*/student.safetensors"))):
+        raise ValueError(f"{run} holds several students; export one of them: {in_few_words(students, most=20)}")
     model, card = load_model(source)
     out = Path(options.out) if options.out else source.with_name(f"exported{kind.ending}")
     if out.exists():

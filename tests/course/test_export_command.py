@@ -100,6 +100,14 @@ def test_a_teacher_of_the_kit_can_be_exported_as_well(answer, run):
     assert status == 2 and f"no weights at {run / 'student.safetensors'}" in errors
 
 
+def test_of_several_students_none_is_chosen_and_all_are_named(answer, run):
+    for name in ("teacher-1", "labels-0"):
+        (run.parent / "study" / name).mkdir(parents=True)
+        (run.parent / "study" / name / "student.safetensors").write_bytes((run / "student.safetensors").read_bytes())
+    status, _, errors = answer("export", run.parent / "study")
+    assert status == 2 and "study holds several students; export one of them: labels-0, teacher-1" in errors
+
+
 def test_onnx_without_its_packages_is_a_sentence(answer, run, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     status, out, errors = answer("export", run, "--format", "onnx")
