@@ -2,6 +2,7 @@
 import _thread
 import functools
 import math
+import signal
 import sys
 import threading
 import time
@@ -87,11 +88,13 @@ def test_whatever_an_answer_raises_is_an_error_in_its_line(body, words):
 
 
 def test_the_learner_can_interrupt():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     timer = threading.Timer(0.2, _thread.interrupt_main)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         verdict_of(SOFTEN + "while True:\n        pass")
     timer.join()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_flood_of_printed_lines_is_cut(capsys):
