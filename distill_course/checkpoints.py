@@ -22,6 +22,8 @@ from distill_kit.run import Run
 from distill_kit.weights import fingerprint, read_sealed, sealed
 
 CHECKPOINT = "checkpoint.safetensors"
+OTHERS = {"the teacher": "the teacher is another one (--teacher names it; a function must give the same weights each "
+                         "time)", "the data set": "the images are others"}
 WHERE = {"data", "device", "precision", "threads"}  # settings that say where a run trains, and not what
 
 
@@ -31,7 +33,8 @@ def resumable(run: Run, folder: Path | str, every: int | None = None) -> Iterato
         >>> for row in resumable(Run(settings, materials), "runs/mine"):
         ...     print(row["epoch"], row["val_accuracy"])
 
-    folder: holds a checkpoint until the run is finished. Where it holds one already, the rows are those after it.
+    folder: holds a checkpoint from then on; remove it once you have what the run was for, its report say. Where it
+        holds one already, the rows are those after it.
 
     Raises ValueError for a checkpoint that is cut, altered or of another student. Warns where device, precision or
     number of threads are others than before. In float16 the last digits may differ, too: its scale (step.py) begins
@@ -41,11 +44,10 @@ def resumable(run: Run, folder: Path | str, every: int | None = None) -> Iterato
     if path.is_file():
         restore(run, path, what)
     for row in run.rows(every, folder):
-        if row["kind"] == EPOCH and row["epoch"] < run.settings.epochs and "stopped" not in row:
+        if row["kind"] == EPOCH and "stopped" not in row:
             header = {"identity": json.dumps(what), "rows": json.dumps(run.history)}
             replace_file(path, sealed(header, moving(run)))
         yield row
-    path.unlink(missing_ok=True)
 
 
 def identity(run: Run) -> dict:
@@ -60,13 +62,10 @@ def identity(run: Run) -> dict:
                   "device": materials.device.type, "precision": materials.precision, "threads": run.threads})
 
 
-def differences(before: dict, now: dict) -> str:
-    """Say in what two identities differ; "" for nothing. Raises ValueError where it is more than WHERE a run trains."""
-    other = [name for name in now if before[name] != now[name]]
-    words = ", ".join(f"{name} was {before[name]!r} and is {now[name]!r}" for name in other)
-    if set(other) - WHERE:
-        raise ValueError(f"it is of another student, for which {words}")
-    return words
+def differences(before: dict, now: dict) -> dict[str, str]:
+    """Say in what two identities differ: words by name."""
+    return {name: OTHERS.get(name) or f"{name} was {before[name]!r} and is {now[name]!r}"
+            for name in now if before[name] != now[name]}
 
 
 def moving(run: Run) -> dict[str, Tensor]:
@@ -85,13 +84,15 @@ def restore(run: Run, path: Path, now: dict) -> None:
     header, tensors = read_sealed(path)
     try:
         before, rows = json.loads(header["identity"]), json.loads(header["rows"])
-        words = differences(before, now)
+        other = differences(before, now)
+        if other.keys() - WHERE:
+            raise ValueError(f"it is of another student, for which {', '.join(other.values())}")
         fill(run, rows, tensors)
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"nothing can go on from {path}: {error}. Train the student anew.") from None
-    if words:
-        warnings.warn(f"The run goes on in another way than before ({words}): its figures may differ in the "
-                      "last digits from those of a run that was not interrupted.", stacklevel=3)
+    if other:
+        warnings.warn(f"The run goes on in another way than before ({', '.join(other.values())}): its figures may "
+                      "differ in the last digits from those of a run that was not interrupted.", stacklevel=3)
     for _ in rows:  # what alters the batches may have a state of its own, which moves with them
         deque(run.batches.epoch() if run.parts.batches is run.batches else run.parts.batches, maxlen=0)
 
@@ -100,7 +101,7 @@ def fill(run: Run, rows: list[Row], tensors: dict[str, Tensor]) -> None:
     """Give a run the rows of its first epochs, and what moved in them. Raises ValueError where they do not fit."""
     odd = [name for row in rows for name, kind in Row.__annotations__.items()
            if name in row and not isinstance(row[name], kind | int)]
-    steps = [(number, number * len(run.parts.batches)) for number in range(1, run.settings.epochs)]
+    steps = [(number, number * len(run.parts.batches)) for number in range(1, run.settings.epochs + 1)]
     if odd or [(row["epoch"], row["steps"]) for row in rows] != steps[:len(rows)]:
         raise ValueError(f"its rows are not those of first epochs {', '.join(odd)[:60]}".strip())
     for parameter in run.student.parameters():

@@ -44,7 +44,7 @@ def check_answers(model: nn.Module, dataset: Dataset, name: Path | str | None) -
     images = dataset.validation.images[:2]
     try:
         logits = Teacher(model).about(images)
-    except Exception as error:  # other people's code may raise anything
+    except (Exception, SystemExit) as error:  # other people's code may raise anything
         raise ValueError(f"the teacher {name} cannot answer images [{CPU_BLOCK}, 3, {images.shape[2]}, "
                          f"{images.shape[3]}], floats from 0 to 1: {in_a_line(error)}") from error
     if logits.shape[1:] != (wanted := len(dataset.pool.classes),):
@@ -66,11 +66,13 @@ def other_teacher(name: str, classes: tuple[str, ...]) -> nn.Module | None:
         raise ValueError(f"{name} is not loaded: a {ending} file is a pickle, which can execute anything. Write a "
                          "function that builds your network and loads the file (torch.load with weights_only=True), "
                          "and name it, module:function; or save the network by torch.export.save, as a .pt2 file.")
+    if make is None and ending == ".py":
+        raise ValueError(f"{name} is Python: name a function in it that builds the teacher, {Path(name).stem}:FUNCTION")
     if make is None:
         return None
     try:
         module = make(name, classes)
-    except Exception as error:  # other people's code may raise anything
+    except (Exception, SystemExit) as error:  # other people's code may raise anything
         raise ValueError(f"the teacher {name} cannot be made: {in_a_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"the teacher {name} must be an nn.Module; got {type(module).__name__}")

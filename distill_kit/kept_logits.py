@@ -23,7 +23,6 @@ from .models import ConvNet
 from .teachers import Teacher
 from .views import ViewBank
 
-ASKED_AT_ONCE = 640  # images between two moves of a progress bar
 FORMAT = "1"         # part of every key: raise it when what is stored changes its meaning
 
 
@@ -64,7 +63,7 @@ class KeptLogits:
         views, rows = (~self._known).T.nonzero(as_tuple=True)                            # view by view
         with tqdm(total=len(rows), desc="asking the teacher", unit=" images", leave=False, delay=1,
                   disable=not progress) as bar:
-            for r, v in zip(rows.split(ASKED_AT_ONCE), views.split(ASKED_AT_ONCE)):
+            for r, v in zip(rows.split(640), views.split(640)):  # between two moves of the bar
                 if len(r):
                     self._make(r, v)
                     bar.update(len(r))

@@ -2,6 +2,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from operator import length_hint
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +29,10 @@ class LoaderBatches:
     def __init__(self, loader: Iterable, teacher: Teacher | None, device: torch.device, name: str = "loader"):
         self.loader, self.teacher, self.device, self.name = loader, teacher, device, name
         self.classes: int | None = None  # known once somebody was asked
-        if not hasattr(loader, "__len__") or isinstance(loader, Iterator):
+        self.steps = -1 if isinstance(loader, Iterator) else length_hint(loader, -1)  # len() may say that it has none
+        if self.steps < 0:
             raise ValueError(f"{name} must have a length (batches an epoch) and be gone through once an epoch, as a "
                              f"DataLoader is; got a {type(loader).__name__}")
-        self.steps = len(loader)
         if not self.steps:
             raise ValueError(f"{name} is empty: it yields no batch. "
                              "Is batch_size larger than the data set (drop_last)?")
@@ -70,12 +71,12 @@ class LoaderBatches:
         with in_eval_mode(student):
             logits = self._asked(student, few, "the student")                                          # (2, C)
             taught = None if self.teacher is None else self._asked(self.teacher, few, "the teacher")
-        self.classes = logits.shape[1]
         try:
             check_logits(logits, taught)
-            check_labels(labels, len(images), self.classes)
+            check_labels(labels, len(images), logits.shape[1])
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
+        self.classes = logits.shape[1]
         if trains and ends_in_one_image(self.loader):
             with torch.random.fork_rng():
                 self._asked(deepcopy(student).train(), few[:1], "its last batch has only one (drop_last=True leaves "

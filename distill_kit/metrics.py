@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from .data.imageset import ImageSet
 from .devices import choose_device
-from .loaders import pair_of
+from .loaders import LoaderBatches
 from .losses import class_numbers
-from .models import in_eval_mode, logits_of
+from .models import in_eval_mode
 from .teachers import Teacher
 
 BIT = math.log(2)  # in nats: rows of a history hold nats, learners are shown bits
@@ -93,14 +93,15 @@ def evaluate(model: nn.Module, loader: Iterable, device: torch.device | str | No
         >>> evaluate(student, val_loader)["accuracy"]  # a share from 0 to 1
         0.68
 
-    loader: yields what `train_student_with_distillation` takes; images without a label are left out. device: where to
-    compute; None chooses it. Raises ValueError for what is no such loader.
+    loader: what `train_student_with_distillation` takes; images without a label are left out. device: where to compute;
+    None chooses it. The model is asked as a teacher is, and its logits are rounded to float16. Raises ValueError for
+    what is no such loader, and for images or logits that are no finite numbers.
     """
-    device = choose_device(device)
-    with in_eval_mode(model.to(device)):
-        pairs = [(logits_of(model(images.to(device))).float().cpu(), class_numbers(labels).cpu())
-                 for images, labels in (pair_of(batch, "loader") for batch in loader)]
-    if not pairs:
-        raise ValueError("loader is empty: it yields no batch")
+    asked = Teacher(model, choose_device(device))
+    with in_eval_mode(asked.module):
+        pairs = [(batch.teacher_logits.float().cpu(), class_numbers(batch.labels).cpu())
+                 for batch in LoaderBatches(loader, asked, asked.device)]
     logits, labels = map(torch.cat, zip(*pairs))                                                       # (N, C), (N,)
-    return {"images": int((labels >= 0).sum()), **classification_figures(logits[labels >= 0], labels[labels >= 0])}
+    if not (seen := labels >= 0).any():
+        raise ValueError("loader must have labels; all are -100")
+    return {"images": int(seen.sum()), **classification_figures(logits[seen], labels[seen])}

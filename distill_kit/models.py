@@ -4,7 +4,7 @@ A fixed whitening stem, then blocks of 3x3 convolutions, then one linear layer. 
 airbench (2024); the stem was introduced by Page (2019). Images go in as floats from 0 to 1, [N, 3, H, W]; logits come
 out, [N, C].
 """
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -187,7 +187,9 @@ def in_eval_mode(model: nn.Module):
     """Open a context in which a model is in eval mode; each of its modules is in its own mode again afterwards."""
     modes = {module: module.training for module in model.modules()}
     try:
-        yield model.eval()
+        with suppress(NotImplementedError):  # a module of torch.export, which has no modes
+            model.eval()
+        yield model
     finally:
         for module, mode in modes.items():
             module.training = mode

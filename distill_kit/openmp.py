@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # whoever sets one of these has said how threads are to wait
-THREADS = "OMP_NUM_THREADS"
 
 
 @functools.cache
@@ -20,8 +19,8 @@ def prepare() -> None:
 
     Where the user has set the number of threads, it stays as it is.
     """
-    if sys.platform == "linux" and THREADS not in os.environ and (threads := allowed_threads()) < cores():
-        os.environ[THREADS] = str(threads)  # read when torch is loaded
+    if sys.platform == "linux" and "OMP_NUM_THREADS" not in os.environ and (threads := allowed_threads()) < cores():
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is loaded
         if (torch := sys.modules.get("torch")) is not None:
             torch.set_num_threads(min(threads, torch.get_num_threads()))
 

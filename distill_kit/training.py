@@ -134,7 +134,8 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
             if "stopped" in row:
                 return
     finally:  # also when the caller leaves its `for`, or is interrupted
-        if "weights" in best or not all(parameter.isfinite().all() for parameter in student.parameters()):
+        values = *student.parameters(), *student.buffers()
+        if "weights" in best or not all(value.isfinite().all() for value in values):
             student.load_state_dict(best.get("weights", first))
 
 

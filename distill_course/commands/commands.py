@@ -76,7 +76,7 @@ def run_teacher(options) -> int:
     say(dataset.notice)
     if options.evaluate:
         device = choose_device(options.device)
-        model, card = find_teacher(dataset, options.weights)
+        model, card = named_teacher(dataset, options.weights or newest_teacher(dataset))
         figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
         more = {"test_cross_entropy": figures["cross_entropy"]}
     else:
@@ -100,27 +100,26 @@ def run_teacher(options) -> int:
     return 0
 
 
-def find_teacher(dataset, named: str | None) -> tuple:
-    """Load the teacher that is named, or the shipped one, and its card.
+def newest_teacher(dataset) -> str | None:
+    """Find the newest teacher under the folder of runs that was trained on these images, and say which it is.
 
-    Where neither is there: the newest under the folder of runs that was trained on these images; which one is said.
-    Trained at another size it would see other images; on another number of them, some that are here for the test.
+    None where one is shipped, or none is there. Trained at another size it would see other images; on another number
+    of them, some that are here for the test.
     """
     from distill_kit.teachers import shipped_path
     from distill_kit.weights import load_model
 
-    from ..other_teachers import named_teacher
     from ..run_folders import runs_folder
     pool = dataset.pool
-    if named is None and not shipped_path(dataset.name).is_file():
+    if not shipped_path(dataset.name).is_file():
         for path in sorted(runs_folder().glob("*/teacher.safetensors"), reverse=True):  # their names begin with a time
             with contextlib.suppress(ValueError, OSError):
                 model, card = load_model(path)
                 seen = *map(card.get, ("data", "classes", "training_images")), model.architecture.image_size
                 if seen == (pool.source, list(pool.classes), len(pool), pool.images.shape[-1]):
                     say(f"The teacher: {path}, the newest that was trained on these images.")
-                    return named_teacher(dataset, path)
-    return named_teacher(dataset, named)
+                    return str(path)
+    return None
 
 
 def balanced(report: dict, part: str) -> str:

@@ -6,15 +6,18 @@ from shlex import quote
 from distill_kit.history import load_history
 from distill_kit.openmp import cores
 from distill_kit.progress import training_bar
-from distill_kit.run import FEW_STEPS, Materials, Run
-from distill_kit.settings import Settings, check_whole
+from distill_kit.run import Materials, Run
+from distill_kit.schedules import check_whole
+from distill_kit.settings import Settings
 
 from ..checkpoints import CHECKPOINT, WHERE, resumable
 from ..machine import counted
+from ..other_teachers import named_teacher
 from ..run_folders import new_run_folder
-from .commands import MOST_SEEDS, answer, balanced, complain, cut_of, find_teacher, finding_lines, report_of, say
+from .commands import MOST_SEEDS, answer, balanced, complain, cut_of, finding_lines, newest_teacher, report_of, say
 from .seeds import run_seeds
 
+LEAST_BATCH, SOME_STEPS = 16, 8  # where a folder has few images
 BESIDE_RESUME = {*WHERE, "resume", "teacher", "json", "command", "known"}
 
 
@@ -29,21 +32,22 @@ def run_distill(options) -> int:
     load_seconds = time.perf_counter() - started
     say(dataset.notice)
     if not hasattr(options, "images") and len(dataset.pool) < settings.images:  # nobody asked for more than there are
-        settings = dataclasses.replace(settings, images=len(dataset.pool))
-        say(f"The student learns from all {settings.images:,} images that are there to train with.")
-    if (steps := settings.images // settings.batch_size) < FEW_STEPS:
-        say(f"That is {counted(max(1, steps), 'step')} an epoch; a smaller --batch-size, 32 say, makes more of them.")
-    teacher, _ = find_teacher(dataset, getattr(options, "teacher", None))
+        images = len(dataset.pool)  # and an epoch is to have some steps
+        batch = getattr(options, "batch_size", min(settings.batch_size, max(LEAST_BATCH, images // SOME_STEPS)))
+        settings = dataclasses.replace(settings, images=images, batch_size=batch)
+        say(f"The student learns from all {images:,} images that are there to train with, in batches of {batch}.")
+    named = getattr(options, "teacher", None) or newest_teacher(dataset)
+    teacher, _ = named_teacher(dataset, named)
+    by = f" --teacher {quote(named)}" if named else ""
     materials = Materials.of(settings, dataset, teacher)
     del dataset  # lets the images go that this run does not need
     if seeds > 1:
-        return run_seeds(options, settings, seeds, materials)
+        return run_seeds(options, settings, seeds, materials, by)
     run = Run(settings, materials)  # checks settings and images: no folder is left behind if they are bad
     folder = Path(options.resume) if hasattr(options, "resume") else new_run_folder(
         settings, getattr(options, "out", None))
-    again = f"python -m distill_kit distill --resume {quote(str(folder))}" + (
-        f" --teacher {quote(options.teacher)}" if hasattr(options, "teacher") else "")
-    say(f"The run is written to {folder}. If it is interrupted, it goes on by: {again}")
+    say(f"The run is written to {folder}. If it is interrupted, it goes on by: python -m distill_kit distill --resume "
+        f"{quote(str(folder))}{by}")
     with training_bar(settings.epochs * len(run.batches), "training the student") as on_row:
         for row in resumable(run, folder, every=5):
             known = 1 if settings.labels_only else materials.logits.known
@@ -68,6 +72,7 @@ def run_distill(options) -> int:
         *([("picture", report["picture"])] if "picture" in report else []),
         *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]
           if "rank2_left_out" in report else []), *finding_lines(findings, withheld)])
+    (folder / CHECKPOINT).unlink(missing_ok=True)  # now that the figures are told
     return complain(report["stopped"], 1) if "stopped" in report else 0
 
 
@@ -100,7 +105,9 @@ def settings_in(folder: Path, given: dict) -> Settings:
     from .. import diagnosis, habits  # noqa: F401 (they register the changes that settings may name)
     if more := [f"--{name.replace('_', '-')}" for name in given if name not in BESIDE_RESUME]:
         raise ValueError(f"resume goes on with the settings that the run has; leave out {', '.join(more)}")
-    stored, rows = load_history(folder)
+    if any(folder.glob("*/history.jsonl")):
+        raise ValueError(f"resume takes the folder of a single run; a study of --seeds goes on with --out {folder}")
+    stored, _ = load_history(folder)
     stored.pop("source", None)
     try:
         settings = Settings(**{**stored, "changes": tuple(stored["changes"]),
@@ -108,9 +115,7 @@ def settings_in(folder: Path, given: dict) -> Settings:
     except (KeyError, TypeError) as error:
         raise ValueError(f"the history in {folder} does not hold the settings of a run: {error}") from None
     if not (folder / CHECKPOINT).is_file():
-        ended = rows and (rows[-1].get("epoch") == settings.epochs or "stopped" in rows[-1])
-        raise ValueError(f"{folder} is finished: it holds all that a run leaves" if ended else
-                         f"{folder} has no {CHECKPOINT}, from which the run could go on; train the student anew")
+        raise ValueError(f"{folder} has no {CHECKPOINT}: the run is finished, or its first epoch never was")
     return settings
 
 

@@ -88,7 +88,8 @@ def run_export(options) -> int:
     if out.exists():
         raise ValueError(f"out must be a new file, so that nothing is lost; {out} is there already")
     size, classes = model.architecture.image_size, card.get("classes", [])
-    wants = {"images": f"float32 [N, 3, {size}, {size}], any N: red, green, blue, from 0 to 1", "classes": classes}
+    wants = {"images": f"float32 [N, 3, {size}, {size}], any N: red, green, blue, from 0 to 1", "classes": classes,
+             "pictures": "on white, the middle square, scaled by Lanczos: data/README.md has it in Python"}
     images = torch.rand(IMAGES, 3, size, size, generator=torch.Generator().manual_seed(0))
     expected = model(images)
     with replacing(out) as file:
@@ -103,5 +104,6 @@ def run_export(options) -> int:
     answer(options, report, [
         ("file", f"{out}, {report['bytes'] / 1e6:.2f} MB"),
         ("checked", f"loaded again and asked about {CHECKED_ON}: logits differ by {difference:.1g} at most"),
-        ("images", wants["images"]), ("logits", f"of {', '.join(classes)}"), *zip(("in Python", "", ""), use)])
+        ("images", wants["images"]), ("pictures", wants["pictures"]), ("logits", f"of {', '.join(classes)}"),
+        *zip(("in Python", "", ""), use)])
     return 0

@@ -4,7 +4,6 @@ All students of a study lie in one folder, each in a folder of its own with its 
 says of what study it is; a study that is started again trains only what has no report.
 """
 import json
-from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -15,35 +14,36 @@ from distill_kit.progress import training_bar
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 
-from ..checkpoints import differences, identity, resumable
+from ..checkpoints import CHECKPOINT, differences, identity, resumable
 from ..run_folders import new_run_folder
 from ..statistics import by_luck, in_words, interval, pairs_needed
 from .commands import answer, complain, report_of, say
 
 ARMS = {"teacher": {}, "labels": {"alpha": 1.0, "final_alpha": None}}  # how their settings differ
 WORDS = ("with the teacher", "by labels only")
-KEYS = {"arm": str, "seed": int, "val_accuracy": float | int | None, "test_accuracy": float | int | None,
-        "findings": list, "study": dict}  # of a report, at the least
 
 
-def run_seeds(options, settings: Settings, seeds: int, materials: Materials) -> int:
-    """Train what is not finished yet, and hold the pairs against each other."""
+def run_seeds(options, settings: Settings, seeds: int, materials: Materials, by: str = "") -> int:
+    """Train what is not finished yet, and hold the pairs against each other. by: names the teacher, as an option."""
     plan = [(arm, replace(settings, seed=seed, **own)) for seed in range(settings.seed, settings.seed + seeds)
             for arm, own in ARMS.items()]
     first, _ = (Run(each, materials) for _, each in plan[:2])  # a bad setting: no folder
-    steps, study = settings.epochs * len(first.batches), {**identity(first), "seed": None}
+    steps, same = settings.epochs * len(first.batches), {**identity(first), "threads": None}
+    studies = [{**same, **plain(asdict(each)), "data": None, "threads": None, "precision": materials.precision,
+                "device": materials.device.type} for _, each in plan]
     folder = Path(getattr(options, "out", "") or new_run_folder(settings))
     folders = [folder / f"{arm}-{each.seed}" for arm, each in plan]
-    reports = [read_report(own / "report.json", study) for own in folders]
-    say(f"The students go to {folder}. If this is interrupted, --out {folder} goes on with it.")
+    reports = [read_report(own / "report.json", study) for own, study in zip(folders, studies)]
+    say(f"The students go to {folder}. If this is interrupted, the same command goes on with --out {folder}{by}")
     with training_bar(len(plan) * steps, "training students") as on_row:
-        for number, ((arm, each), own) in enumerate(zip(plan, folders)):
+        for number, ((arm, each), own, study) in enumerate(zip(plan, folders, studies)):
             if reports[number] is None:
                 run = Run(each, materials)
                 for row in resumable(run, own, every=5):
                     on_row({**row, "steps": number * steps + row["steps"]}, f", student {number + 1} of {len(plan)}")
                 reports[number] = plain({"arm": arm, "seed": each.seed, "study": study, **report_of(run, own)[0]})
                 replace_file(own / "report.json", json.dumps(reports[number]).encode())
+                (own / CHECKPOINT).unlink(missing_ok=True)
     runs = [{**report, "folder": str(own), "history": str(own / "history.jsonl")}  # it may have been moved since
             for report, own in zip(reports, folders)]
     return answer_seeds(options, {**outcome(runs), "test_images": len(materials.test), "folder": str(folder),
@@ -53,18 +53,25 @@ def run_seeds(options, settings: Settings, seeds: int, materials: Materials) -> 
 def read_report(path: Path, study: dict) -> dict | None:
     """Read a finished student's report; None where there is none.
 
-    study: an identity, without a seed. Raises ValueError for a report of another study, or one that was altered.
+    study: the identity of the student that is asked for, but its threads. Raises ValueError for a report of another
+    one, or one that was altered.
     """
     if not path.is_file():
         return None
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        if odd := [key for key, kind in KEYS.items() if not isinstance(report[key], kind)]:
-            raise ValueError(f"{' and '.join(odd)} cannot be read")
-        differences(report["study"], study)
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is cut, altered or of another study ({error}). Choose another folder (--out); or, if "
-                         "the file is damaged, remove it: its student is then trained again.") from None
+        shares = report["val_accuracy"], report["test_accuracy"]
+        whole = (all(share is None or 0 <= share <= 1 for share in shares) and report["seed"] == study["seed"]
+                 and all(isinstance(finding["name"], str) for finding in report["findings"]) and report["arm"] in ARMS)
+        other = differences(report["study"], study)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise ValueError(f"{path} is cut, altered or of another version. Remove it, and its student is trained again; "
+                         "or choose another folder (--out)")
+    if other:
+        raise ValueError(f"{path} is of another study, for which {', '.join(other.values())}. Nothing is mixed: choose "
+                         "another folder (--out)")
     return report
 
 
@@ -89,7 +96,7 @@ def outcome(runs: list[dict]) -> dict:
 def answer_seeds(options, report: dict) -> int:
     """Answer with the pairs, their difference, and what luck can do."""
     runs, pairs = report["runs"], list(zip(*report["arms"].values()))
-    names = Counter(finding["name"] for run in runs for finding in run["findings"])
+    named = [(finding["name"], Path(run["folder"]).name) for run in runs for finding in run["findings"]]
     answer(options, report, [
         ("measured on", f"{report['test_images']:,} test images, {100 / report['test_images']:.2g} points each "
                         f"({report['data']}); the interval tells of other seeds, not of other images"),
@@ -99,10 +106,12 @@ def answer_seeds(options, report: dict) -> int:
           for words, own in zip(WORDS, report["arms"].values()) if len(own) > 1),
         ("difference", in_words([100 * (taught - untaught) for taught, untaught in pairs]) if pairs else "no pair"),
         *([("luck", f"two runs of equally good settings differ by up to {100 * report['luck']:.1f} points, 19 times of "
-                    f"20; a difference of this size takes {report['pairs_needed']} pairs to be found in four of five "
-                    "tries")] if report["pairs_needed"] else []),
-        *(("finding", f"{name}, in {count} of {len(runs)} students") for name, count in names.most_common()),
-        ("students", report["folder"]), *([("the best", f"{report['best']} (validation accuracy)")] if pairs else [])])
+                    f"20; to find a difference of {100 * report['difference']:+.1f} points in four of five tries takes "
+                    f"{report['pairs_needed']:,} pairs")] if report["pairs_needed"] else []),
+        *(("finding", f"{name}, in {', '.join(own for other, own in named if other == name)}")
+          for name in dict.fromkeys(name for name, _ in named)),
+        ("students", report["folder"]),
+        *([("the best taught", f"{report['best']}, by its validation images")] if pairs else [])])
     stopped = [run["stopped"] for run in runs if run.get("stopped")]
     return complain(f"{len(stopped)} of {len(runs)} students were not finished, and their pairs are left out: "
                     f"{stopped[0]}", 1) if stopped else 0

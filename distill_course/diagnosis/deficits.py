@@ -138,7 +138,7 @@ def far_below_reference(rows: list[dict], reference: Reference | None) -> Findin
 def teacher_below_reference(rows: list[dict], reference: Reference | None) -> Finding | None:
     """A teacher that the student has overtaken needs no reference; otherwise it takes one."""
     teacher, student = median(rows, "val_teacher_accuracy"), last(rows, "val_accuracy")
-    if teacher is None:
+    if teacher is None or median(rows, "alpha") == 1:  # where it has no say it may be weak
         return None
     if reference is not None and teacher < reference.teacher_accuracy - BELOW:
         severe = teacher < reference.teacher_accuracy - 2 * BELOW

@@ -77,5 +77,5 @@ def false_alarms_cases(answer: Answer, draw: Draw) -> Cases:
 
 
 def beside(clear: tuple[Tensor, Tensor], quiet: tuple[Tensor, Tensor], count: int) -> tuple[Tensor, Tensor]:
-    """Lows and highs, the first `count` arms of each race from `clear` and the others from `quiet`."""
-    return tuple(torch.cat([a[:, :count], b[:, count:]], dim=1) for a, b in zip(clear, quiet))
+    """Lows and highs, `count` arms of each race from `clear`, from the second one on, and the others from `quiet`."""
+    return tuple(torch.cat([a[:, :count], b[:, count:]], dim=1).roll(1, 1) for a, b in zip(clear, quiet))

@@ -169,4 +169,4 @@ def _near(root: Path, given: str) -> str:
     with suppress(OSError, ValueError):  # a folder above it that is not there, or cannot be
         beside = [path.name for path in root.parent.iterdir() if path.is_dir()]
         near += [str(root.parent / name) for name in get_close_matches(root.name, beside, n=2)]
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+    return f"; did you mean {' or '.join(map(repr, dict.fromkeys(near)))}?" if near else "."

@@ -23,8 +23,6 @@ CHUNK = 1 << 16  # bytes; small, so that on a slow line the bar moves and a stop
 QUIET_SECONDS = 30  # without a byte: the connection counts as cut
 PAUSES = (0.5, 2, 5)  # seconds before the same mirror is asked again after a cut; then comes the next mirror
 
-OnProgress = Callable[[int, int], None]  # bytes so far, bytes in all (0 where the server does not say)
-
 
 class _Failed(Exception):
     """A mirror does not give the file."""
@@ -35,12 +33,13 @@ class _Cut(_Failed):
 
 
 def download_cifar10(folder: Path | str | None = None, progress: bool = True,
-                     on_progress: OnProgress | None = None) -> Path:
+                     on_progress: Callable[[int, int], None] | None = None) -> Path:
     """Fetch the official archive (170 MB) and return its path. Nothing is fetched if it is there already and intact.
 
     folder: where it goes; by default $DISTILL_KIT_DATA, else data/.
     progress: a bar with the time left on standard error.
-    on_progress: called with (bytes so far, bytes in all) after each piece; what it raises stops the download.
+    on_progress: called with (bytes so far, bytes in all; 0 if the server does not say) after each piece; what it raises
+        stops the download.
 
     The mirrors, or those in $DISTILL_KIT_CIFAR10_URL (separated by commas), are asked in order. What came before a cut
     is kept as .part and continued from there, now or the next time. What turns out to be another file than the official
@@ -59,7 +58,7 @@ def download_cifar10(folder: Path | str | None = None, progress: bool = True,
         return _download(folder, progress, on_progress)
 
 
-def _download(folder: Path, progress: bool, on_progress: OnProgress | None) -> Path:
+def _download(folder: Path, progress: bool, on_progress: Callable[[int, int], None] | None) -> Path:
     from tqdm.auto import tqdm
     archive, part = folder / ARCHIVE, folder / f"{ARCHIVE}.part"
     if archive.exists() and _is_official(archive):

@@ -53,8 +53,8 @@ def _notice(shown: str, dataset: Dataset, details: dict) -> Iterator[str]:
         words = "; ".join(details["layout"])
         yield f"{words[0].upper()}{words[1:]}."
     if details["scaled"]:
-        yield (f"They have {details['sides'][0]} to {details['sides'][1]} pixels a side: scaled to {details['size']} "
-               "on the shorter one and cut in the middle (size asks for another).")
+        yield (f"They have {' to '.join(map(str, dict.fromkeys(details['sides'])))} pixels a side: scaled to "
+               f"{details['size']} on the shorter one and cut in the middle (size asks for another).")
     if details["transparent"]:
         yield f"What is transparent in {details['transparent']:,} of them is white here."
     if details["passed_over"]:

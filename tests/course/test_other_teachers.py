@@ -35,6 +35,10 @@ def nothing():
 def fails():
     raise KeyError("first line\\nsecond line")
 
+def leaves():
+    raise SystemExit(0)  # as a module does that reads its command line
+
+
 def of_another_size():
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4))
 """
@@ -118,6 +122,7 @@ def test_case_22_a_model_of_timm_gets_images_as_it_was_trained_on(monkeypatch):
     ("makers:of_seven", r"makers:of_seven must answer an image with 4 logits, .* got \[7\]"),
     ("makers:nothing", "makers:nothing must be an nn.Module; got dict"),
     ("makers:fails", "makers:fails cannot be made: KeyError: .*first line.*second line"),
+    ("makers:leaves", "makers:leaves cannot be made: SystemExit: 0"),
     ("makers:absent", "makers:absent cannot be made: AttributeError: .*absent"),
     ("nowhere_at_all:build", "nowhere_at_all:build cannot be made: ModuleNotFoundError: .*nowhere_at_all"),
     ("makers:of_another_size", r"makers:of_another_size cannot answer images \[64, 3, 16, 16\].*RuntimeError"),
@@ -125,6 +130,7 @@ def test_case_22_a_model_of_timm_gets_images_as_it_was_trained_on(monkeypatch):
     ("absent.pt2", "absent.pt2 cannot be made: FileNotFoundError"),
     ("text.pt2", "text.pt2 cannot be made: BadZipFile"),
     ("saved.pt2", "saved.pt2 cannot be made: ValueError: it holds no graph of torch.export"),
+    ("makers.py", "makers.py is Python: name a function in it that builds the teacher, makers:FUNCTION"),
     *((f"weights{ending}", f"weights{ending} is not loaded: a {ending} file is a pickle, .* module:function")
       for ending in PICKLES)])
 def test_case_22_what_is_no_teacher_for_these_images_is_one_sentence(here, monkeypatch, capfd, name, sentence):

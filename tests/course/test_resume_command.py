@@ -53,6 +53,18 @@ def test_a_run_that_goes_on_reports_what_the_whole_run_does(answer, interrupted,
     assert [row["epoch"] for row in load_history(folder)[1]] == [1, 2, 3] and not (folder / CHECKPOINT).exists()
 
 
+def test_a_kill_before_the_figures_are_told_loses_none_of_them(answer, monkeypatch, tmp_path):
+    def pressed(*_):
+        raise KeyboardInterrupt
+    whole = value_of(answer("distill", *QUICK, "--json")[1])
+    with monkeypatch.context() as patch:
+        patch.setattr("distill_course.commands.distill.report_of", pressed)
+        assert answer("distill", *QUICK, "--json")[0] == 130
+    folder = max((tmp_path / "runs").iterdir(), key=lambda path: path.stat().st_mtime)
+    status, out, _ = answer("distill", "--resume", folder, "--json")
+    assert status == 0 and untimed(value_of(out)) == untimed(whole) and not (folder / CHECKPOINT).exists()
+
+
 def test_for_people_it_ends_with_a_table_and_a_picture(answer, interrupted):
     folder, _ = interrupted()
     status, out, _ = answer("distill", "--resume", folder)
@@ -97,7 +109,7 @@ def spoilt(how):
 
 @pytest.mark.parametrize("spoil, sentence", [
     (shutil.rmtree, "no history at "), (lambda folder: (folder / "history.jsonl").unlink(), "no history at "),
-    (spoilt("missing"), f"has no {CHECKPOINT}, from which the run could go on; train the student anew"),
+    (spoilt("missing"), f"has no {CHECKPOINT}: the run is finished, or its first epoch never was"),
     (spoilt("cut"), f"{CHECKPOINT} is cut or not a safetensors file"),
     (spoilt("settings"), "does not hold the settings of a run"),
     (spoilt("none"), "does not hold the settings of a run"),
@@ -117,7 +129,7 @@ def test_a_finished_run_is_said_to_be_finished(answer):
     for options in ([], ["--learning-rate", "1e30"]):
         folder = Path(value_of(answer("distill", *QUICK, *options, "--json")[1])["history"]).parent
         status, _, errors = answer("distill", "--resume", folder)
-        assert status == 2 and f"{folder} is finished: it holds all that a run leaves" in errors
+        assert status == 2 and f"{folder} has no checkpoint.safetensors: the run is finished" in errors
 
 
 def test_other_options_are_refused_by_name(answer, interrupted):
@@ -135,7 +147,7 @@ def test_a_folder_of_images_may_have_moved_but_not_changed(answer, interrupted, 
     report = value_of(answer("distill", "--resume", folder, "--data", "moved", "--json")[1])
     assert report["settings"]["data"] == "moved"
     status, _, errors = answer("distill", "--resume", other, "--data", "other")
-    assert status == 2 and "another student, for which the data set was " in errors.splitlines()[-1]
+    assert status == 2 and "another student, for which the images are others" in errors.splitlines()[-1]
 
 
 def test_a_new_process_knows_the_faults_and_habits_that_a_run_may_have(interrupted, tmp_path):

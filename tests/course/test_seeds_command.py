@@ -112,12 +112,26 @@ def test_one_bar_counts_the_steps_of_all_students(study, monkeypatch):
     assert seen[0] == seen[-1] == 4 * 12 and seen[1:] == sorted(seen[1:])
 
 
-def test_a_study_goes_on_elsewhere_and_finds_a_student_of_another_study_before_it_trains(study, trained, tmp_path):
+def test_a_student_of_another_study_is_seen_before_anything_is_trained(study, trained, tmp_path):
     study(seeds=2)
     (tmp_path / "study" / "teacher-0" / "report.json").unlink()
     trained.clear()
     assert study("--temperature", 3, seeds=2)[0] == 2 and trained == []
-    assert study("--precision", "bfloat16", seeds=2)[0] == 0 and trained == [("teacher", 0)]
+    status, _, errors = study("--precision", "bfloat16", seeds=2)  # its figures would be others than those beside it
+    assert status == 2 and trained == [] and "precision was 'float32' and is 'bfloat16'" in errors
+    assert study(seeds=2)[0] == 0 and trained == [("teacher", 0)]
+
+
+@pytest.mark.parametrize("where, altered", [
+    (("teacher-1", "teacher-0"), {}), (("labels-0", "teacher-0"), {}), (None, {"test_accuracy": 5}),
+    (None, {"test_accuracy": float("nan")}), (None, {"findings": [1]}), (None, {"seed": 7})])
+def test_a_report_that_was_swapped_or_edited_is_refused(study, trained, tmp_path, where, altered):
+    study(seeds=2)
+    source, target = (tmp_path / "study" / name / "report.json" for name in where or ("teacher-0", "teacher-0"))
+    target.write_text(json.dumps({**json.loads(source.read_text()), **altered}))
+    trained.clear()
+    status, report, errors = study(seeds=2)
+    assert status == 2 and report is None and trained == [] and str(target) in errors.splitlines()[-1]
 
 
 def changed_images():
@@ -139,7 +153,7 @@ def test_students_of_other_images_are_never_mixed(study, monkeypatch, tmp_path, 
     monkeypatch.setattr("distill_kit.data.load_dataset", lambda name, **options: dataset())
     status, report, errors = study(seeds=3)
     assert status == 2 and report is None
-    assert "of another student, for which the data set was " in errors.splitlines()[-1]
+    assert "of another study, for which the images are others. Nothing is mixed" in errors.splitlines()[-1]
     assert trained == [] and len(list((tmp_path / "study").iterdir())) == 4
 
 
@@ -150,7 +164,7 @@ def test_students_of_another_teacher_or_of_other_settings_are_never_mixed(study,
         status, _, errors = study(option, 3, seeds=2)
         assert status == 2 and sentence in errors.splitlines()[-1]
     monkeypatch.setattr("distill_kit.teachers.load_teacher", lambda dataset, path=None: (Shifted(), {}))
-    assert "for which the teacher was '" in study(seeds=2)[2].splitlines()[-1]
+    assert "for which the teacher is another one (--teacher names it" in study(seeds=2)[2].splitlines()[-1]
 
 
 class Shifted(ColourTeacher):
@@ -204,7 +218,7 @@ def test_for_people_it_says_pairs_difference_and_luck(answer, tmp_path):
     assert re.search(r"seed 1 +[\d.]+% with the teacher, [\d.]+% by labels only\n", out)
     assert re.search(r"difference +[+-][\d.]+ points, 95 % interval .* \(2 seeds\)", out)
     folder, = (tmp_path / "runs").iterdir()
-    assert re.search(rf"students +{folder}\n", out) and re.search(rf"the best +{folder}/teacher-\d", out)
+    assert re.search(rf"students +{folder}\n", out) and re.search(rf"the best taught +{folder}/teacher-\d", out)
 
 
 def run_of(arm, seed, accuracy, **more):

@@ -218,6 +218,43 @@ def test_case_29_evaluate_measures_any_model_on_any_loader():
         evaluate(model, [PIXELS])
 
 
+def test_evaluate_measures_an_exported_network_and_names_what_it_cannot_measure():
+    model = LittleNet().eval()
+    exported = torch.export.export(model, (PIXELS[:2],), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
+    pairs = list(loader_of(IMAGES))
+    assert evaluate(exported, pairs, "cpu") == pytest.approx(evaluate(model, pairs, "cpu"), abs=1e-3)
+    (images, labels), *_ = pairs
+    for batch, words in (((images * torch.nan, labels), "images of loader, batch 1, must be finite"),
+                         ((images, labels + 90), "true_labels must be 0 to"),
+                         ((images, labels * 0 - 100), "all are -100")):
+        with pytest.raises(ValueError, match=words):
+            evaluate(model, [batch], "cpu")
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    with pytest.raises(ValueError, match="teacher logits for loader, batch 1, must be finite"):
+        evaluate(model, pairs, "cpu")
+
+
+class Stream(torch.utils.data.IterableDataset):
+    """Images without an end that is known."""
+
+    def __iter__(self):
+        yield from zip(PIXELS, IMAGES.labels)
+
+
+def test_a_stream_without_a_length_is_refused_in_a_sentence():
+    with pytest.raises(ValueError, match="train_loader must have a length .*; got a DataLoader"):
+        train_student_with_distillation(LittleNet(), None, torch.utils.data.DataLoader(Stream(), 8), batches(), 1,
+                                        alpha=1.0)
+
+
+def test_logits_that_are_not_one_row_an_image_are_refused_in_a_sentence():
+    with torch.random.fork_rng():
+        model = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS[0].numel(), 1), nn.Flatten(0))
+    with pytest.raises(ValueError, match=r"train_loader: student_logits must be \[N, C\]"):
+        train_student_with_distillation(model, None, batches(), batches(), 1, alpha=1.0)
+
+
 def test_case_1_and_29_a_progress_line_follows_the_training_and_says_why_it_stopped(capsys, monkeypatch):
     monkeypatch.setattr("time.time", iter(range(10**6)).__next__)  # each look at the clock is a second later
     _, rows = distil(num_epochs=30, learning_rate=1e-9)
