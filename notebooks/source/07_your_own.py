@@ -100,9 +100,9 @@ def mirrored(pairs):
 #
 # Such a teacher seldom fits at once. It knows more classes than you have. It may return an object with the logits
 # inside, as the models of Transformers do; the loop takes that as it is. For the folder that this notebook makes, the
-# course's teacher with its ten classes plays that part. For a folder of yours there is none yet, so one is trained on
-# your pool, by the recipe of the course's teacher. (`python -m distill_kit teacher --train --data FOLDER` does the same
-# in a terminal.)
+# course's teacher with its ten classes plays that part. For a folder of yours one is trained here on your pool, by the
+# recipe of the course's teacher, which takes a minute or two. (`python -m distill_kit teacher --train --data FOLDER`
+# does the same in a terminal. Its file is read by `teacher, card = load_teacher(own, "teacher.safetensors")`.)
 
 # %%
 from distill_course.teacher_training import train_teacher
@@ -115,7 +115,7 @@ else:
 print("The teacher knows:", *knows)
 
 # %% [markdown]
-# A small module makes any teacher speak of our classes.
+# A small module makes any teacher speak of our classes. For a teacher that knows just these, it changes nothing.
 
 # %%
 from types import SimpleNamespace
@@ -143,7 +143,8 @@ print(f"Columns by name: right on {accuracy(logits, labels):.1%} of the validati
 print(f"All shifted by one: {accuracy(logits.roll(1, dims=1), labels):.1%}.")
 
 # %% [markdown]
-# The softmax over the columns that are left is what the teacher says **if** the image belongs to one of our classes.
+# The softmax over these columns only compares our classes with each other. Of an image of anything else it speaks as
+# firmly.
 #
 # There is a second thing that nothing notices: the mode. In train mode BatchNorm takes mean and spread from the batch,
 # so what a teacher says of an image depends on the images around it. The cells take the validation image that the
@@ -265,7 +266,7 @@ print("The first batch:", *next(iter(train_loader))[1][:16].tolist(), "...")
 # A last batch of a single image is left out: BatchNorm has to compare it with others, and the kit would refuse it.
 #
 # PyTorch's `cross_entropy` passes over -100. But a small batch may hold no label at all, and then its mean is 0 / 0. In
-# the kit's loss the hard term of such a batch is 0. You wrote it in exercise 2.1.
+# the kit's loss the hard term of such a batch is 0 (exercise 2.1 in the second notebook).
 #
 # ## What is the teacher worth?
 #
@@ -316,7 +317,10 @@ figure
 # seeds. Other images to learn from, or another few hundred to be judged by, would move it as well.
 #
 # Where does the gain come from? It does not come out of nothing: the teacher was trained on a whole pool of *labelled*
-# images. That is how it is in real use, too. Distillation hands on labels that somebody paid for elsewhere.
+# images. That is how it is in real use, too. Distillation hands on labels that somebody paid for elsewhere. Mind the
+# case of a folder of yours: its teacher was trained above on these very images, with the labels that were then taken
+# away, and hands those back. A teacher that never saw them is worth less; `distill --data FOLDER --seeds 5` in a
+# terminal asks what it is worth when both students have all labels.
 #
 # ## Any module, and the same view
 #
@@ -380,6 +384,8 @@ lab
 # a student without a teacher lose ten points? And how often does *New seed* change more than your slider did?
 #
 # ## Take it with you
+#
+# The files below go into the folder `home.name`, which is deleted with the kernel: copy what you want to keep.
 #
 # For weights use **safetensors**: plain numbers and names. `torch.save` writes a pickle, and a pickle can carry code
 # that runs when you open it. A file of weights holds no code at all, so you need the class to read it. The buffers come
@@ -452,6 +458,9 @@ if has_onnx:
     print(f"largest difference {largest_difference(student, there):g}")
 
 # %% [markdown]
+# A new picture has to be prepared as those of the folder were: on white, the middle square, scaled by Lanczos. Scaled in
+# another way it looks much the same to you, and not to a small network. `data/README.md` has the lines that do it.
+#
 # Another program adds the same numbers in another order, so the last digits may differ. Decide *before* you look how
 # much difference you accept: a ten thousandth, for example, where logits are a few units large.
 #
@@ -510,7 +519,7 @@ for name, module in (("teacher", own_teacher), ("student", student), ("resnet18"
 #
 # - Measure the teacher on your labels. Is it far below what its makers say? Then it is the order of the classes, or the
 #   normalisation.
-# - Keep enough validation images to choose by. In the folder that this notebook makes they are too few.
+# - Keep enough validation images to choose by. A single one of them is worth `100 / len(own.validation)` points.
 # - Train the student with labels only as well, with the same seeds. Without that, you cannot speak of a gain.
 # - Look at the test images once.
 #

@@ -1,7 +1,9 @@
 """Images as people have them: any format, mode, size and orientation becomes a square of RGB bytes, or is named."""
 import json
 import os
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,6 +104,18 @@ def test_case_3_and_12_every_kind_of_image_looks_as_it_does_to_people(kinds):
             assert corners[3].min() == 255 and corners[:3].max() < 130, name
         else:
             assert (corners - expected).abs().max() < (40 if kind == "CMYK" else 16), (name, corners)
+
+
+def test_a_picture_prepared_as_the_page_shows_is_what_the_kit_learns_from(kinds):
+    """The code of data/README.md, for whoever uses an exported network without the kit."""
+    page = (Path(pixels.__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8")
+    names = {}
+    exec(re.search(r"<!-- picture -->\n```python\n(.*?)```", page, re.DOTALL)[1], names)
+    for number, (name, kind) in enumerate(KINDS):
+        path = kinds / "test" / "some" / f"{number:02} {name}"
+        if "bits" not in kind:
+            expected = torch.from_numpy(pixels._square(path, 20).copy()).permute(2, 0, 1) / 255
+            assert torch.equal(names["prepared"](path, 20)[0], expected), name
 
 
 def test_case_12_what_is_transparent_is_said_to_be_white(kinds):
