@@ -82,7 +82,7 @@ def in_few_words(names: Collection[str], most: int = 5) -> str:
 
 def counted(passed_over: dict[str, int]) -> str:
     """Write the reasons to pass files over, with their numbers, fit to be printed."""
-    return ", ".join(f"{count:,} {printable(reason)}" for reason, count in passed_over.items())
+    return ", ".join(f"{printable(reason)} ({count:,})" for reason, count in passed_over.items())
 
 
 def _scan(folder: Path, passed_over: Counter | None = None) -> tuple[list[str], list[os.DirEntry]]:

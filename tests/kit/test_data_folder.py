@@ -205,7 +205,7 @@ def test_case_3_what_is_passed_over_is_counted_with_its_reason(tmp_path):
         "hidden": 3, "outside class folders": 2, "other folders beside the parts": 1, ".txt files": 2, ".md files": 1,
         "files without an ending": 1, "empty class folders": 1, "links that lead nowhere": 1,
         "links that lead back": 1}
-    assert "Passed over: " in dataset.notice and "2 .txt files" in dataset.notice
+    assert "Passed over: " in dataset.notice and ".txt files (2)" in dataset.notice
 
 
 @pytest.mark.parametrize("places, message", [

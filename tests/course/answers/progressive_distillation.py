@@ -79,6 +79,8 @@ WRONG = {
         ("def false_alarms(lows, highs):\n    return ((lows < 0) & (highs > 0)).any(1).float().mean()", "holds zero"),
         ("def false_alarms(lows, highs):\n    return ((lows > 0) | (highs < 0)).any(1).float().sum()", "never above 1"),
         ("def false_alarms(lows, highs):\n    return (highs < 0).any(1).float().mean()", "above zero, it is 1"),
+        ("def false_alarms(lows, highs):\n    return ((lows > 0) | (highs < 0))[:, 0].float().mean()", "enough for its race"),
+        ("def false_alarms(lows, highs):\n    return ((lows > 0) | (highs < 0))[:, -1].float().mean()", "as much as with one"),
         ("def false_alarms(lows, highs):\n    return (lows > 0).any(1).float().mean()", "below zero is clear"),
         ("def false_alarms(lows, highs):\n    return ((lows > 0) | (highs < 0)).float().mean()", "counts as much"),
         ("def false_alarms(lows, highs):\n    return ((lows > 0) | (highs < 0)).all(1).float().mean()", "is enough"),
