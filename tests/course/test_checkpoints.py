@@ -57,8 +57,9 @@ SETTINGS = {
     "few labels": {"labelled": 20}, "label noise": {"label_noise": 0.4}, "labels only": {"alpha": 1.0},
     "few labels only": {"alpha": 1.0, "labelled": 20}, "left out": {"leave_out": "blue"}, "ragged": {"images": 90},
     "few steps": {"batch_size": 48}, "bfloat16": {"precision": "bfloat16"}, "layer norm": {"student": "layer_norm"},
-    "best first": {"learning_rate": 5.0}, "best second": {"learning_rate": 2.0, "seed": 2},
-    "best first and last": {"learning_rate": 0.5, "optimizer": "adamw"}}
+    # In one thread, as all sums are then added in one order: the best epoch hangs on their last digits.
+    "best first": {"learning_rate": 5.0, "threads": 1}, "best second": {"learning_rate": 2.0, "seed": 2, "threads": 1},
+    "best first and last": {"learning_rate": 0.5, "optimizer": "adamw", "threads": 1}}
 BEST = {"best first": 1, "best second": 2, "best first and last": 4}
 
 

@@ -97,7 +97,7 @@ def test_case_26_data_says_what_it_sees_in_a_folder(answer, tmp_path):
     status, out, _ = answer("data", "--data", own)
     assert status == 0 and [line.split() for line in out.splitlines()[-3:]] == [
         ["all", "16,", "3,", "5"], ["few", "2,", "1,", "1"], ["many", "14,", "2,", "4"]]
-    assert "1 .txt files" in out and "PNG 24" in out and "20 to 39 pixels" in out
+    assert ".txt files (1)" in out and "PNG 24" in out and "20 to 39 pixels" in out
 
 
 def test_data_shows_the_largest_and_the_smallest_of_many_classes(answer, tmp_path):

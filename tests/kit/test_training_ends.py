@@ -223,3 +223,14 @@ def test_a_label_out_of_range_is_named_also_without_a_teacher():
 def test_cuda_asked_for_and_absent_is_refused():
     with pytest.raises(ValueError, match=r"device 'cuda' was asked for and is not here \(here: cpu"):
         distil(device="cuda")
+
+
+def test_the_first_weights_come_back_where_only_a_buffer_is_no_longer_finite():
+    student = nn.BatchNorm2d(3)
+    first = state_of(student)
+
+    def rows():
+        student.running_var.fill_(math.inf)
+        yield {"kind": "epoch", "epoch": 1, "val_accuracy": 0.2, "val_hard": math.nan, "stopped": "diverged"}
+    assert [row["best"] for row in keep_best(student, rows())] == [False]
+    assert same_state(state_of(student), first)
