@@ -14,11 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from distill_kit.data.imageset import Dataset
 from distill_kit.files import replace_file
 from distill_kit.history import EPOCH, Row, best_row, plain
-from distill_kit.run import Run
+from distill_kit.run import Materials, Run
 from distill_kit.weights import fingerprint, read_sealed, sealed
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -52,14 +53,23 @@ def resumable(run: Run, folder: Path | str, every: int | None = None) -> Iterato
 
 def identity(run: Run) -> dict:
     """Say what makes a student what it is: settings, images, teacher, what computes. Plain data, to be compared."""
-    materials, teacher = run.materials, run.materials.logits.teacher.module
-    images = fingerprint({"classes": str(materials.training.classes)}, {
-        f"{part} {what}": getattr(getattr(materials, part), what)
-        for part in ("training", "validation", "test") for what in ("images", "labels")})
-    weights = fingerprint({"network": re.sub("0x[0-9a-f]+", "", str(teacher))}, {  # without places in memory
-        name: value for name, value in teacher.state_dict().items() if isinstance(value, Tensor)})
-    return plain({**asdict(run.settings), "data": None, "the data set": images[:16], "the teacher": weights[:16],
-                  "device": materials.device.type, "precision": materials.precision, "threads": run.threads})
+    materials = run.materials
+    return plain({**asdict(run.settings), "data": None, "the data set": of_images(materials, "training"),
+                  "the teacher": of_network(materials.logits.teacher.module), "device": materials.device.type,
+                  "precision": materials.precision, "threads": run.threads})
+
+
+def of_images(images: Materials | Dataset, training: str = "pool") -> str:
+    """Hash all images and labels; training: the name of the part that is not validation or test."""
+    return fingerprint({"classes": str(images.validation.classes)}, {
+        f"{part} {what}": getattr(getattr(images, part), what)
+        for part in (training, "validation", "test") for what in ("images", "labels")})[:16]
+
+
+def of_network(network: nn.Module) -> str:
+    """Hash a network's layers and weights."""
+    return fingerprint({"network": re.sub("0x[0-9a-f]+", "", str(network))}, {  # without places in memory
+        name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)})[:16]
 
 
 def differences(before: dict, now: dict) -> dict[str, str]:

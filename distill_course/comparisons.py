@@ -1,26 +1,24 @@
 """Comparisons trained or read: what came out for each arm and seed, and pairs of arms.
 
-Each takes minutes to train, so its results ship with the course (benchmarks/stored/comparisons.py makes them); `train`
+Each takes minutes to train, so its results ship with the course (benchmarks/stored/make.py makes them); `train`
 trains it again. comparison_table.py says what is compared.
 """
 import datetime
 import math
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch import nn
 
 from distill_kit.data.imageset import Dataset
-from distill_kit.run import Materials, Run
-from distill_kit.settings import Settings
 
-from .comparison_table import COMPARISONS, TEACHER, Comparison
+from .comparison_table import COMPARISONS
 from .machine import machine_in_words
-from .many import FAILED, REPORT, needs_teacher, train_many
 from .shipped import read_stored
 from .statistics import Paired
+from .sweep.crew import trained
+from .sweep.stock import Stock
 
 KEPT = ("val_accuracy", "val_loss", "train_loss", "train_accuracy", "gradient_norm", "clipped")  # of each epoch's row
 
@@ -42,7 +40,7 @@ class Results:
 
     def by(self, setting: str, figure: str = "") -> dict[float, list[float]]:
         """Return the same for every arm, by the value that the arm gives to a setting ("temperature")."""
-        return {COMPARISONS[self.name].arms[arm][setting]: self.values(arm, figure) for arm in self.arms}
+        return {float(COMPARISONS[self.name].arms[arm][setting]): self.values(arm, figure) for arm in self.arms}
 
     @property
     def origin(self) -> str:
@@ -107,58 +105,26 @@ def train(name: str, dataset: Dataset, teacher: nn.Module, seeds: int | None = N
     A run that fails is left out, with a warning; an arm all of whose runs do is not in the results.
     """
     comparison = COMPARISONS[name]
-    comparison = replace(comparison, shared={**comparison.shared, **shared})
-    asked = [(arm, seed) for arm in arms or comparison.arms for seed in range(seeds or comparison.seeds)]
-    runs: dict[str, list[dict]] = {arm: [] for arm, _ in asked}
-    for arm, run in _trained(comparison, asked, dataset, teacher, progress):
-        runs[arm].append(run)
+    plan = replace(comparison, shared={**comparison.shared, **shared}).plan(dataset, seeds, arms)
+    runs: dict[str, list[dict]] = {run.arm: [] for run in plan}
+    for place, result in trained(plan, Stock(dataset, teacher), progress=progress):
+        arm, seed = plan[place].arm, plan[place].settings.seed
+        if "error" in result:  # the others are not lost
+            warnings.warn(f"{arm} with seed {seed} is left out: {result['error']}", stacklevel=2)
+        else:
+            runs[arm].append(kept(result))
     runs = {arm: sorted(of_arm, key=lambda run: run["seed"]) for arm, of_arm in runs.items() if of_arm}
     return Results(runs, comparison.figure, dataset.pool.source, machine_in_words(), datetime.date.today().isoformat(),
                    name=name)
 
 
-def _trained(comparison: Comparison, asked: list[tuple[str, int]], dataset: Dataset, teacher: nn.Module,
-             progress: bool) -> Iterator[tuple[str, dict]]:
-    here = [pair for pair in asked if needs_this_process(comparison, pair[0])]
-    together = [pair for pair in asked if pair not in here]
-    if together:
-        settings = [comparison.settings(arm, dataset, seed) for arm, seed in together]
-        epochs: dict[int, list[dict]] = defaultdict(list)
-        for row in train_many(settings, dataset, teacher, progress=progress):
-            arm, seed = together[row["index"]]
-            if row["kind"] == FAILED:  # the others are not lost
-                warnings.warn(f"{arm} with seed {seed} is left out: {row['error']}", stacklevel=4)
-            elif row["kind"] == REPORT:
-                yield arm, kept(seed, row, epochs[row["index"]])
-            else:
-                epochs[row["index"]].append(row)
-    for arm, seed in here:
-        own, settings = comparison.arms[arm].get(TEACHER), comparison.settings(arm, dataset, seed)
-        between = None if own is None else Settings(
-            **{"data": dataset.name, "seed": seed, "epochs": settings.epochs, **own})
-        run = _run(settings, dataset, teacher if own is None else _run(between, dataset, teacher).student)
-        yield arm, kept(seed, run.report(), run.history)
-
-
-def needs_this_process(comparison: Comparison, arm: str) -> bool:
-    """Can worker processes not train this arm?"""
-    values = comparison.arms[arm]
-    return TEACHER in values or bool(needs_teacher(values.get("changes", ())))
-
-
-def _run(settings: Settings, dataset: Dataset, teacher: nn.Module) -> Run:
-    run = Run(settings, Materials.of(settings, dataset, teacher))
-    for _ in run.rows():
-        pass
-    return run
-
-
-def kept(seed: int, report: dict, rows: list[dict]) -> dict:
-    """Return the figures and epoch columns of a run that are written to the asset file."""
-    figures = {name: round(report[name], 4) for name in ("val_accuracy", "test_accuracy", "rank2_left_out")
-               if report.get(name) is not None}
-    columns = {name: [None if row.get(name) is None else round(row[name], 4) for row in rows] for name in KEPT}
-    return {"seed": seed, **figures, "epochs": columns}
+def kept(result: dict) -> dict:
+    """Return what is kept of a run's result: its seed, figures, and columns of its epochs."""
+    figures = {name: round(result["report"][name], 4) for name in ("val_accuracy", "test_accuracy", "rank2_left_out")
+               if result["report"].get(name) is not None}
+    columns = {name: [None if row.get(name) is None else round(row[name], 4) for row in result["rows"]]
+               for name in KEPT}
+    return {"seed": result["settings"]["seed"], **figures, "epochs": columns}
 
 
 def with_patience(losses: Sequence[float], patience: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Settings as the course's tables write them: what differs from a quick run, in plain values."""
-from dataclasses import fields
+from collections.abc import Container
+from dataclasses import fields, replace
 
 from distill_kit.data.imageset import Dataset
 from distill_kit.settings import QUICK_EPOCHS, Settings
@@ -10,6 +11,7 @@ from .diagnosis.faults import faulty
 FAVOURITE = "favourite"                            # for `leave_out`: a class chosen for the data set
 LEFT_OUT = {"cifar10": "cat", "shapes10": "star"}  # the class whose absence shows most of what a teacher hands on
 NO_FAULT = "none"
+LEAST_BATCH, SOME_STEPS = 16, 8  # where a folder has few images
 
 
 def favourite(dataset: Dataset) -> str:
@@ -20,16 +22,33 @@ def favourite(dataset: Dataset) -> str:
 def settings_for(dataset: Dataset, seed: int, values: dict) -> Settings:
     """Make the settings of a quick run on a data set that differ in `values` from the default run.
 
-    values: fields of Settings; leave_out may be FAVOURITE. fault and fault_strength: see diagnosis.faults.faulty.
+    values: as `settings_of` takes them; leave_out may be FAVOURITE.
     """
     values = {"data": dataset.name, "epochs": QUICK_EPOCHS, "seed": seed, **values}
-    fault, strength = values.pop("fault", NO_FAULT), values.pop("fault_strength", "gross")
     if values.get("leave_out") == FAVOURITE:
         values["leave_out"] = favourite(dataset)
+    return settings_of(values)
+
+
+def settings_of(values: dict) -> Settings:
+    """Make settings of plain values: fields of Settings; fault and fault_strength: see diagnosis.faults.faulty."""
+    values = dict(values)
+    fault, strength = values.pop("fault", NO_FAULT), values.pop("fault_strength", None)
     if isinstance(values.get("changes"), list):  # as tables have it
         values["changes"] = tuple(values["changes"])
     settings = Settings(**values)
-    return settings if fault == NO_FAULT else faulty(settings, fault, strength)
+    return settings if fault in (NO_FAULT, None) else faulty(settings, fault, strength or "gross")
+
+
+def fitted(settings: Settings, dataset: Dataset, given: Container[str]) -> Settings:
+    """Fit settings to a data set with fewer images than the default run has; given: names that somebody asked for."""
+    images = len(dataset.pool)
+    if "images" in given or images >= settings.images:
+        return settings
+    batch = settings.batch_size
+    if "batch_size" not in given:  # an epoch is to have some steps
+        batch = min(batch, max(LEAST_BATCH, images // SOME_STEPS))
+    return replace(settings, images=images, batch_size=batch)
 
 
 def changed(settings: Settings) -> dict:

@@ -70,8 +70,8 @@ class KeptLogits:
         self.save()
 
     def __getstate__(self) -> dict:
-        """What another process is sent: the logits, and neither the teacher nor the disk."""
-        return {**self.__dict__, "teacher": None, "_store": None, "_unsaved": []}
+        """What another process is sent: not a teacher of another kind, which may be no plain data."""
+        return {**self.__dict__, "teacher": self.teacher if self._store is not None else None, "_unsaved": []}
 
     def _make(self, rows: Tensor, views: Tensor) -> None:
         if self.teacher is None:

@@ -14,10 +14,10 @@ from ..checkpoints import CHECKPOINT, WHERE, resumable
 from ..machine import counted
 from ..other_teachers import named_teacher
 from ..run_folders import new_run_folder
+from ..settings import fitted
 from .commands import MOST_SEEDS, answer, balanced, complain, cut_of, finding_lines, newest_teacher, report_of, say
 from .seeds import run_seeds
 
-LEAST_BATCH, SOME_STEPS = 16, 8  # where a folder has few images
 BESIDE_RESUME = {*WHERE, "resume", "teacher", "json", "command", "known"}
 
 
@@ -31,11 +31,10 @@ def run_distill(options) -> int:
     dataset = load_dataset(settings.data, **cut_of(settings))
     load_seconds = time.perf_counter() - started
     say(dataset.notice)
-    if not hasattr(options, "images") and len(dataset.pool) < settings.images:  # nobody asked for more than there are
-        images = len(dataset.pool)  # and an epoch is to have some steps
-        batch = getattr(options, "batch_size", min(settings.batch_size, max(LEAST_BATCH, images // SOME_STEPS)))
-        settings = dataclasses.replace(settings, images=images, batch_size=batch)
-        say(f"The student learns from all {images:,} images that are there to train with, in batches of {batch}.")
+    asked, settings = settings, fitted(settings, dataset, vars(options))
+    if settings != asked:
+        say(f"The student learns from all {settings.images:,} images that are there to train with, in batches of "
+            f"{settings.batch_size}.")
     named = getattr(options, "teacher", None) or newest_teacher(dataset)
     teacher, _ = named_teacher(dataset, named)
     by = f" --teacher {quote(named)}" if named else ""

@@ -9,9 +9,10 @@ from ..shipped import read_table
 from . import commands
 from .distill import run_distill
 from .export import FORMATS, run_export
+from .sweep import run_sweep
 
 OPTIONS = read_table("options")
-MORE = OPTIONS.pop("more")
+MORE, OPTIONS_OF_SWEEP = OPTIONS.pop("more"), OPTIONS.pop("sweep")
 LEARNS_FROM, TRAINING = OPTIONS["what the student learns from"], OPTIONS["the training"]
 METAVARS = {int: "N", float: "X", str: "NAME"}
 
@@ -57,18 +58,29 @@ def parser() -> argparse.ArgumentParser:
     distill = add("distill", run_distill, help="train a student, or pairs of them", epilog=MORE["examples"],
                   usage="python -m distill_kit distill [options]", argument_default=argparse.SUPPRESS,
                   formatter_class=argparse.RawDescriptionHelpFormatter)
+    sweep = add("sweep", run_sweep, help="train every combination of settings, with seeds, on one machine or on many",
+                usage="python -m distill_kit sweep --study NAME [options]", epilog=MORE["sweep"],
+                argument_default=argparse.SUPPRESS, formatter_class=argparse.RawDescriptionHelpFormatter)
     from distill_kit.settings import Settings
     fields = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
     for title, options in OPTIONS.items():
-        group = distill.add_argument_group(title)
+        group, lists = distill.add_argument_group(title), sweep.add_argument_group(title)
         for option, words in options.items():
             kind = (typing.get_args(fields[option].type) or (fields[option].type,))[0]  # int of "int | None"
             default = fields[option].default
-            group.add_argument(f"--{option}", type=kind, metavar=METAVARS[kind],
-                               help=words if default is None else f"{words} (default: {default})")
-    wrong = distill.add_argument_group("something wrong, to see what it looks like")
-    wrong.add_argument("--fault", metavar="NAME", help="train with a fault; it brings the settings that it needs")
-    wrong.add_argument("--fault-strength", metavar="NAME", help="mild, clear or gross (default: gross)")
+            words = words if default is None else f"{words} (default: {default})"
+            group.add_argument(f"--{option}", type=kind, metavar=METAVARS[kind], help=words)
+            lists.add_argument(f"--{option}", type=list_of(kind, default is None), metavar=f"{METAVARS[kind]},...",
+                               help=words)
+    for command, kind in ((distill, str), (sweep, list_of(str, True))):
+        wrong = command.add_argument_group("something wrong, to see what it looks like")
+        wrong.add_argument("--fault", type=kind, metavar="NAME", help=MORE["fault"])
+        wrong.add_argument("--fault-strength", type=kind, metavar="NAME", help=MORE["strength"])
+    sweep.add_argument("--teacher", type=list_of(str, True), metavar="NAME,...", help=MORE["teacher"])
+    for option, words in OPTIONS_OF_SWEEP.items():
+        sweep.add_argument(f"--{option}", required=option == "study", help=words, **(
+            {"action": "store_true"} if option in ("status", "extend") else
+            {"type": int, "metavar": "N"} if option in ("seeds", "workers") else {"metavar": option.upper()}))
     for option, kind, metavar in (("teacher", str, "NAME"), ("seeds", int, "N"), ("out", str, "FOLDER"),
                                   ("resume", str, "FOLDER")):
         distill.add_argument(f"--{option}", type=kind, metavar=metavar, help=MORE[option])
@@ -91,6 +103,16 @@ def parser() -> argparse.ArgumentParser:
     for command in choices.choices.values():
         command.set_defaults(known=[option for action in command._actions for option in action.option_strings])
     return top
+
+
+def list_of(kind: type, none: bool = False) -> Callable[[str], list]:
+    """Make a reader of lists, "1,2,4"; none: is "none" a value, too?"""
+    def read(text: str) -> list:
+        try:
+            return [None if none and part == "none" else kind(part) if part else int("") for part in text.split(",")]
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"takes values with commas between them; got {text!r}") from None
+    return read
 
 
 def unknown_option(given: str, options: argparse.Namespace) -> str:

@@ -1,0 +1,142 @@
+"""`sweep`: train every combination of settings, on one machine or on many, and go on wherever it was interrupted."""
+import re
+import time
+from pathlib import Path
+
+from distill_kit.files import replacing
+from distill_kit.schedules import check_whole
+
+from ..run_folders import runs_folder
+from ..settings import fitted
+from ..sweep.carry_out import carry_out
+from ..sweep.ledger import Ledger
+from ..sweep.plan import VERSION, Planned, crossed, keyed, planned, read_plan
+from ..sweep.stock import Stock
+from .commands import MOST_SEEDS, answer, complain, newest_teacher, say
+
+BESIDE = {"study", "storage", "json", "command", "known", "status", "export"}  # options that a plan is not made of
+WAYS = "there are two ways on: another name (--study), or --extend, which adds these runs to those that it has"
+
+
+def run_sweep(options) -> int:
+    """Train what a plan lacks, or say how far it is, or write its table."""
+    started, given = time.perf_counter(), vars(options)
+    if not re.fullmatch(r"\w[\w.-]*", options.study):
+        raise ValueError(f"study must be a name of letters, digits, '-', '_' and '.'; got {options.study!r}")
+    folder = runs_folder() / "sweeps" / options.study
+    storage = given.get("storage") or f"sqlite:///{folder.absolute() / 'study.db'}"
+    looking = [f"--{name}" for name in ("status", "export") if name in given]
+    if looking and (more := [f"--{name.replace('_', '-')}" for name in given if name not in BESIDE]):
+        raise ValueError(f"{looking[0][2:]} takes --study and --storage only; leave out {', '.join(more)}")
+    if looking:
+        ledger, failed = Ledger(options.study, storage, write=False, patience=5), {}
+        keys = ledger.plan.get("keys", ())
+        if "export" in given:
+            say(f"{export(ledger.results, keys, Path(options.export))} runs are written to {options.export}")
+        failed = {key: ledger.errors[key] for key in keys if key in ledger.errors and key not in ledger.results}
+    else:
+        stock = Stock()
+        plan = plan_of(given, stock)
+        stock.check(plan.values())  # before anything is written
+        ledger = Ledger(options.study, storage)
+        agree(ledger, list(plan), "extend" in given)
+        failed = train(plan, ledger, folder, stock, given.get("workers"))
+        keys = ledger.plan["keys"]
+    report = {"requested": len(keys), "finished": len(ledger.results.keys() & set(keys)), "failed": len(failed),
+              "repeated": ledger.repeated, "seconds": time.perf_counter() - started, "study": options.study,
+              "storage": ledger.shown}
+    answer(options, {**report, **({"running": len(ledger.claimed)} if looking else {})}, [
+        ("runs", f"{report['finished']:,} of {report['requested']:,} are finished" + (
+            f", {len(ledger.claimed)} claimed" if looking else "")),
+        *([("failed", f"{len(failed)}: {next(iter(failed.values()))}")] if failed else []),
+        ("study", options.study), ("storage", ledger.shown), ("time", f"{report['seconds']:.0f} s"),
+        *([] if looking else [("a table", f"python -m distill_kit sweep --study {options.study} --export FILE.csv")])])
+    for clash in ledger.clashes:
+        complain(clash, 1)
+    return 1 if failed or ledger.clashes else 0
+
+
+def plan_of(given: dict, stock: Stock) -> dict[str, Planned]:
+    """Make the plan that the options ask for, each option with a list of values; or read it from a file."""
+    grid = {name: values for name, values in given.items()
+            if name not in BESIDE | {"plan", "seeds", "workers", "extend"}}
+    if "plan" in given:
+        if more := [f"--{name.replace('_', '-')}" for name in (*grid, *(["seeds"] if "seeds" in given else []))]:
+            raise ValueError(f"plan says all of its runs; leave out {', '.join(more)}")
+        cells = read_plan(given["plan"])
+    else:
+        first = grid.pop("seed", [0])
+        if "seeds" in given:
+            check_whole("seeds", given["seeds"], 1, MOST_SEEDS)
+            if len(first) > 1:
+                raise ValueError(f"seeds is a count, from --seed on, which then takes one value; got {first}")
+            first = range(first[0], first[0] + given["seeds"])
+        shared = {name: values[0] for name, values in grid.items() if len(values) == 1}
+        moved = crossed({name: values for name, values in grid.items() if name not in shared})
+        cells = [(arm, {**shared, **values, "seed": seed}) for arm, values in moved.items() for seed in first]
+    runs = []
+    for arm, values in cells:
+        run = planned(arm, values)
+        dataset = stock.dataset(run)
+        runs.append(planned(arm, {**values, **{name: value for name, value in vars(fitted(
+            run.settings, dataset, values)).items() if name in ("images", "batch_size")},
+            "teacher": values.get("teacher") or newest_teacher(dataset)}))
+    return keyed(runs, stock.fingerprints)
+
+
+def agree(ledger: Ledger, keys: list[str], extend: bool) -> None:
+    """Write the plan into a new study. Raises ValueError where the study is of another one, unless it is extended."""
+    before = ledger.plan
+    if not extend and before.get("version", VERSION) != VERSION:
+        raise ValueError(f"study {ledger.name!r} is of version {before['version']} of what a run computes, and this is "
+                         f"version {VERSION}; {WAYS}")
+    known = before.get("keys", [])
+    if known and not extend and set(known) != set(keys):
+        raise ValueError(f"study {ledger.name!r} is of another plan: of its {len(known):,} runs {len(set(known) & set(keys)):,}"
+                         f" are among these {len(keys):,}; {WAYS}")
+    if set(keys) - set(known):
+        ledger.plan = {"version": VERSION, "keys": [*known, *(key for key in keys if key not in set(known))]}
+
+
+def train(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, workers: int | None) -> dict[str, str]:
+    """Carry a plan out, with a bar that says how much time is left; returns what failed."""
+    from tqdm.auto import tqdm
+    say(f"The results go to {folder} and {ledger.shown}. If this is interrupted, the same command goes on.")
+    done = len(ledger.results.keys() & plan.keys())
+    with tqdm(total=len(plan), initial=done, desc="runs", unit="run", smoothing=0.05) as bar:
+        return carry_out(plan, ledger, folder / "results", stock, workers, lambda finished: bar.update(finished - bar.n))
+
+
+def export(results: dict[str, dict], keys: list[str], path: Path) -> int:
+    """Write a table of the plan's finished runs, a row each; returns how many. Rows of epochs do not go into CSV.
+
+    Raises ValueError for an ending that is none of .csv, .jsonl, .parquet.
+    """
+    rows = [{"key": key, "arm": run["arm"], **run["settings"], "teacher": run["teacher"], **run["report"],
+             "source": run["source"], "version": run["version"], **run["machine"], "threads": run["threads"],
+             "epoch_rows": run["rows"], "probes": run["probes"], "taught_by": run["taught_by"]}
+            for key in keys if (run := results.get(key)) is not None]
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["key", "temperature", "alpha", "seed"]
+    if path.suffix == ".csv":
+        import csv
+        import io
+        text = io.StringIO()
+        table = csv.DictWriter(text, [name for name in columns if name != "epoch_rows"], extrasaction="ignore")
+        table.writeheader()
+        table.writerows(rows)
+        content = text.getvalue().encode()
+    elif path.suffix in (".jsonl", ".json"):
+        import json
+        content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    elif path.suffix == ".parquet":
+        import io
+
+        from pyarrow import Table, parquet
+        file = io.BytesIO()
+        parquet.write_table(Table.from_pylist([{name: row.get(name) for name in columns} for row in rows]), file)
+        content = file.getvalue()
+    else:
+        raise ValueError(f"export must end in .csv, .jsonl (an object a line) or .parquet; got {str(path)!r}")
+    with replacing(path) as file:
+        file.write(content)
+    return len(rows)

@@ -1,0 +1,183 @@
+"""A crew: on a CPU processes that each train a student in a thread of its own, side by side; on a GPU this process.
+
+Two students in two processes take less time than one after the other in two threads, and each is, bit for bit, what a
+single thread would have trained.
+"""
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from distill_kit.data.imageset import Dataset
+from distill_kit.devices import choose_device
+from distill_kit.files import replace_file
+from distill_kit.history import EPOCH, plain
+from distill_kit.run import Materials, Run
+from distill_kit.settings import Settings
+
+from ..diagnosis import probe
+from ..machine import machine
+from .plan import VERSION, Planned
+from .stock import Stock
+
+TRIES = 5  # attempts per run when its process dies
+NO_WORKER = ("no worker process could begin. A script must call this below `if __name__ == \"__main__\":`, for each "
+             "process reads the script again. If it does: is there enough memory? Fewer workers need less.")
+Source = Materials | tuple[Dataset, nn.Module]
+
+
+def trained(runs: Iterable[Planned], stock: Stock, workers: int | None = None, progress: bool = True
+            ) -> Iterator[tuple[int, dict]]:
+    """Train runs; yield the place and the result (`result_of`) of each as it finishes. Leave the `for` to stop them.
+
+        >>> for place, result in trained([planned("", {"seed": seed}) for seed in range(5)], Stock()):
+        ...     print(place, result["report"]["test_accuracy"])
+
+    A run that fails has a sentence under "error" in place of figures. workers: see Crew.
+    """
+    from tqdm.auto import tqdm
+    runs = list(runs)
+    stock.check(runs)
+    waiting, left = iter(enumerate(runs)), len(runs)
+    with Crew(workers) as crew, tqdm(total=left, desc="training students", unit="student", leave=False, delay=0.5,
+                                     disable=not progress) as bar:
+        while left:
+            while crew.free and (following := next(waiting, None)) is not None:
+                crew.start(*following, stock.source(following[1], progress))
+            for place, result in crew.wait():
+                left -= 1
+                bar.update()
+                yield place, result
+
+
+class Crew:
+    """So many runs at once.
+
+    workers: processes; as many as torch has threads where None. On a GPU runs are trained one after the other.
+    """
+
+    def __init__(self, workers: int | None = None):
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            sys.exit(1)  # a worker that reads a script without the guard: NO_WORKER is said where it was begun
+        self.workers = torch.get_num_threads() if workers is None else workers
+        if type(self.workers) is not int or self.workers < 1:
+            raise ValueError(f"workers must be 1 or more, or None for as many as threads; got {workers!r}")
+        self._context = torch.multiprocessing.get_context("spawn")  # with which tensors are shared and not copied
+        self._begun, self._pools, self._running, self._done = self._context.Event(), [], {}, []
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *_) -> None:
+        for pool in self._pools:
+            pool.stop()
+            pool.join()
+
+    @property
+    def free(self) -> bool:
+        """Can another run begin? On a GPU not before what came out of the last one was taken."""
+        return not self._done and len(self._running) < self.workers
+
+    def start(self, ticket, run: Planned, source: Source, path: Path | None = None, tries: int = 1) -> None:
+        """Train a run; its result comes from `wait` with the ticket. path: where it is also written, as JSON."""
+        if choose_device(run.settings.device).type != "cpu":
+            self._done.append((ticket, result_of(run, source, path)))
+            return
+        from pebble import ProcessPool
+        if not (self._pools and self._pools[-1].active):  # one whose processes died before they had anything is broken
+            self._pools.append(ProcessPool(self.workers, initializer=_begin, initargs=[self._begun],
+                                           context=self._context))
+        self._running[self._pools[-1].schedule(result_of, args=[run, source, path])] = (
+            len(self._pools), tries, ticket, run, source, path)
+
+    def wait(self, seconds: float = 1.0) -> list[tuple[object, dict]]:
+        """Return tickets and results that came since, waiting so long for the first. Raises OSError where a disk is full.
+
+        A run whose process dies is trained again from the start, TRIES times at most.
+        """
+        if not self._running and not self._done:
+            time.sleep(seconds)
+        done = wait(self._running, 0 if self._done else seconds, return_when=FIRST_COMPLETED).done
+        if not done and self._running and not self._pools[-1].active:  # what had not reached a process is never told
+            done = [future for future in self._running if future.cancel()]
+        results, self._done = self._done, []
+        from pebble import ProcessExpired
+        for future in done:
+            pool_number, tries, ticket, run, source, path = self._running.pop(future)
+            try:
+                results.append((ticket, future.result()))
+            except (ProcessExpired, BrokenExecutor, CancelledError) as error:
+                if not self._begun.is_set() and pool_number > 1:  # not twice by chance
+                    raise RuntimeError(NO_WORKER) from None
+                how = f"its process ended with status {getattr(error, 'exitcode', 'unknown')}"
+                if tries == TRIES:
+                    results.append((ticket, {"error": f"{how}, {TRIES} times. Is there enough memory? Fewer workers "
+                                                      "need less."}))
+                    continue
+                warnings.warn(f"Run {ticket}: {how}; it is trained again from the start.", stacklevel=3)
+                self.start(ticket, run, source, path, tries + 1)
+        return results
+
+
+def _begin(begun) -> None:
+    """Prepare a worker process: it ends with the one that began it, and leaves interrupts to that."""
+    begun.set()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
+    """Train a run; return plain data: report, rows, probes, and what they were computed by. An error is a sentence.
+
+    The number of threads is the run's own, or 1 in a worker process, whatever else the machine does.
+    """
+    try:
+        if multiprocessing.parent_process() is not None:
+            torch.set_num_threads(run.settings.threads or 1)
+        made = result_from(run, source)
+    except Exception as error:  # whatever it is, the other runs go on
+        return {"error": str(error) if isinstance(error, ValueError | RuntimeError) else
+                f"{type(error).__name__}: {error}"}
+    if path is not None:
+        replace_file(path, json.dumps(made).encode())
+    return made
+
+
+def result_from(run: Planned, source: Source) -> dict:
+    """Train a run and return its result; raises what training raises."""
+    if isinstance(source, tuple):
+        dataset, teacher = source
+        if run.taught_by is not None:
+            teacher = finished(run.taught_by, Materials.of(run.taught_by, dataset, teacher)).student
+        source = Materials.of(run.settings, dataset, teacher)
+    trained = finished(run.settings, source, run.measure)
+    return plain({"arm": run.arm, "teacher": run.teacher, "settings": asdict(run.settings), "version": VERSION,
+                  "taught_by": run.taught_by and asdict(run.taught_by), "report": trained.report(),
+                  "probes": probe(trained) if run.probes else None, "rows": trained.history,
+                  "source": trained.training.source, "machine": machine(source.device), "threads": trained.threads})
+
+
+def finished(settings: Settings, materials: Materials, measure: str | None = None) -> Run:
+    """Train a run to its end. measure: of lab.measures.MEASURES, taken after each epoch into a column of its name."""
+    run = Run(settings, materials)
+    for row in run.rows():
+        if measure is not None and row["kind"] == EPOCH:
+            from ..lab.measures import MEASURES
+            row[measure] = MEASURES[measure].of(run, row)
+    return run

@@ -1,0 +1,243 @@
+"""The ledger of a sweep: an Optuna study that says which runs are finished, and who is at work on which.
+
+Optuna chooses nothing here, for the plan is known: its storage is what is used, and its dashboard shows the study. A
+claim is a trial that is created as RUNNING, with its owner, in a single transaction; so there is no queue, and the last
+of 5,000 runs is claimed as fast as the first. Where two claim the same, the trial with the lower number holds. A claim
+ends as COMPLETE, with the results of all its runs, or as FAIL, and what has no result may then be claimed again.
+
+On one machine the storage is a SQLite file with a single writer. On several it is a PostgreSQL database, where
+heartbeats tell which claims are alive.
+"""
+import contextlib
+import os
+import platform
+import sqlite3
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import fmean
+
+import psutil
+from filelock import FileLock, Timeout
+
+BEAT, STALE = 10, 30               # seconds between heartbeats; without any, until a claim is free
+PATIENCE, PATIENCE_FILE = 75, 10   # seconds for which a database may be away, or a file locked
+CLOCKS = {"seconds", "teacher_seconds", "images_per_second"}  # of a report: no figures of the student
+
+
+class Ledger:
+    """A study in a storage.
+
+        >>> Ledger("mine", "sqlite:///runs/sweeps/mine/study.db", write=False).results
+
+    write: make it where it is not there, and claim. Raises FileNotFoundError, ValueError or RuntimeError, each with a
+    sentence, where there is no such study.
+    results: of finished runs, by key. errors: sentences of failed ones. claimed: number of the claim by key.
+    repeated: results that came for a run which had one. clashes: sentences about those with other figures.
+    """
+
+    def __init__(self, name: str, url: str, write: bool = True, patience: float = PATIENCE):
+        from optuna import create_study, exceptions, load_study, logging, storages
+        from sqlalchemy import exc
+        from sqlalchemy.engine import make_url
+        logging.set_verbosity(logging.ERROR)
+        warnings.simplefilter("ignore", exceptions.ExperimentalWarning)  # as Optuna calls its heartbeats
+        try:
+            address = make_url(url)
+            if address.drivername == "postgresql":  # for which drivers are several: this one is installed with the sweep
+                address = address.set(drivername="postgresql+psycopg")
+            address.get_dialect().import_dbapi()
+        except (AttributeError, exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
+            raise ValueError("storage must be a database's address, sqlite:///FILE or postgresql://USER@HOST/NAME; got "
+                             f"{url!r} ({error})") from None
+        self.name, self.shown, self.write = name, address.render_as_string(), write
+        self._one_writer = address.get_backend_name() == "sqlite"
+        if self._one_writer:
+            self._lock = _open_file(Path(address.database or ""), write)
+        self._away, self._patience = (exceptions.StorageInternalError, exc.DBAPIError), (
+            PATIENCE_FILE if self._one_writer else patience)
+        storage = self._ask(lambda: storages.RDBStorage(
+            address.render_as_string(hide_password=False), heartbeat_interval=BEAT, grace_period=STALE))
+        try:
+            self._study = self._ask(lambda: (create_study(
+                study_name=name, storage=storage, direction="maximize", load_if_exists=True) if write else load_study(
+                study_name=name, storage=storage)))
+        except KeyError:
+            raise FileNotFoundError(f"no study {name!r} in {self.shown}") from None
+        self._storage, self._study_id = self._study._storage, storage.get_study_id_from_name(name)
+        self.results, self.errors, self.claimed, self.repeated, self.clashes = {}, {}, {}, 0, []
+        self.held: dict[int, tuple[str, ...]] = {}  # own claims: the keys of each, by the trial's id
+        self._read, self._met = set(), set()        # ids of finished trials, and of claims of others
+        self.look()
+
+    def _ask(self, question: Callable):
+        """Ask the storage; where it does not answer, for a while again and again. Then RuntimeError with a sentence."""
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                return question()
+            except self._away as error:
+                if time.monotonic() > until:
+                    cause = " ".join(str(error.__cause__ or error).split())
+                    raise RuntimeError(f"the storage {self.shown} does not answer ({cause:.200}). What was finished is "
+                                       "kept on the disk, and the same command goes on") from None
+            time.sleep(1)
+
+    @property
+    def plan(self) -> dict:
+        """The plan that the study was begun with: its version and keys; empty for a new study."""
+        return self._ask(lambda: self._study.user_attrs).get("plan", {})
+
+    @plan.setter
+    def plan(self, plan: dict) -> None:
+        self._ask(lambda: self._study.set_user_attr("plan", plan))
+
+    def look(self) -> None:
+        """Read what is new: results of others, claims, and which of these are dead."""
+        if self.write and not self._one_writer:
+            from optuna.storages import fail_stale_trials
+            self._ask(lambda: fail_stale_trials(self._study))
+        self.claimed = {}
+        for trial in self._ask(lambda: self._study.get_trials(deepcopy=False)):
+            if not trial.state.is_finished():
+                if trial._trial_id in self.held or self._alive(trial):
+                    for key in trial.user_attrs["keys"]:
+                        self.claimed.setdefault(key, trial._trial_id)
+            elif trial._trial_id not in self._read:
+                self._read.add(trial._trial_id)
+                self.errors.update(trial.user_attrs.get("errors", {}))
+                for key, result in trial.user_attrs.get("results", {}).items():
+                    self.repeated += key in self.results
+                    self.add(key, result)
+
+    def _alive(self, trial) -> bool:
+        """Is somebody at work on a claim of others? Where that cannot be, it is ended."""
+        owner, own = trial.user_attrs["owner"], _owner(os.getpid())
+        if self.write and (self._one_writer or owner["host"] == own["host"] and not _same(owner)):
+            self._end(trial._trial_id)
+            return False
+        if self.write and trial._trial_id not in self._met:  # who died before a first beat would be alive for ever
+            self._met.add(trial._trial_id)
+            self._beat(trial._trial_id)
+        return True
+
+    def add(self, key: str, result: dict) -> None:
+        """Take a result: the first of a run is kept; other figures from an equal machine are a clash."""
+        first = self.results.setdefault(key, result)
+        figures, others = ({name: value for name, value in each["report"].items() if name not in CLOCKS}
+                           for each in (first, result))
+        if figures != others and all(first[name] == result[name] for name in ("machine", "threads")):
+            name = next(name for name in {**figures, **others} if figures.get(name) != others.get(name))
+            self.clashes.append(f"run {key} ({result['arm'] or 'the only cell'}, seed {result['settings']['seed']}) has "
+                                f"{name} {figures.get(name)} and came again with {others.get(name)} on an equal machine. "
+                                "The first is kept. Was a file altered, or can a figure have changed (VERSION in "
+                                "sweep/plan.py)?")
+
+    def claim(self, keys: tuple[str, ...], numbers: dict[str, tuple]) -> bool:
+        """Claim runs; returns whether nobody was faster. numbers: for the dashboard, each with its range in the plan."""
+        from optuna.distributions import FloatDistribution, IntDistribution
+        from optuna.trial import TrialState, create_trial
+        kinds = {name: (IntDistribution if isinstance(value, int) else FloatDistribution)(low, high)
+                 for name, (value, low, high) in numbers.items()}
+        trial = create_trial(state=TrialState.RUNNING, params={name: value for name, (value, _, _) in numbers.items()},
+                             distributions=kinds, user_attrs={"keys": keys, "owner": _owner(os.getpid())})
+        number = self._ask(lambda: self._storage.create_new_trial(self._study_id, trial))
+        self.held[number] = keys
+        self._beat(number)
+        self.look()
+        if any(self.claimed[key] < number or key in self.results for key in keys):
+            self._end(number)
+        return number in self.held
+
+    def _beat(self, number: int) -> None:
+        if not self._one_writer:
+            self._ask(lambda: self._storage.record_heartbeat(number))
+
+    def enter(self, number: int, results: dict[str, dict], errors: dict[str, str]) -> None:
+        """End a claim with what came of its runs. Where others took it for dead, only what is new to them is added."""
+        value = None if errors else fmean(result["report"]["val_accuracy"] for result in results.values())
+        if not self._end(number, value, {"results": results, "errors": errors}):
+            from optuna.trial import create_trial
+            self.look()
+            new = {key: result for key, result in results.items() if key not in self.results}
+            self.repeated += len(results) - len(new)
+            if new:
+                self._ask(lambda: self._storage.create_new_trial(self._study_id, create_trial(
+                    value=value or 0.0, user_attrs={"keys": [*new], "results": new})))
+        self.look()
+        for key, result in results.items():
+            self.add(key, result)
+
+    def _end(self, number: int, value: float | None = None, attributes: dict | None = None) -> bool:
+        """End a claim, COMPLETE where it has a value, else FAIL; returns whether nobody had ended it before."""
+        from optuna.exceptions import UpdateFinishedTrialError
+        from optuna.trial import TrialState
+        self.held.pop(number, None)
+        state = (TrialState.FAIL, None) if value is None else (TrialState.COMPLETE, [value])
+        try:
+            for name, content in (attributes or {}).items():
+                self._ask(lambda: self._storage.set_trial_user_attr(number, name, content))
+            return self._ask(lambda: self._storage.set_trial_state_values(number, *state))
+        except UpdateFinishedTrialError:
+            return False
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Keep own claims alive until the `with` ends, however busy this process is; then let go what is still held."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(BEAT):
+                for number in list(self.held):
+                    with contextlib.suppress(*self._away):  # the next one may come through
+                        self._storage.record_heartbeat(number)
+        threading.Thread(target=beat, daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+            self._patience = 0
+            with contextlib.suppress(RuntimeError):
+                for number in list(self.held):
+                    self._end(number)
+
+
+def _owner(process: int) -> dict:
+    """Say who a process is. Its number counts where boot and namespace of numbers are the same: within `host`."""
+    host = platform.node()
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        host = f"{host} {boot} {os.readlink('/proc/self/ns/pid')}"
+    return {"host": host, "process": process, "began": psutil.Process(process).create_time()}
+
+
+def _same(owner: dict) -> bool:
+    """Does an owner on this host live? Another process may have its number by now, so the time counts, too."""
+    try:
+        return abs(psutil.Process(owner["process"]).create_time() - owner["began"]) < 5
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _open_file(path: Path, write: bool) -> FileLock | None:
+    """Lock a SQLite file for its only writer. Raises FileNotFoundError, ValueError or RuntimeError where it cannot be."""
+    if not path.is_file() and not write:
+        raise FileNotFoundError(f"no study at {path}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(path)) as file:
+            tables = {name for name, in file.execute("select name from sqlite_master where type = 'table'")}
+    except (sqlite3.Error, OSError) as error:
+        raise ValueError(f"{path} is no study ({error}). Choose another file: --storage sqlite:///FILE") from None
+    if tables and "studies" not in tables:
+        raise ValueError(f"{path} is a database of something else. Choose another file: --storage sqlite:///FILE")
+    lock = FileLock(f"{path}.lock", timeout=0)
+    if write:
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RuntimeError(f"another sweep is at work with {path}; --status shows how far it is. Several at once "
+                               "need a PostgreSQL database (--storage)") from None
+    return lock

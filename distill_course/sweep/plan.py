@@ -1,0 +1,144 @@
+"""Plans: which runs a sweep trains. A run is plain data; its key says what its figures depend on, on any machine."""
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from itertools import product
+from pathlib import Path
+
+from distill_kit.settings import Settings
+from distill_kit.views import VIEWS
+
+from ..settings import settings_of
+from ..shipped import tomllib
+
+VERSION = 1  # of what a run computes. Raise it by hand where a figure can change: results of both are never mixed
+GROUP = 5    # runs that differ only in their seed and are claimed together, at most
+PARTS = {"shared": dict, "grid": dict, "arms": dict, "seeds": int | list}  # of a table in a plan file
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of a plan."""
+    settings: Settings
+    arm: str = ""                      # its name in the plan
+    teacher: str | None = None         # as `distill --teacher` takes it
+    taught_by: Settings | None = None  # in its place: a student of these settings and of the run's seed
+    views: int = len(VIEWS)            # of each image, in the order of teacher_training.ALL_VIEWS
+    measure: str | None = None         # a column more in each row, of lab.measures.MEASURES
+    probes: bool = False               # is the trained run probed (diagnosis.probe)?
+
+    def key(self, data: str, teacher: str) -> str:
+        """Hash all that the run's figures depend on; data, teacher: fingerprints.
+
+        Names of the data and of the teacher do not enter: they may be others on another machine.
+        """
+        about = {**asdict(self), "arm": None, "teacher": None, "fingerprints": [data, teacher], "version": VERSION}
+        for settings in filter(None, (about["settings"], about["taught_by"])):
+            settings["data"] = None
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def cell(self) -> "Planned":
+        """The same without its seed: runs of one cell differ by luck."""
+        without = {name: replace(own, seed=0) for name in ("settings", "taught_by") if (own := getattr(self, name))}
+        return replace(self, **without)
+
+    @property
+    def needs(self) -> tuple:
+        """Images and teacher, on which the teacher's logits depend: runs that agree in it share their materials."""
+        own = self.settings
+        return (own.data, own.size, own.validation_share, own.test_share, self.teacher or "", own.images, own.data_seed,
+                own.leave_out or "", self.views, own.device or "", own.precision)
+
+
+FLOATS = [field.name for field in fields(Settings) if field.type in (float, float | None)]
+NAMES = [field.name for field in (*fields(Settings), *fields(Planned)) if field.name not in (
+    "settings", "arm", "taught_by")] + ["fault", "fault_strength"]
+
+
+def planned(arm: str, values: dict) -> Planned:
+    """Make a run of plain values: fields of Settings and of Planned, fault and fault_strength.
+
+        >>> planned("taught at T = 2", {"temperature": 2.0, "seed": 3}).settings.temperature
+        2.0
+
+    teacher: a name, or the values of a student that is to be the teacher. Raises ValueError for what is wrong.
+    """
+    if unknown := [name for name in values if name not in NAMES]:
+        near = get_close_matches(unknown[0].replace("-", "_"), NAMES, n=1)
+        raise ValueError(f"a plan has no setting {unknown[0]!r}" + (f"; did you mean {near[0]!r}?" if near else "."))
+    own = {field.name: values[field.name] for field in fields(Planned) if field.name in values}
+    settings = settings_of({name: float(value) if type(value) is int and name in FLOATS else value  # 1 is 1.0
+                            for name, value in values.items() if name not in own})
+    if isinstance(own.get("teacher"), dict):
+        same = {name: getattr(settings, name) for name in ("data", "epochs", "device", "precision", "threads")}
+        own["taught_by"] = settings_of({**same, **own.pop("teacher"), "seed": settings.seed})
+    return Planned(settings, arm, **own)
+
+
+def crossed(grid: dict[str, list], arms: dict[str, dict] | None = None) -> dict[str, dict]:
+    """Name every arm with every combination of a grid, and give its values.
+
+        >>> crossed({"temperature": [1, 2], "alpha": [0.5]})
+        {'T = 1, alpha = 0.5': {'temperature': 1, 'alpha': 0.5}, 'T = 2, alpha = 0.5': {...}}
+    """
+    def named(name: str, value) -> str:
+        words = f"{value:g}" if isinstance(value, float) and value % 1 else value
+        return f"{name.replace('temperature', 'T')} = {words}"
+    return {", ".join([*([arm] if arm else []), *map(named, grid, values)]): {**own, **dict(zip(grid, values))}
+            for arm, own in (arms or {"": {}}).items() for values in product(*grid.values())}
+
+
+def read_plan(path: Path | str) -> list[tuple[str, dict]]:
+    """Read the runs of a plan file (TOML): names and values, as `planned` takes them.
+
+    Each table is a part of the plan, with the keys of PARTS: `shared` values, a `grid` of lists, named `arms` with
+    values of their own, and `seeds`, a number or a list. Raises FileNotFoundError, or ValueError naming part and key.
+    """
+    runs, path = [], Path(path)
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no plan at {path}") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"plan {path} cannot be read as TOML: {error}") from None
+    for name, part in tables.items():
+        where = f"plan {path}, part {name!r}"
+        if not isinstance(part, dict) or (odd := part.keys() - PARTS.keys()):
+            raise ValueError(f"{where}: a part is a table with {', '.join(PARTS)}"
+                             + (f"; got {sorted(odd)[0]!r}" if isinstance(part, dict) else ""))
+        wrong = [key for key, value in part.items() if not isinstance(value, PARTS[key]) or isinstance(value, bool)]
+        wrong += [key for key, own in {**part.get("grid", {}), **part.get("arms", {})}.items() if not wrong and (
+            not isinstance(own, dict) if key in part.get("arms", {}) else not isinstance(own, list) or not own)]
+        seeds = part.get("seeds", 1)
+        seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
+        if wrong or not seeds or not all(type(seed) is int for seed in seeds):
+            raise ValueError(f"{where}: {(wrong or ['seeds'])[0]} must be " + ", or ".join((
+                "a table (shared, arms)", "a list that is not empty (in a grid)", "a number of seeds or a list of them")))
+        runs += [(": ".join(filter(None, (name, arm))), {**part.get("shared", {}), **values, "seed": seed})
+                 for arm, values in crossed(part.get("grid", {}), part.get("arms")).items() for seed in seeds]
+    if not runs:
+        raise ValueError(f"plan {path} has no part: write a table such as [mine], with a grid")
+    return runs
+
+
+def keyed(runs: Iterable[Planned], fingerprints: Callable[[Planned], tuple[str, str]]) -> dict[str, Planned]:
+    """Give runs their keys, those that share materials side by side. Raises ValueError for two equal runs."""
+    plan: dict[str, Planned] = {}
+    for run in sorted(runs, key=lambda run: tuple(map(str, run.needs))):
+        key = run.key(*fingerprints(run))
+        if key in plan:
+            raise ValueError(f"a plan must have each run once; {run.arm or 'the only cell'!r} with seed "
+                             f"{run.settings.seed} equals {plan[key].arm!r}")
+        plan[key] = run
+    return plan
+
+
+def groups(plan: dict[str, Planned]) -> list[tuple[str, ...]]:
+    """Cut a plan into what is claimed at once: keys of runs of one cell, at most GROUP of them."""
+    cells: dict[Planned, list[str]] = {}
+    for key, run in plan.items():
+        cells.setdefault(run.cell, []).append(key)
+    return [tuple(keys[first:first + GROUP]) for keys in cells.values() for first in range(0, len(keys), GROUP)]
