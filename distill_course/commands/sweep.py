@@ -1,6 +1,7 @@
 """`sweep`: train every combination of settings, on one machine or on many, and go on wherever it was interrupted."""
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from distill_kit.files import replacing
@@ -30,7 +31,7 @@ def run_sweep(options) -> int:
         raise ValueError(f"{looking[0][2:]} takes --study and --storage only; leave out {', '.join(more)}")
     if looking:
         ledger, failed = Ledger(options.study, storage, write=False, patience=5), {}
-        keys = ledger.plan.get("keys", ())
+        keys = ledger.study.user_attrs.get("plan", {}).get("keys", [])
         if "export" in given:
             say(f"{export(ledger.results, keys, Path(options.export))} runs are written to {options.export}")
         failed = {key: ledger.errors[key] for key in keys if key in ledger.errors and key not in ledger.results}
@@ -41,7 +42,7 @@ def run_sweep(options) -> int:
         ledger = Ledger(options.study, storage)
         agree(ledger, list(plan), "extend" in given)
         failed = train(plan, ledger, folder, stock, given.get("workers"))
-        keys = ledger.plan["keys"]
+        keys = ledger.study.user_attrs["plan"]["keys"]
     report = {"requested": len(keys), "finished": len(ledger.results.keys() & set(keys)), "failed": len(failed),
               "repeated": ledger.repeated, "seconds": time.perf_counter() - started, "study": options.study,
               "storage": ledger.shown}
@@ -74,28 +75,29 @@ def plan_of(given: dict, stock: Stock) -> dict[str, Planned]:
         shared = {name: values[0] for name, values in grid.items() if len(values) == 1}
         moved = crossed({name: values for name, values in grid.items() if name not in shared})
         cells = [(arm, {**shared, **values, "seed": seed}) for arm, values in moved.items() for seed in first]
-    runs = []
+    runs, newest = [], {}
     for arm, values in cells:
         run = planned(arm, values)
-        dataset = stock.dataset(run)
-        runs.append(planned(arm, {**values, **{name: value for name, value in vars(fitted(
-            run.settings, dataset, values)).items() if name in ("images", "batch_size")},
-            "teacher": values.get("teacher") or newest_teacher(dataset)}))
+        dataset, which = stock.dataset(run), run.needs[:4]
+        if run.teacher is None and which not in newest:
+            newest[which] = newest_teacher(dataset)
+        runs.append(replace(run, settings=fitted(run.settings, dataset, values), teacher=run.teacher or newest[which],
+                            taught_by=run.taught_by and fitted(run.taught_by, dataset, values["teacher"])))
     return keyed(runs, stock.fingerprints)
 
 
 def agree(ledger: Ledger, keys: list[str], extend: bool) -> None:
     """Write the plan into a new study. Raises ValueError where the study is of another one, unless it is extended."""
-    before = ledger.plan
-    if not extend and before.get("version", VERSION) != VERSION:
+    before = ledger.study.user_attrs.get("plan", {"version": VERSION, "keys": []})
+    known = set(before["keys"])
+    if before["version"] != VERSION and not extend:
         raise ValueError(f"study {ledger.name!r} is of version {before['version']} of what a run computes, and this is "
                          f"version {VERSION}; {WAYS}")
-    known = before.get("keys", [])
-    if known and not extend and set(known) != set(keys):
-        raise ValueError(f"study {ledger.name!r} is of another plan: of its {len(known):,} runs {len(set(known) & set(keys)):,}"
-                         f" are among these {len(keys):,}; {WAYS}")
-    if set(keys) - set(known):
-        ledger.plan = {"version": VERSION, "keys": [*known, *(key for key in keys if key not in set(known))]}
+    if known and known != set(keys) and not extend:
+        raise ValueError(f"study {ledger.name!r} is of another plan: {len(known & set(keys)):,} of its {len(known):,} "
+                         f"runs are among these {len(keys):,}; {WAYS}")
+    if new := [key for key in keys if key not in known]:
+        ledger.study.set_user_attr("plan", {"version": VERSION, "keys": [*before["keys"], *new]})
 
 
 def train(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, workers: int | None) -> dict[str, str]:
@@ -104,39 +106,36 @@ def train(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, 
     say(f"The results go to {folder} and {ledger.shown}. If this is interrupted, the same command goes on.")
     done = len(ledger.results.keys() & plan.keys())
     with tqdm(total=len(plan), initial=done, desc="runs", unit="run", smoothing=0.05) as bar:
-        return carry_out(plan, ledger, folder / "results", stock, workers, lambda finished: bar.update(finished - bar.n))
+        return carry_out(plan, ledger, folder / "results", stock, workers,
+                         tell=lambda finished: bar.update(finished - bar.n))
 
 
 def export(results: dict[str, dict], keys: list[str], path: Path) -> int:
-    """Write a table of the plan's finished runs, a row each; returns how many. Rows of epochs do not go into CSV.
+    """Write a table of the plan's finished runs, a row each; returns how many. In CSV without the rows of epochs.
 
     Raises ValueError for an ending that is none of .csv, .jsonl, .parquet.
     """
+    import csv
+    import io
+    import json
     rows = [{"key": key, "arm": run["arm"], **run["settings"], "teacher": run["teacher"], **run["report"],
              "source": run["source"], "version": run["version"], **run["machine"], "threads": run["threads"],
-             "epoch_rows": run["rows"], "probes": run["probes"], "taught_by": run["taught_by"]}
+             "taught_by": run["taught_by"], "probes": run["probes"], "epoch_rows": run["rows"]}
             for key in keys if (run := results.get(key)) is not None]
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["key", "temperature", "alpha", "seed"]
-    if path.suffix == ".csv":
-        import csv
-        import io
-        text = io.StringIO()
-        table = csv.DictWriter(text, [name for name in columns if name != "epoch_rows"], extrasaction="ignore")
-        table.writeheader()
-        table.writerows(rows)
-        content = text.getvalue().encode()
-    elif path.suffix in (".jsonl", ".json"):
-        import json
-        content = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    elif path.suffix == ".parquet":
-        import io
-
-        from pyarrow import Table, parquet
-        file = io.BytesIO()
-        parquet.write_table(Table.from_pylist([{name: row.get(name) for name in columns} for row in rows]), file)
-        content = file.getvalue()
-    else:
+    if path.suffix not in (".csv", ".jsonl", ".parquet"):
         raise ValueError(f"export must end in .csv, .jsonl (an object a line) or .parquet; got {str(path)!r}")
+    if path.suffix == ".parquet":
+        from pyarrow import Table, parquet
     with replacing(path) as file:
-        file.write(content)
+        if path.suffix == ".parquet":
+            parquet.write_table(Table.from_pylist([{name: row.get(name) for name in columns} for row in rows]), file)
+        elif path.suffix == ".jsonl":
+            file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
+        else:
+            text = io.StringIO()
+            table = csv.DictWriter(text, [name for name in columns if name != "epoch_rows"], extrasaction="ignore")
+            table.writeheader()
+            table.writerows(rows)
+            file.write(text.getvalue().encode())
     return len(rows)

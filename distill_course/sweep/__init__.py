@@ -1,2 +1,5 @@
-"""Sweeps: a plan of runs (plan.py), a ledger that knows what is finished and who works on what (ledger.py), processes
-that train (crew.py), and the loop between them (carry_out.py)."""
+"""Sweeps: many runs, on one machine or on many, of which none is lost.
+
+plan.py says which runs; stock.py has what they need; crew.py trains them; ledger.py knows what is finished and who is
+at work on what; carry_out.py is the loop between them.
+"""

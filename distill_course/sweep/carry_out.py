@@ -3,15 +3,18 @@ import json
 import math
 import warnings
 from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, fields
 from pathlib import Path
+
+from distill_kit.settings import Settings
 
 from .crew import Crew
 from .ledger import Ledger
 from .plan import Planned, groups
 from .stock import Stock
 
+NUMBERS = [field.name for field in fields(Settings) if field.name != "seed" and "str" not in str(field.type)]
 PARTS = ("arm", "machine", "threads", "rows", "settings", "report")  # of a result
 
 
@@ -22,20 +25,24 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
     folder: gets each result as it comes, so that it is not lost where the ledger cannot be reached. tell: is told how
     many runs are finished whenever another one is.
     """
-    made = {key: result for key, run in plan.items() if (result := read_result(folder / f"{key}.json", run)) is not None}
+    lying = {key: read_result(folder / f"{key}.json", run) for key, run in plan.items()}
+    made = {key: result for key, result in lying.items() if result is not None}
     for key in made.keys() & ledger.results.keys():
         ledger.add(key, made[key])
-    failed, queue, cut, numbers = {}, deque(), groups(plan), _numbers(plan)
+    failed, queue, cut, spans = {}, deque(), groups(plan), spans_of(plan.values())
 
     def claimed() -> bool:
-        """Claim the first group that nobody has, so that something is in the queue; runs that lie here are not."""
-        taken = ledger.results.keys() | ledger.claimed.keys() | failed.keys()
-        for keys in cut:
-            free = tuple(key for key in keys if key not in taken)
-            if free and ledger.claim(free, numbers[free[0]]):
+        """Claim the first runs that nobody has; those of them that do not lie here already come into the queue."""
+        while True:
+            taken = ledger.results.keys() | ledger.claimed.keys() | failed.keys()
+            free = next((own for keys in cut if (own := tuple(key for key in keys if key not in taken))), ())
+            if not free:
+                return False
+            numbers = {name: (value, *span) for name, span in spans.items()
+                       if (value := getattr(plan[free[0]].settings, name)) is not None}
+            if ledger.claim(free, numbers):
                 queue.extend(key for key in free if key not in made)
                 return True
-        return False
     with ledger.at_work(), Crew(workers) as crew:
         while plan.keys() - ledger.results.keys() - failed.keys():
             while crew.free and (queue or claimed()):
@@ -71,11 +78,7 @@ def read_result(path: Path, run: Planned) -> dict | None:
     return result
 
 
-def _numbers(plan: dict[str, Planned]) -> dict[str, dict[str, tuple]]:
-    """For each run the numbers that differ within the plan, with their lowest and highest: what the dashboard shows."""
-    own = {key: {name: value for name, value in vars(run.settings).items()
-                 if name != "seed" and isinstance(value, int | float)} for key, run in plan.items()}
-    spans = {name: {numbers[name] for numbers in own.values() if name in numbers}
-             for name in {name for numbers in own.values() for name in numbers}}
-    return {key: {name: (value, min(spans[name]), max(spans[name])) for name, value in numbers.items()
-                  if len(spans[name]) > 1} for key, numbers in own.items()}
+def spans_of(runs: Iterable[Planned]) -> dict[str, tuple[float, float]]:
+    """Find the settings that are numbers and differ within a plan, but for the seed; lowest and highest of each."""
+    values = {name: {getattr(run.settings, name) for run in runs} - {None} for name in NUMBERS}
+    return {name: (min(own), max(own)) for name, own in values.items() if len(own) > 1}

@@ -32,10 +32,11 @@ class Ledger:
 
         >>> Ledger("mine", "sqlite:///runs/sweeps/mine/study.db", write=False).results
 
-    write: make it where it is not there, and claim. Raises FileNotFoundError, ValueError or RuntimeError, each with a
-    sentence, where there is no such study.
+    study: Optuna's own. write: make it where it is not there, and claim.
     results: of finished runs, by key. errors: sentences of failed ones. claimed: number of the claim by key.
     repeated: results that came for a run which had one. clashes: sentences about those with other figures.
+
+    Raises FileNotFoundError, ValueError or RuntimeError, each with a sentence, where there is no such study.
     """
 
     def __init__(self, name: str, url: str, write: bool = True, patience: float = PATIENCE):
@@ -46,7 +47,7 @@ class Ledger:
         warnings.simplefilter("ignore", exceptions.ExperimentalWarning)  # as Optuna calls its heartbeats
         try:
             address = make_url(url)
-            if address.drivername == "postgresql":  # for which drivers are several: this one is installed with the sweep
+            if address.drivername == "postgresql":  # which has several drivers: the extra `sweep` installs this
                 address = address.set(drivername="postgresql+psycopg")
             address.get_dialect().import_dbapi()
         except (AttributeError, exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
@@ -61,12 +62,12 @@ class Ledger:
         storage = self._ask(lambda: storages.RDBStorage(
             address.render_as_string(hide_password=False), heartbeat_interval=BEAT, grace_period=STALE))
         try:
-            self._study = self._ask(lambda: (create_study(
+            self.study = self._ask(lambda: (create_study(
                 study_name=name, storage=storage, direction="maximize", load_if_exists=True) if write else load_study(
                 study_name=name, storage=storage)))
         except KeyError:
             raise FileNotFoundError(f"no study {name!r} in {self.shown}") from None
-        self._storage, self._study_id = self._study._storage, storage.get_study_id_from_name(name)
+        self._storage, self._study_id = self.study._storage, storage.get_study_id_from_name(name)
         self.results, self.errors, self.claimed, self.repeated, self.clashes = {}, {}, {}, 0, []
         self.held: dict[int, tuple[str, ...]] = {}  # own claims: the keys of each, by the trial's id
         self._read, self._met = set(), set()        # ids of finished trials, and of claims of others
@@ -85,22 +86,13 @@ class Ledger:
                                        "kept on the disk, and the same command goes on") from None
             time.sleep(1)
 
-    @property
-    def plan(self) -> dict:
-        """The plan that the study was begun with: its version and keys; empty for a new study."""
-        return self._ask(lambda: self._study.user_attrs).get("plan", {})
-
-    @plan.setter
-    def plan(self, plan: dict) -> None:
-        self._ask(lambda: self._study.set_user_attr("plan", plan))
-
     def look(self) -> None:
         """Read what is new: results of others, claims, and which of these are dead."""
         if self.write and not self._one_writer:
             from optuna.storages import fail_stale_trials
-            self._ask(lambda: fail_stale_trials(self._study))
+            self._ask(lambda: fail_stale_trials(self.study))
         self.claimed = {}
-        for trial in self._ask(lambda: self._study.get_trials(deepcopy=False)):
+        for trial in self._ask(lambda: self.study.get_trials(deepcopy=False)):
             if not trial.state.is_finished():
                 if trial._trial_id in self.held or self._alive(trial):
                     for key in trial.user_attrs["keys"]:
@@ -130,19 +122,19 @@ class Ledger:
                            for each in (first, result))
         if figures != others and all(first[name] == result[name] for name in ("machine", "threads")):
             name = next(name for name in {**figures, **others} if figures.get(name) != others.get(name))
-            self.clashes.append(f"run {key} ({result['arm'] or 'the only cell'}, seed {result['settings']['seed']}) has "
-                                f"{name} {figures.get(name)} and came again with {others.get(name)} on an equal machine. "
-                                "The first is kept. Was a file altered, or can a figure have changed (VERSION in "
+            self.clashes.append(f"run {key} ({result['arm']}, seed {result['settings']['seed']}) has {name} "
+                                f"{figures.get(name)} and came again with {others.get(name)} on an equal machine. The "
+                                "first is kept. Was a file altered, or can a figure have changed (VERSION in "
                                 "sweep/plan.py)?")
 
     def claim(self, keys: tuple[str, ...], numbers: dict[str, tuple]) -> bool:
-        """Claim runs; returns whether nobody was faster. numbers: for the dashboard, each with its range in the plan."""
-        from optuna.distributions import FloatDistribution, IntDistribution
+        """Claim runs; returns whether nobody was faster. numbers: for the dashboard, with lowest and highest."""
+        from optuna.distributions import FloatDistribution
         from optuna.trial import TrialState, create_trial
-        kinds = {name: (IntDistribution if isinstance(value, int) else FloatDistribution)(low, high)
-                 for name, (value, low, high) in numbers.items()}
-        trial = create_trial(state=TrialState.RUNNING, params={name: value for name, (value, _, _) in numbers.items()},
-                             distributions=kinds, user_attrs={"keys": keys, "owner": _owner(os.getpid())})
+        trial = create_trial(
+            state=TrialState.RUNNING, user_attrs={"keys": keys, "owner": _owner(os.getpid())},
+            params={name: value for name, (value, _, _) in numbers.items()},
+            distributions={name: FloatDistribution(low, high) for name, (_, low, high) in numbers.items()})
         number = self._ask(lambda: self._storage.create_new_trial(self._study_id, trial))
         self.held[number] = keys
         self._beat(number)
@@ -158,7 +150,7 @@ class Ledger:
     def enter(self, number: int, results: dict[str, dict], errors: dict[str, str]) -> None:
         """End a claim with what came of its runs. Where others took it for dead, only what is new to them is added."""
         value = None if errors else fmean(result["report"]["val_accuracy"] for result in results.values())
-        if not self._end(number, value, {"results": results, "errors": errors}):
+        if not self._end(number, value, results=results, errors=errors):
             from optuna.trial import create_trial
             self.look()
             new = {key: result for key, result in results.items() if key not in self.results}
@@ -170,15 +162,15 @@ class Ledger:
         for key, result in results.items():
             self.add(key, result)
 
-    def _end(self, number: int, value: float | None = None, attributes: dict | None = None) -> bool:
+    def _end(self, number: int, value: float | None = None, **attributes) -> bool:
         """End a claim, COMPLETE where it has a value, else FAIL; returns whether nobody had ended it before."""
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
         self.held.pop(number, None)
         state = (TrialState.FAIL, None) if value is None else (TrialState.COMPLETE, [value])
         try:
-            for name, content in (attributes or {}).items():
-                self._ask(lambda: self._storage.set_trial_user_attr(number, name, content))
+            for name in attributes:
+                self._ask(lambda name=name: self._storage.set_trial_user_attr(number, name, attributes[name]))
             return self._ask(lambda: self._storage.set_trial_state_values(number, *state))
         except UpdateFinishedTrialError:
             return False
@@ -222,7 +214,7 @@ def _same(owner: dict) -> bool:
 
 
 def _open_file(path: Path, write: bool) -> FileLock | None:
-    """Lock a SQLite file for its only writer. Raises FileNotFoundError, ValueError or RuntimeError where it cannot be."""
+    """Lock a SQLite file for its only writer. Raises an error with a sentence where it is no study, or locked."""
     if not path.is_file() and not write:
         raise FileNotFoundError(f"no study at {path}")
     try:

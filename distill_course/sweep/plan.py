@@ -115,8 +115,8 @@ def read_plan(path: Path | str) -> list[tuple[str, dict]]:
         seeds = part.get("seeds", 1)
         seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
         if wrong or not seeds or not all(type(seed) is int for seed in seeds):
-            raise ValueError(f"{where}: {(wrong or ['seeds'])[0]} must be " + ", or ".join((
-                "a table (shared, arms)", "a list that is not empty (in a grid)", "a number of seeds or a list of them")))
+            raise ValueError(f"{where}: {(wrong or ['seeds'])[0]} cannot be that. shared and each of arms are tables, "
+                             "each of a grid is a list of values, seeds a number or a list of them")
         runs += [(": ".join(filter(None, (name, arm))), {**part.get("shared", {}), **values, "seed": seed})
                  for arm, values in crossed(part.get("grid", {}), part.get("arms")).items() for seed in seeds]
     if not runs:
