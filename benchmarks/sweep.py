@@ -1,7 +1,7 @@
 """What a sweep costs beside its runs, and what a second worker is worth.
 
-    python benchmarks/sweep.py ledger [--storage URL]   milliseconds of a claim of five runs: the first, the last of 5,000
-    python benchmarks/sweep.py workers [--rounds 3]     a grid with one worker and with two, in turn; cores: one a worker
+    python benchmarks/sweep.py ledger [--storage URL]   a claim of five runs: the first and the last of 5,000 planned
+    python benchmarks/sweep.py workers [--rounds 3]     a grid with one worker and with two, of one core each, in turn
 
 Writes what it finds into benchmarks/sweep.json.
 """
@@ -49,8 +49,8 @@ def workers(rounds: int) -> dict:
     for number in [number for _ in range(rounds) for number in seconds]:
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
-            subprocess.run([sys.executable, "-m", "distill_kit", "sweep", "--study", "grid", "--workers", str(number), *GRID,
-                            "--json"], check=True, capture_output=True, cwd=BENCHMARKS.parent,
+            command = ["-m", "distill_kit", "sweep", "--study", "grid", "--workers", str(number), *GRID, "--json"]
+            subprocess.run([sys.executable, *command], check=True, capture_output=True, cwd=BENCHMARKS.parent,
                            env={**os.environ, "DISTILL_KIT_RUNS": folder})
             seconds[number].append(round(time.perf_counter() - started, 1))
         print(seconds, flush=True)

@@ -104,7 +104,8 @@ class Crew:
     def wait(self, seconds: float = 1.0) -> list[tuple[object, dict]]:
         """Return tickets and results that came since, waiting so long for the first.
 
-        Raises OSError where a result could not be written. A run whose process dies is trained again from the start, TRIES times at most.
+        Raises OSError where a result could not be written. A run whose process dies is trained again from the start,
+        TRIES times at most.
         """
         if not self._running and not self._done:
             time.sleep(seconds)
