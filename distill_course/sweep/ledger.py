@@ -47,13 +47,14 @@ class Ledger:
         warnings.simplefilter("ignore", exceptions.ExperimentalWarning)  # as Optuna calls its heartbeats
         try:
             address = make_url(url)
+            self.shown = address.render_as_string()  # without its password
             if address.drivername == "postgresql":  # which has several drivers: the extra `sweep` installs this
                 address = address.set(drivername="postgresql+psycopg")
             address.get_dialect().import_dbapi()
         except (AttributeError, exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
             raise ValueError("storage must be a database's address, sqlite:///FILE or postgresql://USER@HOST/NAME; got "
                              f"{url!r} ({error})") from None
-        self.name, self.shown, self.write = name, address.render_as_string(), write
+        self.name, self.write = name, write
         self._one_writer = address.get_backend_name() == "sqlite"
         if self._one_writer:
             self._lock = _open_file(Path(address.database or ""), write)
@@ -106,14 +107,14 @@ class Ledger:
 
     def _alive(self, trial) -> bool:
         """Is somebody at work on a claim of others? Where that cannot be, it is ended."""
-        owner, own = trial.user_attrs["owner"], _owner(os.getpid())
-        if self.write and (self._one_writer or owner["host"] == own["host"] and not _same(owner)):
+        owner = trial.user_attrs["owner"]
+        dead = self.write and self._one_writer or owner["host"] == _owner(os.getpid())["host"] and not _same(owner)
+        if dead and self.write:
             self._end(trial._trial_id)
-            return False
-        if self.write and trial._trial_id not in self._met:  # who died before a first beat would be alive for ever
+        elif self.write and trial._trial_id not in self._met:  # who died before a first beat would be alive for ever
             self._met.add(trial._trial_id)
             self._beat(trial._trial_id)
-        return True
+        return not dead
 
     def add(self, key: str, result: dict) -> None:
         """Take a result: the first of a run is kept; other figures from an equal machine are a clash."""
