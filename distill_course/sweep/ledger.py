@@ -69,6 +69,8 @@ class Ledger:
         except KeyError:
             raise FileNotFoundError(f"no study {name!r} in {self.shown}") from None
         self._storage, self._study_id = self.study._storage, storage.get_study_id_from_name(name)
+        if "plan" not in self.study.user_attrs and self.study.get_trials(deepcopy=False):
+            raise ValueError(f"study {name!r} in {self.shown} is none of a sweep. Choose another name (--study)")
         self.results, self.errors, self.claimed, self.repeated, self.clashes = {}, {}, {}, 0, []
         self.held: dict[int, tuple[str, ...]] = {}  # own claims: the keys of each, by the trial's id
         self._read, self._met = set(), set()        # ids of finished trials, and of claims of others
@@ -83,8 +85,8 @@ class Ledger:
             except self._away as error:
                 if time.monotonic() > until:
                     cause = " ".join(str(error.__cause__ or error).split())
-                    raise RuntimeError(f"the storage {self.shown} does not answer ({cause:.200}). What was finished is "
-                                       "kept on the disk, and the same command goes on") from None
+                    raise RuntimeError(f"the storage {self.shown} cannot be reached or written ({cause:.200}). What was "
+                                       "finished is kept on the disk, and the same command goes on") from None
             time.sleep(1)
 
     def look(self) -> None:
@@ -140,7 +142,7 @@ class Ledger:
         self.held[number] = keys
         self._beat(number)
         self.look()
-        if any(self.claimed[key] < number or key in self.results for key in keys):
+        if any(self.claimed.get(key, number) < number or key in self.results for key in keys):
             self._end(number)
         return number in self.held
 
