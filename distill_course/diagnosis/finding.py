@@ -1,5 +1,4 @@
 """What a diagnosis is made of: findings with their evidence, and what a run is held against. Plain frozen data."""
-import functools
 import math
 import statistics
 from dataclasses import asdict, dataclass
@@ -90,14 +89,11 @@ def median(rows: list[dict], column: str) -> float | None:
     return statistics.median(value for _, value in pairs) if pairs else None
 
 
-@functools.cache
-def references() -> dict[str, Reference]:
-    """Return the references that ship with the course, by the name of the data set."""
-    return {name: Reference(**entry) for name, entry in read_stored("reference").items()}
+REFERENCES = {name: Reference(**entry) for name, entry in read_stored("reference").items()}  # by the data set's name
 
 
 def reference_for(data: str | None) -> Reference | None:
     """Look up the reference for a data set's name ("cifar10"), or for the source that a history names."""
     if not isinstance(data, str):  # a file may bring anything
         return None
-    return references().get(data.partition(",")[0].lower().replace("-", ""))  # "CIFAR-10, JPEG copy"
+    return REFERENCES.get(data.partition(",")[0].lower().replace("-", ""))  # "CIFAR-10, JPEG copy"

@@ -4,6 +4,7 @@ A history cannot tell all. `probe(run)` asks and gives a plain dict, to be hande
 modes and random state as they were. `proofs` turns such a dict into findings.
 """
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from distill_kit.teachers import Teacher
 
 from ..habits import answer_in_train_mode, statistics_kept
 from .causes import CAUSES, as_finding
-from .finding import HARMLESS, LOOK, SEVERE, WRONG, Evidence, Finding
+from .finding import LOOK, SEVERE, Evidence, Finding
 from .wrong_losses import WRONG_LOSSES, right
 
 IMAGES = 64          # that the teacher looks at once more at a time: as it did before, and in little memory
@@ -29,9 +30,7 @@ BETTER = 0.1         # of accuracy, in train mode less in eval mode; a healthy s
 FALSE_LABELS = 0.05  # share of labels that a confident teacher contradicts; healthy runs: below 0.02
 TEACHERS = {"shuffled": "teacher_rows_shuffled", "permuted": "classes_permuted", "probabilities": "softmax_twice",
             "train_mode": "teacher_in_train_mode", "other_view": "teacher_sees_other_view"}
-COSTS_LITTLE = ("teacher_in_train_mode", "teacher_sees_other_view")
-UNSETTLED = ("By the statistics of a batch, as in train mode, the student gets more validation images right than by "
-             "its running statistics, as in eval mode: those have not settled.")
+WORTH_A_LOOK = ("train_mode", "other_view", "other")  # answers that cost little, or prove nothing
 
 
 @torch.no_grad()
@@ -162,14 +161,26 @@ def _labels(run: Run) -> dict:
 
 # What the answers prove
 
-def proofs(probes: dict, alpha: float | None) -> list[Finding]:
+def proofs(probes: dict, alpha: float | None) -> Iterator[Finding]:
     """Turn a probe's answers into findings. alpha: the run's, where it is known."""
-    findings = [_proved_loss(probes), _proved_teacher(probes),
-                _proved_share("student_in_eval_mode", "not_training", probes),
-                _proved_share("layers_not_trained", "frozen", probes),
-                _proved_share("right_only_in_train_mode", "train_mode_gain", probes, UNSETTLED),
-                _contradicted_labels(probes, alpha)]
-    return [finding for finding in findings if finding is not None]
+    def proved(name: str, severity: str, figure: str, expected: str, elsewhere: bool = False) -> Finding:
+        evidence = Evidence(figure, probes.get(figure), None, expected)
+        return as_finding(name, severity, evidence, probed=True, elsewhere=elsewhere)
+    loss, teacher, share = (probes.get(figure) for figure in ("loss", "teacher", "false_labels"))
+    if loss not in (None, "right"):
+        yield proved("loss_is_another" if loss == "other" else loss, SEVERE, "loss_ratio", "1")
+    if teacher not in (None, "same"):
+        yield proved(TEACHERS.get(teacher, "teacher_answers_differ"), LOOK if teacher in WORTH_A_LOOK else SEVERE,
+                     "teacher_match", "1")
+    if probes.get("not_training"):
+        yield proved("student_in_eval_mode", SEVERE, "not_training", "0")
+    if probes.get("frozen"):
+        yield proved("layers_not_trained", SEVERE, "frozen", "0")
+    if probes.get("train_mode_gain"):
+        yield proved("right_only_in_train_mode", SEVERE, "train_mode_gain", "0", elsewhere=True)
+    if share is not None and share >= FALSE_LABELS and teacher in (None, "same"):  # with other rows no witness
+        mild = share < 0.1 or alpha is not None and alpha < 0.3
+        yield proved("false_labels", LOOK if mild else SEVERE, "false_labels", "0")
 
 
 def is_refuted(finding: Finding, probes: dict) -> bool:
@@ -179,35 +190,3 @@ def is_refuted(finding: Finding, probes: dict) -> bool:
         return probes.get("loss") not in (None, finding.name)
     answer = probes.get("teacher")
     return decides == "teacher" and answer is not None and TEACHERS.get(answer) != finding.name
-
-
-def _proved_loss(probes: dict) -> Finding | None:
-    if probes.get("loss") in (None, "right"):
-        return None
-    name = "loss_is_another" if probes["loss"] == "other" else probes["loss"]
-    return as_finding(name, WRONG, SEVERE, Evidence("loss_ratio", probes.get("loss_ratio"), None, "1"), probed=True)
-
-
-def _proved_teacher(probes: dict) -> Finding | None:
-    if probes.get("teacher") in (None, "same"):
-        return None
-    name = TEACHERS.get(probes["teacher"], "teacher_answers_differ")
-    kind, severity = (HARMLESS, LOOK) if name in COSTS_LITTLE else (WRONG, SEVERE)
-    return as_finding(name, kind, LOOK if name == "teacher_answers_differ" else severity,
-                      Evidence("teacher_match", probes.get("teacher_match"), None, "1"), probed=True)
-
-
-def _proved_share(name: str, figure: str, probes: dict, sentence: str | None = None) -> Finding | None:
-    """A share that must be 0."""
-    share = probes.get(figure)
-    return as_finding(name, WRONG, SEVERE, Evidence(figure, share, None, "0"), probed=True, sentence=sentence) \
-        if share else None
-
-
-def _contradicted_labels(probes: dict, alpha: float | None) -> Finding | None:
-    share = probes.get("false_labels")
-    if share is None or share < FALSE_LABELS or probes.get("teacher") not in (None, "same"):
-        return None  # a teacher whose rows are not its own is no witness
-    mild = share < 0.1 or alpha is not None and alpha < 0.3
-    return as_finding("false_labels", WRONG, LOOK if mild else SEVERE, Evidence("false_labels", share, None, "0"),
-                      probed=True)
