@@ -9,6 +9,7 @@ from distill_kit.openmp import cores, cpu_quota
 from ..diagnosis.faults import fault_of
 from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
 from ..machine import counted, threads_in_words
+from ..shipped import read_table
 from ..statistics import in_words
 from .experiments import Control, Experiment
 from .measures import teachers_share
@@ -16,9 +17,7 @@ from .session import LabRun, Session
 from .stored_runs import Stored, alike
 from .worker import FAILED, FINISHED, RUNNING, STOPPED, WAITING
 
-SHORT = {"temperature": "T", "learning_rate": "rate", "label_noise": "random labels", "labelled": "labels",
-         "final_alpha": "alpha to", "final_temperature": "T to",
-         "schedule": "on the way", "fault_strength": "how much"}
+SHORT = read_table("lab-words")["short"]                  # names of controls in little room
 MORE, SAME, LESS = "better", "about the same", "worse"  # than what it is held against: what a learner may expect
 
 
@@ -191,6 +190,11 @@ def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
         return ""
     return (f"{control.label}: {stops[0]} to {stops[-1]} cannot be told apart from {here} by one run of each; their "
             f"stored runs lie within {stored.luck:.1f} points of it, as two seeds of one setting may.")
+
+
+def line_of(run: LabRun) -> str:
+    """Write a run as a line of the table."""
+    return f"{run.number}   {settings_words(run)}:   {per_cent(run.best)} ({run.state}, {run.seconds:.1f} s)"
 
 
 def settings_words(run: LabRun) -> str:
