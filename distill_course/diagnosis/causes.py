@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 
 from ..shipped import read_table
-from .finding import HARM, WRONG, Evidence, Finding
+from .finding import HARM, HARMLESS, LOOK, NOTE, SEVERE, WRONG, Evidence, Finding
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,14 @@ CAUSES = {name: Cause(**{key: value for key, value in entry.items() if key != "f
           for name, entry in read_table("causes").items() if "sentence" in entry}
 
 
-def as_finding(name: str, severity: str, *evidence: Evidence, probed: bool = False, elsewhere: bool = False) -> Finding:
-    """Make a finding in the words of its cause; elsewhere: the cause shows itself in another way."""
+def as_finding(name: str, *evidence: Evidence, severe: bool = True, probed: bool = False,
+               elsewhere: bool = False) -> Finding:
+    """Make a finding in the words of its cause; elsewhere: the cause shows itself in another way.
+
+    What is harmless is never severe.
+    """
     cause = CAUSES[name]
     kind = WRONG if probed and cause.kind == HARM else cause.kind  # what a probe sees is proved
+    severity = SEVERE if severe and kind != HARMLESS else NOTE if kind == HARMLESS and not probed else LOOK
     return Finding(name, kind, severity, evidence, cause.elsewhere if elsewhere else cause.sentence, cause.remedy,
                    cause.experiment, cause.alike, probed)

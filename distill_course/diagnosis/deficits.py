@@ -5,9 +5,10 @@ writes down: train_loss, val_loss, val_accuracy and train_accuracy. Thresholds: 
 """
 import math
 from collections.abc import Iterator
+from operator import attrgetter
 
 from .causes import as_finding
-from .finding import LOOK, NOTE, SEVERE, Evidence, Finding, Reference, last, median, values
+from .finding import Evidence, Finding, Reference, figures, last, median, values
 
 STEP_TOO_LARGE, STEP_LARGE = 0.7, 0.4     # of the weights' size in one step; healthy: AdamW .02 to .1, Muon .1 to .25
 STEP_TOO_SMALL, STEP_SMALL = 0.004, 0.008
@@ -34,17 +35,19 @@ JUMPS = 2
 CLIMBED = 0.01     # of the validation accuracy, in the last epoch
 
 
-def largest_step(rows: list[dict]) -> tuple[int, float] | None:
-    """Epoch and update ratio; the first epoch warms up, and its first step says nothing."""
-    return max(values(rows[1:], "update_ratio"), key=lambda pair: pair[1], default=None)
+value_of = attrgetter("value")
+
+
+def largest_step(rows: list[dict]) -> Evidence | None:
+    """Find the highest update ratio; the first epoch warms up, and its first step says nothing."""
+    return max(figures(rows[1:], "update_ratio"), key=value_of, default=None)
 
 
 def steps_too_large(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for steps that change the weights by about as much as they are."""
     step = largest_step(rows)
-    if step is not None and step[1] >= STEP_LARGE:
-        yield as_finding("learning_rate_too_high", SEVERE if step[1] > STEP_TOO_LARGE else LOOK,
-                         Evidence("update_ratio", step[1], step[0], "below 0.3"))
+    if step is not None and step.value >= STEP_LARGE:
+        yield as_finding("learning_rate_too_high", step.beside("below 0.3"), severe=step.value > STEP_TOO_LARGE)
 
 
 def steps_too_small(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
@@ -52,47 +55,44 @@ def steps_too_small(rows: list[dict], reference: Reference | None) -> Iterator[F
     step, limit, length = largest_step(rows), median(rows, "clip_norm"), median(rows, "gradient_norm_median")
     if step is None:
         return
-    small, moves = Evidence("update_ratio", step[1], step[0], "0.01 or more"), step[1] > STEP_SMALL
+    small, moves = step.beside("0.01 or more"), step.value > STEP_SMALL
     if limit is not None and length and limit / length < OVER_LIMIT:
         above = Evidence("gradient_norm_median", length, None, f"not far above the limit, {limit:g}")
-        yield (as_finding("clipping_costs_nothing", NOTE, above) if moves else
-               as_finding("clipping_too_tight", SEVERE, small, above))
+        yield as_finding("clipping_costs_nothing", above) if moves else as_finding("clipping_too_tight", small, above)
     elif not moves:
-        yield as_finding("learning_rate_too_low", SEVERE if step[1] < STEP_TOO_SMALL else LOOK, small)
+        yield as_finding("learning_rate_too_low", small, severe=step.value < STEP_TOO_SMALL)
 
 
 def units_without_answer(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for units that answer to no image, from the start or dying on the way."""
-    dead = values(rows, "dead_units")
-    if not dead or min(value for _, value in dead[len(dead) // 2:]) < SOME_DEAD:
+    dead = figures(rows, "dead_units")
+    if not dead or min(map(value_of, dead[len(dead) // 2:])) < SOME_DEAD:
         return
-    epoch, share = dead[-1]
-    severity = SEVERE if share > MANY_DEAD else LOOK
-    if share - dead[0][1] > MORE_DEAD:  # a step that is too long kills them; those dead from the start stay as many
-        yield as_finding("learning_rate_too_high", severity, Evidence(
-            "dead_units", share, epoch, f"no more than in epoch {dead[0][0]}, {dead[0][1]:.2f}"), elsewhere=True)
+    first, now, severe = dead[0], dead[-1], dead[-1].value > MANY_DEAD
+    if now.value - first.value > MORE_DEAD:  # too long a step kills them; those dead from the start stay as many
+        expected = f"no more than in epoch {first.epoch}, {first.value:.2f}"
+        yield as_finding("learning_rate_too_high", now.beside(expected), severe=severe, elsewhere=True)
     else:
-        yield as_finding("dead_units", severity, Evidence("dead_units", share, epoch, "0"))
+        yield as_finding("dead_units", now.beside("0"), severe=severe)
 
 
 def learnt_by_heart(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for training images that are known far better than others."""
     own, others = last(rows, "train_accuracy"), last(rows, "val_accuracy")
     if None not in (own, others) and own - others >= NEARLY:
-        yield as_finding("too_few_images", SEVERE if own - others > BY_HEART else LOOK,
-                         Evidence("train_accuracy", own, rows[-1]["epoch"], f"nearer to validation, {others:.2f}"))
+        evidence = Evidence("train_accuracy", own, rows[-1]["epoch"], f"nearer to validation, {others:.2f}")
+        yield as_finding("too_few_images", evidence, severe=own - others > BY_HEART)
 
 
 def guesses_what_is_new(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for guessing on validation images in every epoch: even a few images learnt by heart teach more than that."""
-    own, others, classes = last(rows, "train_accuracy"), values(rows, "val_accuracy"), rows[-1].get("classes")
+    own, others, classes = last(rows, "train_accuracy"), figures(rows, "val_accuracy"), rows[-1].get("classes")
     if None in (own, classes) or len(others) < 3 or own < LEARNT + (1 - LEARNT) / classes:
         return
     by_luck = 1 / classes + 2 * math.sqrt((1 - 1 / classes) / classes / FEW_IMAGES)  # guessing and two standard errors
-    epoch, most = max(others, key=lambda pair: pair[1])
-    if most <= by_luck:
-        yield as_finding("right_only_in_train_mode", SEVERE,
-                         Evidence("val_accuracy", most, epoch, f"above {by_luck:.2f}"),
+    most = max(others, key=value_of)
+    if most.value <= by_luck:
+        yield as_finding("right_only_in_train_mode", most.beside(f"above {by_luck:.2f}"),
                          Evidence("train_accuracy", own, rows[-1]["epoch"]))
 
 
@@ -101,22 +101,22 @@ def ended_early(rows: list[dict], reference: Reference | None) -> Iterator[Findi
     hard = values(rows, "train_hard") or values(rows, "train_loss")
     if not hard or "stopped" in rows[-1]:
         return
-    ratio = hard[-1][1] / hard[0][1] if hard[0][1] else 1.0
+    ratio = hard[-1] / hard[0] if hard[0] else 1.0
     if len(rows) <= SHORT or len(rows) <= 2 * SHORT and ratio >= STILL_LEARNING:
-        yield as_finding("too_few_epochs", SEVERE if len(rows) <= SHORT else LOOK,
-                         Evidence("epoch", float(len(rows)), None, "more: the course's runs have 8 or 14"))
+        evidence = Evidence("epoch", float(len(rows)), None, "more: the course's runs have 8 or 14")
+        yield as_finding("too_few_epochs", evidence, severe=len(rows) <= SHORT)
 
 
 def far_below_reference(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Only where a run of enough steps can be held against measured ones."""
-    own, others = last(rows, "train_accuracy"), max((value for _, value in values(rows, "val_accuracy")), default=None)
+    own, others = last(rows, "train_accuracy"), max(values(rows, "val_accuracy"), default=None)
     if reference is None or None in (own, others) or (rows[-1].get("steps") or 0) < ENOUGH_STEPS * reference.steps:
         return
     if others > reference.accuracy - FAR_BELOW or own - others > FITS_NO_BETTER:
         return
     hard, classes = last(rows, "train_hard"), rows[-1].get("classes")
     if hard is None or not classes or hard >= HARDLY_LEARNT * math.log(classes):
-        yield as_finding("student_too_small", SEVERE, Evidence(
+        yield as_finding("student_too_small", Evidence(
             "val_accuracy", others, None,
             f"{reference.accuracy:.2f}, the mean of {reference.runs} runs on {reference.data}"))
 
@@ -128,83 +128,80 @@ def teacher_below_reference(rows: list[dict], reference: Reference | None) -> It
         return
     if reference is None:
         if student is not None and teacher < student:
-            yield as_finding("weak_teacher", LOOK,
-                             Evidence("val_teacher_accuracy", teacher, None, f"above the student's {student:.2f}"))
+            evidence = Evidence("val_teacher_accuracy", teacher, None, f"above the student's {student:.2f}")
+            yield as_finding("weak_teacher", evidence, severe=False)
     elif teacher < reference.teacher_accuracy - BELOW:
-        severe = teacher < reference.teacher_accuracy - 2 * BELOW
-        yield as_finding("weak_teacher", SEVERE if severe else LOOK, Evidence(
-            "val_teacher_accuracy", teacher, None, f"{reference.teacher_accuracy:.2f} on {reference.data}"))
+        expected = f"{reference.teacher_accuracy:.2f} on {reference.data}"
+        yield as_finding("weak_teacher", Evidence("val_teacher_accuracy", teacher, None, expected),
+                         severe=teacher < reference.teacher_accuracy - 2 * BELOW)
 
 
 def very_soft(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a temperature at which all classes look alike."""
     t, alpha = median(rows, "temperature"), median(rows, "alpha")
     if t is not None and t >= HIGH_TEMPERATURE and alpha != 1:
-        yield as_finding("temperature_too_high", NOTE, Evidence("temperature", t, None, "2 to 10"))
+        yield as_finding("temperature_too_high", Evidence("temperature", t, None, "2 to 10"))
 
 
 # The shape of curves
 
 def is_no_number(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a loss that is no number, or far above where it began."""
-    train = [(row["epoch"], row["train_loss"]) for row in rows if "train_loss" in row]
-    broken = [epoch for epoch, value in train if value is None or not math.isfinite(value)]
+    train = [Evidence("train_loss", row["train_loss"], row["epoch"]) for row in rows if "train_loss" in row]
+    broken = [figure for figure in train if figure.value is None]
     if broken:
-        yield as_finding("diverged", SEVERE, Evidence("train_loss", None, broken[0], "a finite number"))
-    elif len(train) > 1 and train[-1][1] > GROWN * train[0][1] > 0:
-        yield as_finding("diverged", SEVERE, Evidence("train_loss", train[-1][1], train[-1][0],
-                                                      f"below {train[0][1]:.3g}, that of the first epoch"))
+        yield as_finding("diverged", broken[0].beside("a finite number"))
+    elif len(train) > 1 and train[-1].value > GROWN * train[0].value > 0:
+        yield as_finding("diverged", train[-1].beside(f"below {train[0].value:.3g}, that of the first epoch"))
 
 
 def validation_loss_rises(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a validation loss that rises while the training loss falls."""
-    train, validation = values(rows, "train_loss"), values(rows, "val_loss")
+    train, validation = figures(rows, "train_loss"), figures(rows, "val_loss")
     if len(train) < 4 or len(validation) < 4 or _alpha_moves(rows):
         return
-    epoch, lowest = min(validation, key=lambda pair: pair[1])
-    after = [value for at, value in validation if at > epoch]
-    falls = train[-1][1] <= dict(train).get(epoch, -math.inf)
-    if falls and lowest > 0 and len(after) > 1 and min(after[-2:]) >= RISEN * lowest:
-        yield as_finding("overfitting", LOOK, Evidence("val_loss", validation[-1][1], validation[-1][0],
-                                                       f"no higher than {lowest:.3g}, that of epoch {epoch}"))
+    lowest = min(validation, key=value_of)
+    after = [figure.value for figure in validation if figure.epoch > lowest.epoch]
+    falls = any(figure.epoch == lowest.epoch and train[-1].value <= figure.value for figure in train)
+    if falls and lowest.value > 0 and len(after) > 1 and min(after[-2:]) >= RISEN * lowest.value:
+        expected = f"no higher than {lowest.value:.3g}, that of epoch {lowest.epoch}"
+        yield as_finding("overfitting", validation[-1].beside(expected), severe=False)
 
 
 def nothing_moves(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for losses that stand still."""
-    train, validation = values(rows, "train_loss"), values(rows, "val_loss")
+    train, validation = figures(rows, "train_loss"), figures(rows, "val_loss")
     if min(len(train), len(validation)) < 3 or _alpha_moves(rows):
         return
-    curves = [[value for _, value in pairs] for pairs in (train, validation)]
+    curves = [list(map(value_of, curve)) for curve in (train, validation)]
     if all(max(curve) - min(curve) <= MOVED * max(abs(curve[0]), 1e-9) for curve in curves):
-        yield as_finding("both_stagnate", SEVERE, Evidence("train_loss", train[-1][1], train[-1][0],
-                                                           f"below {train[0][1]:.4g}, where it began"))
+        yield as_finding("both_stagnate", train[-1].beside(f"below {train[0].value:.4g}, where it began"))
 
 
 def up_and_down(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a validation accuracy that jumps."""
-    accuracy = values(rows, "val_accuracy")
-    steps = [b - a for (_, a), (_, b) in zip(accuracy, accuracy[1:])]
-    falls = [Evidence("val_accuracy", value, epoch, f"no fall of {-step:.2f}")
-             for (epoch, value), step, after in zip(accuracy[1:], steps, [*steps[1:], 0.0])
+    accuracy = figures(rows, "val_accuracy")
+    steps = [now.value - before.value for before, now in zip(accuracy, accuracy[1:])]
+    falls = [figure.beside(f"no fall of {-step:.2f}") for figure, step, after in zip(accuracy[1:], steps, steps[1:])
              if step < -JUMP and after > JUMP / 2]
     if len(falls) >= JUMPS:
-        yield as_finding("oscillates", LOOK, *falls[:3])
+        yield as_finding("oscillates", *falls[:3], severe=False)
 
 
 def best_at_the_end(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a last epoch that is the best so far."""
-    accuracy = values(rows, "val_accuracy")
-    if len(accuracy) > 2 and accuracy[-1][1] >= max(value for _, value in accuracy[:-1]) + CLIMBED:
-        yield as_finding("still_improving", NOTE, Evidence("val_accuracy", accuracy[-1][1], accuracy[-1][0]))
+    accuracy = figures(rows, "val_accuracy")
+    if len(accuracy) > 2 and accuracy[-1].value >= max(map(value_of, accuracy[:-1])) + CLIMBED:
+        yield as_finding("still_improving", accuracy[-1])
 
 
 def validation_is_better(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a validation accuracy above that of training."""
-    train, validation = dict(values(rows, "train_accuracy")), dict(values(rows, "val_accuracy"))
-    above = [epoch for epoch in validation if epoch in train and validation[epoch] > train[epoch]]
-    if len(above) > 1 and above[-1] == rows[-1]["epoch"]:
-        yield as_finding("validation_above_training", NOTE, Evidence("val_accuracy", validation[above[-1]], above[-1]),
-                         Evidence("train_accuracy", train[above[-1]], above[-1]))
+    train = {figure.epoch: figure for figure in figures(rows, "train_accuracy")}
+    above = [(figure, train[figure.epoch]) for figure in figures(rows, "val_accuracy")
+             if figure.epoch in train and figure.value > train[figure.epoch].value]
+    if len(above) > 1 and above[-1][0].epoch == rows[-1]["epoch"]:
+        yield as_finding("validation_above_training", *above[-1])
 
 
 def _alpha_moves(rows: list[dict]) -> bool:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 
 from .causes import as_finding
-from .finding import LOOK, SEVERE, Evidence, Finding, Reference, in_bits, last, median, values
+from .finding import Evidence, Finding, Reference, figures, in_bits, last, median
 
 TOTAL_OFF = 0.02        # relative: what rounding and a mean over a changing alpha may do to the total
 SOFT_TOO_SMALL = 0.5    # of what an untrained student's first soft term must be; healthy runs: 0.8 to 1.2
@@ -25,8 +25,8 @@ def total_of_terms(rows: list[dict], reference: Reference | None) -> Iterator[Fi
     """total = alpha hard + (1 - alpha) soft, on the first batch; or in every epoch, where alpha stood still."""
     first = [rows[0].get(f"first_{name}") for name in ("loss", "hard", "soft", "alpha")]
     looked = [(*first, 1)] if None not in first else [
-        (*figures, row["epoch"]) for row in rows if row.get("alpha") == rows[0].get("alpha")
-        and None not in (figures := [row.get(name) for name in ("train_loss", "train_hard", "train_soft", "alpha")])]
+        (*terms, row["epoch"]) for row in rows if row.get("alpha") == rows[0].get("alpha")
+        and None not in (terms := [row.get(name) for name in ("train_loss", "train_hard", "train_soft", "alpha")])]
     off, inverted = [], []
     for total, hard, soft, alpha, epoch in looked:
         right, other = alpha * hard + (1 - alpha) * soft, (1 - alpha) * hard + alpha * soft
@@ -35,15 +35,15 @@ def total_of_terms(rows: list[dict], reference: Reference | None) -> Iterator[Fi
             off.append(Evidence("loss", total, epoch, f"{right:.3g} from its terms"))
             inverted.append(abs(total - other) <= scale)
     if off and len(off) == len(looked):
-        yield as_finding("alpha_inverted" if all(inverted) else "loss_is_another", SEVERE, off[0])
+        yield as_finding("alpha_inverted" if all(inverted) else "loss_is_another", off[0])
 
 
 def negative_soft_term(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """A KL divergence is never below zero."""
-    below = [Evidence(column, value, epoch, "0 or more") for column in ("train_soft", "first_soft")
-             for epoch, value in values(rows, column) if value < -1e-3]
+    below = [figure for column in ("train_soft", "first_soft") for figure in figures(rows, column)
+             if figure.value < -1e-3]
     if below:
-        yield as_finding("softmax_for_log_softmax", SEVERE, below[0])
+        yield as_finding("softmax_for_log_softmax", below[0].beside("0 or more"))
 
 
 def first_soft_term(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
@@ -58,11 +58,11 @@ def first_soft_term(rows: list[dict], reference: Reference | None) -> Iterator[F
     evidence = Evidence("first_soft", soft, 1,
                         f"about {expected:.2g}: T² (ln C - the teacher's entropy), with C classes")
     if ratio > SOFT_TOO_LARGE and t <= 1.5:
-        yield as_finding("kl_swapped", SEVERE, evidence)
+        yield as_finding("kl_swapped", evidence)
     elif ratio <= SOFT_TOO_SMALL:
         distance = {"t_squared_missing": abs(math.log(ratio * t**2)), "element_mean": abs(math.log(ratio * classes))}
         name = min(distance, key=distance.get)
-        yield as_finding(name if distance[name] < math.log(2) else "loss_is_another", SEVERE, evidence)
+        yield as_finding(name if distance[name] < math.log(2) else "loss_is_another", evidence)
 
 
 def student_as_flat(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
@@ -75,7 +75,7 @@ def student_as_flat(rows: list[dict], reference: Reference | None) -> Iterator[F
     if contrast < LEAST_CONTRAST or (last(rows, "val_agreement") or 0) < LIKE_ITS_TEACHER:
         return
     if (math.log(classes) - own) / contrast <= FLATNESS / t**2:
-        yield as_finding("student_not_softened", SEVERE,
+        yield as_finding("student_not_softened",
                          Evidence("val_entropy", own, rows[-1]["epoch"], f"nearer to the teacher's {in_bits(teacher)}"))
 
 
@@ -88,8 +88,8 @@ def teacher_of_probabilities(rows: list[dict], reference: Reference | None) -> I
     top = 1 / (1 + (classes - 1) * math.exp(-1 / t))
     flattest = (1 - top) / t - math.log(top)                          # of one logit 1, the others 0, over T
     if entropy >= flattest - 1e-5:
-        yield as_finding("softmax_twice", SEVERE, Evidence("train_teacher_entropy", entropy, 1,
-                                                           f"below {in_bits(flattest)} at T = {t:g}"))
+        yield as_finding("softmax_twice", Evidence(
+            "train_teacher_entropy", entropy, 1, f"below {in_bits(flattest)} at T = {t:g}"))
 
 
 def teachers_word_against_labels(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
@@ -104,20 +104,18 @@ def teachers_word_against_labels(rows: list[dict], reference: Reference | None) 
     evidence = Evidence("train_teacher_accuracy", here, None, f"about {there:.2f}, as on validation images")
     classes, alpha = rows[-1].get("classes") or 10, median(rows, "alpha")
     if None in (own, agreed) or agreed <= own or here < 1.5 / classes:
-        yield as_finding("teacher_rows_shuffled", SEVERE, evidence)
+        yield as_finding("teacher_rows_shuffled", evidence)
     else:
         mild = there - here < 0.1 or alpha is not None and alpha < 0.3
-        yield as_finding("false_labels", LOOK if mild else SEVERE, evidence,
-                         Evidence("train_agreement", agreed, rows[-1]["epoch"],
-                                  f"below that with the labels, {own:.2f}"))
+        agrees = Evidence("train_agreement", agreed, rows[-1]["epoch"], f"below that with the labels, {own:.2f}")
+        yield as_finding("false_labels", evidence, agrees, severe=not mild)
 
 
 def order_of_batches(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for batches whose labels are less mixed than all labels."""
     mix = median(rows, "label_mix")
     if mix is not None and mix <= MIXED:
-        yield as_finding("batches_in_class_order", SEVERE if mix < SORTED else LOOK,
-                         Evidence("label_mix", mix, None, "1"))
+        yield as_finding("batches_in_class_order", Evidence("label_mix", mix, None, "1"), severe=mix < SORTED)
 
 
 IDENTITIES = (total_of_terms, negative_soft_term, first_soft_term, student_as_flat, teacher_of_probabilities,

@@ -19,7 +19,7 @@ from distill_kit.teachers import Teacher
 
 from ..habits import answer_in_train_mode, statistics_kept
 from .causes import CAUSES, as_finding
-from .finding import LOOK, SEVERE, Evidence, Finding
+from .finding import Evidence, Finding
 from .wrong_losses import WRONG_LOSSES, right
 
 IMAGES = 64          # that the teacher looks at once more at a time: as it did before, and in little memory
@@ -30,7 +30,6 @@ BETTER = 0.1         # of accuracy, in train mode less in eval mode; a healthy s
 FALSE_LABELS = 0.05  # share of labels that a confident teacher contradicts; healthy runs: below 0.02
 TEACHERS = {"shuffled": "teacher_rows_shuffled", "permuted": "classes_permuted", "probabilities": "softmax_twice",
             "train_mode": "teacher_in_train_mode", "other_view": "teacher_sees_other_view"}
-WORTH_A_LOOK = ("train_mode", "other_view", "other")  # answers that cost little, or prove nothing
 
 
 @torch.no_grad()
@@ -163,24 +162,23 @@ def _labels(run: Run) -> dict:
 
 def proofs(probes: dict, alpha: float | None) -> Iterator[Finding]:
     """Turn a probe's answers into findings. alpha: the run's, where it is known."""
-    def proved(name: str, severity: str, figure: str, expected: str, elsewhere: bool = False) -> Finding:
-        evidence = Evidence(figure, probes.get(figure), None, expected)
-        return as_finding(name, severity, evidence, probed=True, elsewhere=elsewhere)
+    def proved(name: str, figure: str, expected: str, **how) -> Finding:
+        return as_finding(name, Evidence(figure, probes.get(figure), None, expected), probed=True, **how)
     loss, teacher, share = (probes.get(figure) for figure in ("loss", "teacher", "false_labels"))
     if loss not in (None, "right"):
-        yield proved("loss_is_another" if loss == "other" else loss, SEVERE, "loss_ratio", "1")
+        yield proved("loss_is_another" if loss == "other" else loss, "loss_ratio", "1")
     if teacher not in (None, "same"):
-        yield proved(TEACHERS.get(teacher, "teacher_answers_differ"), LOOK if teacher in WORTH_A_LOOK else SEVERE,
-                     "teacher_match", "1")
+        name = TEACHERS.get(teacher, "teacher_answers_differ")
+        yield proved(name, "teacher_match", "1", severe=teacher in TEACHERS)
     if probes.get("not_training"):
-        yield proved("student_in_eval_mode", SEVERE, "not_training", "0")
+        yield proved("student_in_eval_mode", "not_training", "0")
     if probes.get("frozen"):
-        yield proved("layers_not_trained", SEVERE, "frozen", "0")
+        yield proved("layers_not_trained", "frozen", "0")
     if probes.get("train_mode_gain"):
-        yield proved("right_only_in_train_mode", SEVERE, "train_mode_gain", "0", elsewhere=True)
+        yield proved("right_only_in_train_mode", "train_mode_gain", "0", elsewhere=True)
     if share is not None and share >= FALSE_LABELS and teacher in (None, "same"):  # with other rows no witness
         mild = share < 0.1 or alpha is not None and alpha < 0.3
-        yield proved("false_labels", LOOK if mild else SEVERE, "false_labels", "0")
+        yield proved("false_labels", "false_labels", "0", severe=not mild)
 
 
 def is_refuted(finding: Finding, probes: dict) -> bool:
