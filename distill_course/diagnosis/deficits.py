@@ -1,40 +1,16 @@
 """What costs accuracy and breaks no rule: learning rates, lengths, sizes, the shape of curves. And what only looks so.
 
 Each function looks at epoch rows and yields what it finds. Those of the second half need nothing but what any loop
-writes down: train_loss, val_loss, val_accuracy and train_accuracy. Thresholds: see identities.py.
+writes down: train_loss, val_loss, val_accuracy and train_accuracy. Thresholds: assets/thresholds.toml.
 """
 import math
 from collections.abc import Iterator
 from operator import attrgetter
 
 from .causes import as_finding
-from .finding import Evidence, Finding, Reference, figures, last, median, values
+from .finding import THRESHOLDS, Evidence, Finding, Reference, figures, last, median, values
 
-STEP_TOO_LARGE, STEP_LARGE = 0.7, 0.4     # of the weights' size in one step; healthy: AdamW .02 to .1, Muon .1 to .25
-STEP_TOO_SMALL, STEP_SMALL = 0.004, 0.008
-OVER_LIMIT = 0.03                          # clip limit over the gradient's median length; healthy: 0.06 and more
-MANY_DEAD, SOME_DEAD = 0.35, 0.15          # share of units
-MORE_DEAD = 0.02                           # from the first epoch to the last: they die while the student trains
-BY_HEART, NEARLY = 0.4, 0.25               # accuracy on training less on validation images
-SHORT = 2                                  # epochs
-STILL_LEARNING = 0.62                      # hard loss of the last epoch over that of the first
-BELOW = 0.06                               # the accuracy of a reference's teacher
-FAR_BELOW = 0.15                           # that of its students
-ENOUGH_STEPS = 0.4                         # of the reference's
-HARDLY_LEARNT = 0.68                       # hard loss over that of guessing; with a student that is large enough: 0.65
-FITS_NO_BETTER = 0.07                      # accuracy on training less on validation images; others: 0.08 and more
-HIGH_TEMPERATURE = 25.0
-LEARNT = 0.5               # of the way from guessing to knowing all training images
-FEW_IMAGES = 256           # validation images: on more, luck does less
-
-GROWN = 1.5        # of the first epoch's training loss
-RISEN = 1.1        # of the lowest validation loss
-MOVED = 0.02       # relative: less is standing still
-JUMP = 0.06        # of the validation accuracy from one epoch to the next, down and up again
-JUMPS = 2
-CLIMBED = 0.01     # of the validation accuracy, in the last epoch
-
-
+LEVEL = THRESHOLDS["deficits"]
 value_of = attrgetter("value")
 
 
@@ -46,8 +22,8 @@ def largest_step(rows: list[dict]) -> Evidence | None:
 def steps_too_large(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for steps that change the weights by about as much as they are."""
     step = largest_step(rows)
-    if step is not None and step.value >= STEP_LARGE:
-        yield as_finding("learning_rate_too_high", step.beside("below 0.3"), severe=step.value > STEP_TOO_LARGE)
+    if step is not None and step.value >= LEVEL.step_large:
+        yield as_finding("learning_rate_too_high", step.beside("below 0.3"), severe=step.value > LEVEL.step_too_large)
 
 
 def steps_too_small(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
@@ -55,21 +31,21 @@ def steps_too_small(rows: list[dict], reference: Reference | None) -> Iterator[F
     step, limit, length = largest_step(rows), median(rows, "clip_norm"), median(rows, "gradient_norm_median")
     if step is None:
         return
-    small, moves = step.beside("0.01 or more"), step.value > STEP_SMALL
-    if limit is not None and length and limit / length < OVER_LIMIT:
+    small, moves = step.beside("0.01 or more"), step.value > LEVEL.step_small
+    if limit is not None and length and limit / length < LEVEL.over_limit:
         above = Evidence("gradient_norm_median", length, None, f"not far above the limit, {limit:g}")
         yield as_finding("clipping_costs_nothing", above) if moves else as_finding("clipping_too_tight", small, above)
     elif not moves:
-        yield as_finding("learning_rate_too_low", small, severe=step.value < STEP_TOO_SMALL)
+        yield as_finding("learning_rate_too_low", small, severe=step.value < LEVEL.step_too_small)
 
 
 def units_without_answer(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for units that answer to no image, from the start or dying on the way."""
     dead = figures(rows, "dead_units")
-    if not dead or min(map(value_of, dead[len(dead) // 2:])) < SOME_DEAD:
+    if not dead or min(map(value_of, dead[len(dead) // 2:])) < LEVEL.some_dead:
         return
-    first, now, severe = dead[0], dead[-1], dead[-1].value > MANY_DEAD
-    if now.value - first.value > MORE_DEAD:  # too long a step kills them; those dead from the start stay as many
+    first, now, severe = dead[0], dead[-1], dead[-1].value > LEVEL.many_dead
+    if now.value - first.value > LEVEL.more_dead:  # too long a step kills them; those dead from the start stay as many
         expected = f"no more than in epoch {first.epoch}, {first.value:.2f}"
         yield as_finding("learning_rate_too_high", now.beside(expected), severe=severe, elsewhere=True)
     else:
@@ -79,17 +55,18 @@ def units_without_answer(rows: list[dict], reference: Reference | None) -> Itera
 def learnt_by_heart(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for training images that are known far better than others."""
     own, others = last(rows, "train_accuracy"), last(rows, "val_accuracy")
-    if None not in (own, others) and own - others >= NEARLY:
+    if None not in (own, others) and own - others >= LEVEL.nearly:
         evidence = Evidence("train_accuracy", own, rows[-1]["epoch"], f"nearer to validation, {others:.2f}")
-        yield as_finding("too_few_images", evidence, severe=own - others > BY_HEART)
+        yield as_finding("too_few_images", evidence, severe=own - others > LEVEL.by_heart)
 
 
 def guesses_what_is_new(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for guessing on validation images in every epoch: even a few images learnt by heart teach more than that."""
     own, others, classes = last(rows, "train_accuracy"), figures(rows, "val_accuracy"), rows[-1].get("classes")
-    if None in (own, classes) or len(others) < 3 or own < LEARNT + (1 - LEARNT) / classes:
+    if None in (own, classes) or len(others) < 3 or own < LEVEL.learnt + (1 - LEVEL.learnt) / classes:
         return
-    by_luck = 1 / classes + 2 * math.sqrt((1 - 1 / classes) / classes / FEW_IMAGES)  # guessing and two standard errors
+    # guessing and two standard errors
+    by_luck = 1 / classes + 2 * math.sqrt((1 - 1 / classes) / classes / LEVEL.few_images)
     most = max(others, key=value_of)
     if most.value <= by_luck:
         yield as_finding("right_only_in_train_mode", most.beside(f"above {by_luck:.2f}"),
@@ -102,23 +79,22 @@ def ended_early(rows: list[dict], reference: Reference | None) -> Iterator[Findi
     if not hard or "stopped" in rows[-1]:
         return
     ratio = hard[-1] / hard[0] if hard[0] else 1.0
-    if len(rows) <= SHORT or len(rows) <= 2 * SHORT and ratio >= STILL_LEARNING:
+    if len(rows) <= LEVEL.short or len(rows) <= 2 * LEVEL.short and ratio >= LEVEL.still_learning:
         evidence = Evidence("epoch", float(len(rows)), None, "more: the course's runs have 8 or 14")
-        yield as_finding("too_few_epochs", evidence, severe=len(rows) <= SHORT)
+        yield as_finding("too_few_epochs", evidence, severe=len(rows) <= LEVEL.short)
 
 
 def far_below_reference(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Only where a run of enough steps can be held against measured ones."""
     own, others = last(rows, "train_accuracy"), max(values(rows, "val_accuracy"), default=None)
-    if reference is None or None in (own, others) or (rows[-1].get("steps") or 0) < ENOUGH_STEPS * reference.steps:
+    hard, classes, steps = last(rows, "train_hard"), rows[-1].get("classes"), rows[-1].get("steps") or 0
+    if reference is None or None in (own, others) or steps < LEVEL.enough_steps * reference.steps:
         return
-    if others > reference.accuracy - FAR_BELOW or own - others > FITS_NO_BETTER:
+    if others > reference.accuracy - LEVEL.far_below or own - others > LEVEL.fits_no_better:
         return
-    hard, classes = last(rows, "train_hard"), rows[-1].get("classes")
-    if hard is None or not classes or hard >= HARDLY_LEARNT * math.log(classes):
-        yield as_finding("student_too_small", Evidence(
-            "val_accuracy", others, None,
-            f"{reference.accuracy:.2f}, the mean of {reference.runs} runs on {reference.data}"))
+    if hard is None or not classes or hard >= LEVEL.hardly_learnt * math.log(classes):
+        expected = f"{reference.accuracy:.2f}, the mean of {reference.runs} runs on {reference.data}"
+        yield as_finding("student_too_small", Evidence("val_accuracy", others, None, expected))
 
 
 def teacher_below_reference(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
@@ -130,16 +106,16 @@ def teacher_below_reference(rows: list[dict], reference: Reference | None) -> It
         if student is not None and teacher < student:
             evidence = Evidence("val_teacher_accuracy", teacher, None, f"above the student's {student:.2f}")
             yield as_finding("weak_teacher", evidence, severe=False)
-    elif teacher < reference.teacher_accuracy - BELOW:
+    elif teacher < reference.teacher_accuracy - LEVEL.below:
         expected = f"{reference.teacher_accuracy:.2f} on {reference.data}"
         yield as_finding("weak_teacher", Evidence("val_teacher_accuracy", teacher, None, expected),
-                         severe=teacher < reference.teacher_accuracy - 2 * BELOW)
+                         severe=teacher < reference.teacher_accuracy - 2 * LEVEL.below)
 
 
 def very_soft(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a temperature at which all classes look alike."""
     t, alpha = median(rows, "temperature"), median(rows, "alpha")
-    if t is not None and t >= HIGH_TEMPERATURE and alpha != 1:
+    if t is not None and t >= LEVEL.high_temperature and alpha != 1:
         yield as_finding("temperature_too_high", Evidence("temperature", t, None, "2 to 10"))
 
 
@@ -151,7 +127,7 @@ def is_no_number(rows: list[dict], reference: Reference | None) -> Iterator[Find
     broken = [figure for figure in train if figure.value is None]
     if broken:
         yield as_finding("diverged", broken[0].beside("a finite number"))
-    elif len(train) > 1 and train[-1].value > GROWN * train[0].value > 0:
+    elif len(train) > 1 and train[-1].value > LEVEL.grown * train[0].value > 0:
         yield as_finding("diverged", train[-1].beside(f"below {train[0].value:.3g}, that of the first epoch"))
 
 
@@ -163,7 +139,7 @@ def validation_loss_rises(rows: list[dict], reference: Reference | None) -> Iter
     lowest = min(validation, key=value_of)
     after = [figure.value for figure in validation if figure.epoch > lowest.epoch]
     falls = any(figure.epoch == lowest.epoch and train[-1].value <= figure.value for figure in train)
-    if falls and lowest.value > 0 and len(after) > 1 and min(after[-2:]) >= RISEN * lowest.value:
+    if falls and lowest.value > 0 and len(after) > 1 and min(after[-2:]) >= LEVEL.risen * lowest.value:
         expected = f"no higher than {lowest.value:.3g}, that of epoch {lowest.epoch}"
         yield as_finding("overfitting", validation[-1].beside(expected), severe=False)
 
@@ -174,7 +150,7 @@ def nothing_moves(rows: list[dict], reference: Reference | None) -> Iterator[Fin
     if min(len(train), len(validation)) < 3 or _alpha_moves(rows):
         return
     curves = [list(map(value_of, curve)) for curve in (train, validation)]
-    if all(max(curve) - min(curve) <= MOVED * max(abs(curve[0]), 1e-9) for curve in curves):
+    if all(max(curve) - min(curve) <= LEVEL.moved * max(abs(curve[0]), 1e-9) for curve in curves):
         yield as_finding("both_stagnate", train[-1].beside(f"below {train[0].value:.4g}, where it began"))
 
 
@@ -183,15 +159,15 @@ def up_and_down(rows: list[dict], reference: Reference | None) -> Iterator[Findi
     accuracy = figures(rows, "val_accuracy")
     steps = [now.value - before.value for before, now in zip(accuracy, accuracy[1:])]
     falls = [figure.beside(f"no fall of {-step:.2f}") for figure, step, after in zip(accuracy[1:], steps, steps[1:])
-             if step < -JUMP and after > JUMP / 2]
-    if len(falls) >= JUMPS:
+             if step < -LEVEL.jump and after > LEVEL.jump / 2]
+    if len(falls) >= LEVEL.jumps:
         yield as_finding("oscillates", *falls[:3], severe=False)
 
 
 def best_at_the_end(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a last epoch that is the best so far."""
     accuracy = figures(rows, "val_accuracy")
-    if len(accuracy) > 2 and accuracy[-1].value >= max(map(value_of, accuracy[:-1])) + CLIMBED:
+    if len(accuracy) > 2 and accuracy[-1].value >= max(map(value_of, accuracy[:-1])) + LEVEL.climbed:
         yield as_finding("still_improving", accuracy[-1])
 
 

@@ -61,11 +61,8 @@ def noisy_teacher(parts: Parts, strength: float) -> Parts:
 
 def permuted_classes(parts: Parts, count: float) -> Parts:
     """Give `count` of the teacher's classes other numbers."""
-    def other(logits):
-        order = torch.arange(logits.shape[1])
-        order[:int(count)] = order[:int(count)].roll(1)
-        return logits[:, order]
-    return with_teacher(parts, lambda: other)
+    k = int(count)
+    return with_teacher(parts, lambda: lambda logits: torch.cat([logits[:, :k].roll(1, dims=1), logits[:, k:]], dim=1))
 
 
 def shuffled_rows(parts: Parts, share: float) -> Parts:

@@ -2,12 +2,14 @@
 import math
 import statistics
 from dataclasses import asdict, dataclass, replace
+from types import SimpleNamespace
 
 from distill_kit.metrics import BIT
 
 from ..shipped import read_stored, read_table
 
 WORDS = read_table("finding-words")["figures"]  # what a column or a probe's figure is called in a sentence
+THRESHOLDS = {name: SimpleNamespace(**entry) for name, entry in read_table("thresholds").items()}  # of the rules
 SEVERE, LOOK, NOTE = "severe", "worth a look", "note"
 WRONG, HARM, HARMLESS = "wrong", "harm", "harmless"
 

@@ -1,24 +1,15 @@
 """What must be so in every right run, whatever its accuracy: where it is not, something is wrong.
 
-Each function looks at epoch rows (history.py) and yields what it finds; nothing where a column is missing. The
-thresholds were set on the first half of the runs of benchmarks/diagnosis.py, whose page gives the figures behind them.
+Each function looks at epoch rows (history.py) and yields what it finds; nothing where a column is missing.
+Thresholds: assets/thresholds.toml.
 """
 import math
 from collections.abc import Iterator
 
 from .causes import as_finding
-from .finding import Evidence, Finding, Reference, figures, in_bits, last, median
+from .finding import THRESHOLDS, Evidence, Finding, Reference, figures, in_bits, last, median
 
-TOTAL_OFF = 0.02        # relative: what rounding and a mean over a changing alpha may do to the total
-SOFT_TOO_SMALL = 0.5    # of what an untrained student's first soft term must be; healthy runs: 0.8 to 1.2
-SOFT_TOO_LARGE = 3.5    # at T = 1; the other way round it is about 5
-LEAST_CONTRAST = 1e-3   # nats between ln C and the teacher's entropy, below which the first soft term says nothing
-TEACHER_GAP = 0.05      # of the teacher's accuracy, validation minus training; a teacher's own images: below 0
-MIXED = 0.93            # of a batch's labels; random batches of 32 and more: 0.98 to 1.02
-SORTED = 0.85
-LITTLE_SAY = 0.5        # alpha above which a student need not become like its teacher
-LIKE_ITS_TEACHER = 0.5  # agreement with it, below which a student is flat because it has not learnt yet
-FLATNESS = 1.5          # times 1 / T^2: how far below its teacher a student that is not softened must stay
+LEVEL = THRESHOLDS["identities"]
 
 
 def total_of_terms(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
@@ -30,7 +21,7 @@ def total_of_terms(rows: list[dict], reference: Reference | None) -> Iterator[Fi
     off, inverted = [], []
     for total, hard, soft, alpha, epoch in looked:
         right, other = alpha * hard + (1 - alpha) * soft, (1 - alpha) * hard + alpha * soft
-        scale = TOTAL_OFF * max(abs(hard), abs(soft), 1e-6)
+        scale = LEVEL.total_off * max(abs(hard), abs(soft), 1e-6)
         if abs(total - right) > scale:
             off.append(Evidence("loss", total, epoch, f"{right:.3g} from its terms"))
             inverted.append(abs(total - other) <= scale)
@@ -51,15 +42,15 @@ def first_soft_term(rows: list[dict], reference: Reference | None) -> Iterator[F
     first = rows[0]
     soft, t, entropy, classes = (first.get(name) for name in (
         "first_soft", "first_temperature", "train_teacher_entropy", "classes"))
-    if None in (soft, t, entropy, classes) or math.log(classes) - entropy < LEAST_CONTRAST or soft < 0:
+    if None in (soft, t, entropy, classes) or math.log(classes) - entropy < LEVEL.least_contrast or soft < 0:
         return
     expected = t**2 * (math.log(classes) - entropy)
     ratio = max(soft / expected, 1e-9)
     evidence = Evidence("first_soft", soft, 1,
                         f"about {expected:.2g}: T² (ln C - the teacher's entropy), with C classes")
-    if ratio > SOFT_TOO_LARGE and t <= 1.5:
+    if ratio > LEVEL.soft_too_large and t <= 1.5:
         yield as_finding("kl_swapped", evidence)
-    elif ratio <= SOFT_TOO_SMALL:
+    elif ratio <= LEVEL.soft_too_small:
         distance = {"t_squared_missing": abs(math.log(ratio * t**2)), "element_mean": abs(math.log(ratio * classes))}
         name = min(distance, key=distance.get)
         yield as_finding(name if distance[name] < math.log(2) else "loss_is_another", evidence)
@@ -69,12 +60,12 @@ def student_as_flat(rows: list[dict], reference: Reference | None) -> Iterator[F
     """At the loss's temperature a student comes near its teacher's sharpness; one that is not softened cannot."""
     t, classes = rows[-1].get("temperature"), rows[-1].get("classes")
     own, teacher = last(rows, "val_entropy"), last(rows, "val_teacher_entropy")
-    if None in (t, classes, own, teacher) or t < 3 or len(rows) < 2 or (median(rows, "alpha") or 0) > LITTLE_SAY:
+    if None in (t, classes, own, teacher) or t < 3 or len(rows) < 2 or (median(rows, "alpha") or 0) > LEVEL.little_say:
         return
     contrast = math.log(classes) - teacher
-    if contrast < LEAST_CONTRAST or (last(rows, "val_agreement") or 0) < LIKE_ITS_TEACHER:
+    if contrast < LEVEL.least_contrast or (last(rows, "val_agreement") or 0) < LEVEL.like_its_teacher:
         return
-    if (math.log(classes) - own) / contrast <= FLATNESS / t**2:
+    if (math.log(classes) - own) / contrast <= LEVEL.flatness / t**2:
         yield as_finding("student_not_softened",
                          Evidence("val_entropy", own, rows[-1]["epoch"], f"nearer to the teacher's {in_bits(teacher)}"))
 
@@ -98,7 +89,7 @@ def teachers_word_against_labels(rows: list[dict], reference: Reference | None) 
     A student that follows the teacher more than the labels says that the teacher is right.
     """
     here, there = median(rows, "train_teacher_accuracy"), median(rows, "val_teacher_accuracy")
-    if None in (here, there) or there - here < TEACHER_GAP:
+    if None in (here, there) or there - here < LEVEL.teacher_gap:
         return
     own, agreed = last(rows, "train_accuracy"), last(rows, "train_agreement")
     evidence = Evidence("train_teacher_accuracy", here, None, f"about {there:.2f}, as on validation images")
@@ -114,8 +105,8 @@ def teachers_word_against_labels(rows: list[dict], reference: Reference | None) 
 def order_of_batches(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for batches whose labels are less mixed than all labels."""
     mix = median(rows, "label_mix")
-    if mix is not None and mix <= MIXED:
-        yield as_finding("batches_in_class_order", Evidence("label_mix", mix, None, "1"), severe=mix < SORTED)
+    if mix is not None and mix <= LEVEL.mixed:
+        yield as_finding("batches_in_class_order", Evidence("label_mix", mix, None, "1"), severe=mix < LEVEL.sorted)
 
 
 IDENTITIES = (total_of_terms, negative_soft_term, first_soft_term, student_as_flat, teacher_of_probabilities,
