@@ -57,13 +57,13 @@ def probe(run: Run) -> dict:
     run.student.to(run.materials.device)  # the caller may have moved it since
     batch = next(iter(run.parts.batches))
     batch = Batch(*(None if part is None else part[:256] for part in batch))
-    return {**_loss(run, batch), **_teacher(run, batch), **_student(run), **_statistics(run), **_labels(run)}
+    taught = {**_loss(run, batch), **_teacher(run, batch)} if batch.teacher_logits is not None else {}
+    return {**dict.fromkeys(("loss", "loss_ratio", "teacher", "teacher_match")), **taught, **_student(run),
+            **_statistics(run), **_labels(run)}
 
 
 def _loss(run: Run, batch: Batch) -> dict:
     student, parts = run.student, run.parts
-    if batch.teacher_logits is None:
-        return {"loss": None, "loss_ratio": None}
     student.eval()
     with casting(run.materials.device, run.materials.precision):
         logits = logits_of(student(batch.images))                                     # (N, C)
@@ -71,7 +71,7 @@ def _loss(run: Run, batch: Batch) -> dict:
     asked = (logits, batch.teacher_logits, batch.labels, temperature, alpha)
     used, correct = parts.loss(*asked), right(*asked)
     if not math.isfinite(used.total.item()):  # a run that diverged says nothing of its loss
-        return {"loss": None, "loss_ratio": None}
+        return {}
     variants = {"right": right, **WRONG_LOSSES}
     matching = [name for name, variant in variants.items() if _alike(used, variant(*asked))]
     return {"loss": (matching or ["other"])[0], "loss_ratio": (used.soft / correct.soft).item()}
@@ -83,8 +83,6 @@ def _alike(terms: LossTerms, others: LossTerms) -> bool:
 
 
 def _teacher(run: Run, batch: Batch) -> dict:
-    if batch.teacher_logits is None:
-        return {"teacher": None, "teacher_match": None}
     teacher: Teacher = run.parts.kept.teacher
     given = batch.teacher_logits.float()                                               # (N, C)
     again = torch.cat([teacher(images) for images in batch.images.split(IMAGES)]).float()  # (N, C)

@@ -90,6 +90,5 @@ def doubtful(logits: Tensor, labels: Tensor, first_of: int = -1) -> list[int]:
 
 ACCURACY = Measure("validation accuracy", "of the validation images right", lambda run, row: row["val_accuracy"],
                    (0.2, 0.8))
-RANK2 = Measure("class never seen, ranked 1st or 2nd", "of the images of the class never seen ranked first or second",
-                rank2)
-MEASURES = {"accuracy": ACCURACY, "rank2": RANK2}
+MEASURES = {"accuracy": ACCURACY, "rank2": Measure(
+    "class never seen, ranked 1st or 2nd", "of the images of the class never seen ranked first or second", rank2)}

@@ -5,6 +5,7 @@ from distill_kit.settings import Settings
 
 from ..diagnosis.faults import fault_of
 from ..settings import changed
+from ..shipped import read_table
 from .experiments import EXPERIMENTS, Experiment
 
 ALSO = ("seed", "hide", "lock")  # of a code, beside the controls
@@ -66,13 +67,5 @@ def command_line(settings: Settings) -> str:
 def python_lines(settings: Settings) -> str:
     """Write the lines of Python that train this student again, without widgets."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in changed(settings).items() if name != "data")
-    return "\n".join([
-        "from distill_kit import Materials, Run, Settings, load_dataset, load_teacher",
-        *(["import distill_course.diagnosis  # knows the fault"] if settings.changes else []),
-        f"dataset = load_dataset({settings.data!r})",
-        "teacher, card = load_teacher(dataset)",
-        f"settings = Settings(data={settings.data!r}, {arguments})",
-        "run = Run(settings, Materials.of(settings, dataset, teacher))",
-        "for row in run.rows():",
-        "    print(row['epoch'], row['val_accuracy'])",
-        "print(run.report())"])
+    knows = "import distill_course.diagnosis  # knows the fault\n" if settings.changes else ""
+    return read_table("lab-words")["code"]["python"].format(knows=knows, data=settings.data, arguments=arguments)

@@ -127,7 +127,7 @@ def verdict(session: Session, stored: Stored) -> str:
                  f"{difference:+.1f} points, one run each."]
     seen, unseen = session.dataset.validation, live.settings.leave_out
     count = len(seen) if unseen is None else seen.class_counts()[class_number(seen.classes, unseen)]
-    luck = stored.luck_beside_baseline if stored.noise is not None else chance(baseline.best, count)
+    luck = stored.luck("baseline sd") if stored.noise is not None else chance(baseline.best, count)
     came = outcome(difference, luck)
     if session.expected is not None:
         sentences.insert(0, f"You expected {session.expected}; it came out {came}.")
@@ -189,7 +189,7 @@ def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
     if len(stops) == 1:
         return ""
     return (f"{control.label}: {stops[0]} to {stops[-1]} cannot be told apart from {here} by one run of each; their "
-            f"stored runs lie within {stored.luck:.1f} points of it, as two seeds of one setting may.")
+            f"stored runs lie within {stored.luck():.1f} points of it, as two seeds of one setting may.")
 
 
 def line_of(run: LabRun) -> str:
