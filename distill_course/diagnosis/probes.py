@@ -19,15 +19,11 @@ from distill_kit.teachers import Teacher
 
 from ..habits import answer_in_train_mode, statistics_kept
 from .causes import CAUSES, as_finding
-from .finding import Evidence, Finding
+from .finding import THRESHOLDS, Evidence, Finding
 from .wrong_losses import WRONG_LOSSES, right
 
 IMAGES = 64          # that the teacher looks at once more at a time: as it did before, and in little memory
-CONFIDENT = 0.9      # a teacher's probability above which its word is held against a label
-LABELS = 512         # training images whose labels are held against the teacher
-SAME = 0.02          # largest difference of a logit that is still the same answer: float16 rounds by up to 0.008 at 16
-BETTER = 0.1         # of accuracy, in train mode less in eval mode; a healthy student: about 0
-FALSE_LABELS = 0.05  # share of labels that a confident teacher contradicts; healthy runs: below 0.02
+LEVEL = THRESHOLDS["probes"]
 TEACHERS = {"shuffled": "teacher_rows_shuffled", "permuted": "classes_permuted", "probabilities": "softmax_twice",
             "train_mode": "teacher_in_train_mode", "other_view": "teacher_sees_other_view"}
 
@@ -91,7 +87,7 @@ def _teacher(run: Run, batch: Batch) -> dict:
 
 
 def _rows_match(given: Tensor, again: Tensor) -> float:
-    tolerance = SAME * again.abs().amax(dim=1).clamp_min(4)                            # (N,)
+    tolerance = LEVEL.same * again.abs().amax(dim=1).clamp_min(4)                            # (N,)
     return ((given - again).abs().amax(dim=1) <= tolerance).float().mean().item()
 
 
@@ -142,17 +138,17 @@ def _statistics(run: Run) -> dict:
             with casting(run.materials.device, run.materials.precision):
                 shares.append(accuracy(logits_of(student(batch.images)), batch.labels))
     gain, luck = shares[1] - shares[0], 2 * math.sqrt(sum(share * (1 - share) for share in shares) / len(batch.labels))
-    return {"train_mode_gain": gain if gain > max(luck, BETTER) else 0.0}
+    return {"train_mode_gain": gain if gain > max(luck, LEVEL.better) else 0.0}
 
 
 def _labels(run: Run) -> dict:
     if run.settings.labels_only:  # no teacher was asked so far
         return {"false_labels": None}
-    rows = run.batches.rows[:LABELS]
+    rows = run.batches.rows[:LEVEL.labels]
     labels = run.batches.labels[rows.to(run.batches.labels.device)]
     given = run.parts.kept.take(rows, torch.zeros_like(rows)).float().softmax(1)        # (n, C)
     sure, first = given.max(1)
-    judged = (sure > CONFIDENT) & (labels >= 0)
+    judged = (sure > LEVEL.confident) & (labels >= 0)
     return {"false_labels": (first != labels)[judged].float().mean().item() if judged.any() else None}
 
 
@@ -174,7 +170,7 @@ def proofs(probes: dict, alpha: float | None) -> Iterator[Finding]:
         yield proved("layers_not_trained", "frozen", "0")
     if probes.get("train_mode_gain"):
         yield proved("right_only_in_train_mode", "train_mode_gain", "0", elsewhere=True)
-    if share is not None and share >= FALSE_LABELS and teacher in (None, "same"):  # with other rows no witness
+    if share is not None and share >= LEVEL.false_labels and teacher in (None, "same"):  # with other rows no witness
         mild = share < 0.1 or alpha is not None and alpha < 0.3
         yield proved("false_labels", "false_labels", "0", severe=not mild)
 

@@ -61,10 +61,10 @@ def unit_of(column: str) -> float:
 
 def _ring(rows: Sequence[Row], column: str, epoch: int | None, ax: Axes) -> None:
     """Draw a ring around a point of a line: the last where the evidence is of the whole run."""
-    epochs, shown = _shown(rows, column)
-    if epochs and (epoch is None or epoch in epochs):
-        place = epochs.index(epoch) if epoch is not None else len(epochs) - 1
-        ax.plot([epochs[place]], [shown[place]], "o", markersize=14, markerfacecolor="none", markeredgecolor=RED,
+    drawn = dict(zip(*_shown(rows, column)))
+    epoch = next(reversed(drawn), None) if epoch is None else epoch
+    if epoch in drawn:
+        ax.plot([epoch], [drawn[epoch]], "o", markersize=14, markerfacecolor="none", markeredgecolor=RED,
                 markeredgewidth=2.5, label="evidence")
 
 

@@ -2,16 +2,14 @@
 import traceback
 
 from ..markup import escape
-from ..shipped import read_table
 from ..shown import IPYWIDGETS_8, LINES, button, folded, glossary, hint, widgets
 from .experiments import Control, Experiment
 from .picture import CLASSES, HEIGHT, WIDTH
 from .session import Session
-from .words import LESS, MORE, SAME
+from .words import LESS, MORE, SAME, WORDS
 
 WIDE = {"width": f"{WIDTH}px", "max_width": "calc(100% - 4px)"}  # a widget has two pixels of margin on each side
 SLIDER = {"flex": "1 1 200px", "width": "auto", "max_width": "420px"}
-WORDS = read_table("lab-words")
 HELP = folded("Words and keys", glossary(WORDS["glossary"]))
 FOCUS = ("<style>.distill-kit-lab :focus { outline: 3px solid #0072B2 !important; outline-offset: 2px; "
          "box-shadow: 0 0 0 2px white !important }</style>")

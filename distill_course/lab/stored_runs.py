@@ -42,7 +42,7 @@ def stored_for(dataset: str, experiment: str) -> Stored:
 def alike(stored: Stored, experiment: Experiment, values: dict, control: Control) -> list:
     """List the stops next to the control's value, on both sides, whose stored runs came out within luck of its own."""
     def best(stop) -> float:
-        run = stored.runs.get(code_of(experiment, {**values, control.name: stop}, 0))
+        run = stored.of(experiment, {**values, control.name: stop})
         return math.nan if run is None else 100 * run["best"]  # NaN is within luck of nothing
     here = control.stops.index(values[control.name])
 

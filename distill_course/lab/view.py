@@ -151,8 +151,8 @@ class Lab:
 
     def _restore(self, place: int | None) -> None:
         if place is not None:
-            run = self.session.runs[place]
-            self._set({"seed": run.settings.seed, **run.values})
+            self.session.restore(self.session.runs[place])
+            self._follow()
 
     def _show_beside(self, chosen: int | str) -> None:
         self.session.image = chosen if chosen != CLASSES else self.session.image
@@ -184,6 +184,9 @@ class Lab:
 
     def _set(self, values: dict) -> None:  # all at once: a single run begins, and the sliders follow
         self.session.move(**values)
+        self._follow()
+
+    def _follow(self) -> None:
         for name, value in self.session.values.items():
             self.panel.sliders[name].value = value
 
