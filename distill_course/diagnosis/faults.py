@@ -208,8 +208,6 @@ def faulty(settings: Settings, name: str, strength: str = "gross") -> Settings:
 
 def fault_of(settings: Settings) -> tuple[Fault, str] | None:
     """Find the fault that settings ask for, and its strength; None where there is none."""
-    for change in settings.changes:
-        name, _, strength = change.partition(":")
-        if name in FAULTS and strength in STRENGTHS:
-            return FAULTS[name], strength
-    return None
+    asked = (change.partition(":") for change in settings.changes)
+    return next(((FAULTS[name], strength) for name, _, strength in asked
+                 if name in FAULTS and strength in STRENGTHS), None)

@@ -8,8 +8,6 @@ from ..settings import changed
 from ..shipped import read_table
 from .experiments import EXPERIMENTS, Experiment
 
-ALSO = ("seed", "hide", "lock")  # of a code, beside the controls
-
 
 def code_of(experiment: Experiment, values: dict, seed: int) -> str:
     """Write a code: the experiment, every control, the seed.
@@ -33,7 +31,7 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
     values, seed, lesson = {}, 0, {"hide": (), "lock": ()}
     for part in parts:
         key, _, text = part.partition("=")
-        if key in ("hide", "lock"):
+        if key in lesson:
             if unknown := [control for control in text.split(",") if control not in controls]:
                 raise ValueError(f"{key} must name controls of {name} ({', '.join(controls)}); got {unknown[0]!r}")
             lesson[key] = tuple(text.split(","))
@@ -44,7 +42,7 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
         elif key in controls:
             values[key] = controls[key].read(text)
         else:
-            raise ValueError(f"{key!r} is not a part of a code for {name}: {', '.join([*controls, *ALSO])}")
+            raise ValueError(f"{key!r} is not a part of a code for {name}: {', '.join([*controls, 'seed', *lesson])}")
     return experiment, values, seed, lesson
 
 
