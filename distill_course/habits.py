@@ -121,21 +121,20 @@ def statistics_kept(module: nn.Module) -> Iterator[None]:
         module.eval()
 
 
-class Curriculum:
+class Curriculum(Altered):
     """Batches from a share of the images, `ease` [N] highest first: 40 % in the first epoch, all from the middle on."""
 
     def __init__(self, batches: ViewBatches, ease: Tensor, epochs: int, first: float = 0.4):
-        self.batches, self.epochs, self.first, self.epoch = batches, epochs, first, 0
+        super().__init__(batches, self.easiest)
+        self.epochs, self.first, self.epoch = epochs, first, 0
         self.order = batches.rows[ease[batches.rows].argsort(descending=True, stable=True)]
 
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[Batch]:
+    def easiest(self, batches: ViewBatches) -> Iterator[Batch]:
+        """Batches of the next epoch, from its share of the images."""
         share = min(1.0, self.first + (1 - self.first) * self.epoch / max(1, self.epochs // 2))
         self.epoch += 1
-        self.batches.rows = self.order[:max(self.batches.batch_size, round(share * len(self.order)))]
-        yield from self.batches
+        batches.rows = self.order[:max(batches.batch_size, round(share * len(self.order)))]
+        yield from batches
 
 
 for habit in (no_warmup, straight_line, constant_rate, no_clipping, no_weight_decay, teacher_in_train_mode, easy_first,

@@ -4,15 +4,13 @@ import sys
 import threading
 import time
 
-import ipywidgets as widgets
-
 from distill_kit.data import Dataset, download_cifar10
 from distill_kit.progress import training_bar
 from distill_kit.run import Materials, Run
 from distill_kit.settings import QUICK_EPOCHS, Settings
 
 from .markup import escape, markdown
-from .shown import Line
+from .shown import Line, button, widgets
 
 ARCHIVE_BYTES = 170_498_071
 EPOCHS = int(os.environ.get("DISTILL_KIT_EPOCHS", QUICK_EPOCHS))  # of the students in the notebooks; tests take 1
@@ -36,8 +34,6 @@ def download_button(notice: str = "") -> widgets.VBox:
     thread changes, in the foreground. Pressed again after a failure it goes on where it stopped.
     """
     from tqdm.notebook import tqdm
-    button = widgets.Button(description=f"Fetch CIFAR-10 ({ARCHIVE_BYTES / 1e6:.0f} MB)", button_style="primary",
-                            layout=widgets.Layout(width="auto"))
     bar = tqdm(total=ARCHIVE_BYTES, desc="CIFAR-10", unit="B", unit_scale=True, display=False)
     bar.container.layout.display = "none"
     words = widgets.HTML()
@@ -52,21 +48,22 @@ def download_button(notice: str = "") -> widgets.VBox:
             download_cifar10(progress=False, on_progress=follow)
         except (OSError, ValueError) as error:
             words.value = f"<b>Not fetched.</b> {escape(error)}"
-            button.disabled = False
+            fetching.disabled = False
         else:
             words.value = "<b>CIFAR-10 is here.</b> Restart the kernel and run all cells (Run menu) to use it."
 
-    def press(_) -> None:
-        button.disabled, bar.container.layout.display, words.value = True, "", "Connecting ..."
+    def press() -> None:
+        fetching.disabled, bar.container.layout.display, words.value = True, "", "Connecting ..."
         bar.reset(ARCHIVE_BYTES)
         if "google.colab" in sys.modules:
             fetch()
         else:
             threading.Thread(target=fetch, daemon=True).start()
 
-    button.on_click(press)
+    fetching = button(f"Fetch CIFAR-10 ({ARCHIVE_BYTES / 1e6:.0f} MB)", "After a failure it goes on where it stopped.",
+                      press, style="primary")
     above = widgets.HTML(f"<p>{escape(notice)}</p>" if notice else "")
-    return widgets.VBox([above, widgets.HBox([button, bar.container]), words])
+    return widgets.VBox([above, widgets.HBox([fetching, bar.container]), words])
 
 
 def train_and_tell(settings: Settings, materials: Materials, name: str = "student") -> Run:

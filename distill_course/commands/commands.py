@@ -144,10 +144,10 @@ def run_diagnose(options) -> int:
     from distill_kit.history import EPOCH, epoch_rows, load_history, numbered_lines
 
     from ..diagnosis.diagnose import usable_columns
-    from ..diagnosis.finding import reference_for, references
+    from ..diagnosis.finding import REFERENCES, reference_for
     settings, rows = load_history(options.file)
     if options.data is not None and reference_for(options.data) is None:
-        raise ValueError(f"data must be one of {', '.join(references())}, whose healthy runs were measured; "
+        raise ValueError(f"data must be one of {', '.join(REFERENCES)}, whose healthy runs were measured; "
                          f"got {options.data!r}")
     rows = epoch_rows(rows)
     lines = [number for number, line in numbered_lines(options.file).items() if line.get("kind", EPOCH) == EPOCH]

@@ -1,234 +1,183 @@
 """What costs accuracy and breaks no rule: learning rates, lengths, sizes, the shape of curves. And what only looks so.
 
-Each function looks at epoch rows and gives a finding, or None. Those of the second half need nothing but what any loop
-writes down: train_loss, val_loss, val_accuracy and train_accuracy. Thresholds: see identities.py.
+Each function looks at epoch rows and yields what it finds. Those of the second half need nothing but what any loop
+writes down: train_loss, val_loss, val_accuracy and train_accuracy. Thresholds: assets/thresholds.toml.
 """
 import math
+from collections.abc import Iterator
+from operator import attrgetter
 
 from .causes import as_finding
-from .finding import HARM, HARMLESS, LOOK, NOTE, SEVERE, Evidence, Finding, Reference, last, median, values
+from .finding import THRESHOLDS, Evidence, Finding, Reference, figures, last, median, values
 
-STEP_TOO_LARGE, STEP_LARGE = 0.7, 0.4     # of the weights' size in one step; healthy: AdamW .02 to .1, Muon .1 to .25
-STEP_TOO_SMALL, STEP_SMALL = 0.004, 0.008
-OVER_LIMIT = 0.03                          # clip limit over the gradient's median length; healthy: 0.06 and more
-MANY_DEAD, SOME_DEAD = 0.35, 0.15          # share of units
-MORE_DEAD = 0.02                           # from the first epoch to the last: they die while the student trains
-BY_HEART, NEARLY = 0.4, 0.25               # accuracy on training less on validation images
-SHORT = 2                                  # epochs
-STILL_LEARNING = 0.62                      # hard loss of the last epoch over that of the first
-BELOW = 0.06                               # the accuracy of a reference's teacher
-FAR_BELOW = 0.15                           # that of its students
-ENOUGH_STEPS = 0.4                         # of the reference's
-HARDLY_LEARNT = 0.68                       # hard loss over that of guessing; with a student that is large enough: 0.65
-FITS_NO_BETTER = 0.07                      # accuracy on training less on validation images; others: 0.08 and more
-HIGH_TEMPERATURE = 25.0
-LEARNT = 0.5               # of the way from guessing to knowing all training images
-FEW_IMAGES = 256           # validation images: on more, luck does less
-
-DYING = ("More and more units answer to no image at all: steps that are too long throw their weights where no image "
-         "reaches them.")
-
-GROWN = 1.5        # of the first epoch's training loss
-RISEN = 1.1        # of the lowest validation loss
-MOVED = 0.02       # relative: less is standing still
-JUMP = 0.06        # of the validation accuracy from one epoch to the next, down and up again
-JUMPS = 2
-CLIMBED = 0.01     # of the validation accuracy, in the last epoch
+LEVEL = THRESHOLDS["deficits"]
+value_of = attrgetter("value")
 
 
-def largest_step(rows: list[dict]) -> tuple[int, float] | None:
-    """Epoch and update ratio; the first epoch warms up, and its first step says nothing."""
-    steps = values(rows[1:], "update_ratio")
-    return max(steps, key=lambda pair: pair[1]) if steps else None
+def largest_step(rows: list[dict]) -> Evidence | None:
+    """Find the highest update ratio; the first epoch warms up, and its first step says nothing."""
+    return max(figures(rows[1:], "update_ratio"), key=value_of, default=None)
 
 
-def steps_too_large(rows: list[dict], reference: Reference | None) -> Finding | None:
+def steps_too_large(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for steps that change the weights by about as much as they are."""
     step = largest_step(rows)
-    if step is None or step[1] < STEP_LARGE:
-        return None
-    return as_finding("learning_rate_too_high", HARM, SEVERE if step[1] > STEP_TOO_LARGE else LOOK,
-                      Evidence("update_ratio", step[1], step[0], "below 0.3"))
+    if step is not None and step.value >= LEVEL.step_large:
+        yield as_finding("learning_rate_too_high", step.beside("below 0.3"), severe=step.value > LEVEL.step_too_large)
 
 
-def steps_too_small(rows: list[dict], reference: Reference | None) -> Finding | None:
-    """Look for weights that hardly move, and for a clip limit that causes it."""
-    step = largest_step(rows)
-    if step is None or step[1] > STEP_SMALL:
-        return None
-    evidence = Evidence("update_ratio", step[1], step[0], "0.01 or more")
-    limit, length = median(rows, "clip_norm"), median(rows, "gradient_norm_median")
-    if limit is not None and length and limit / length < OVER_LIMIT:
-        return as_finding("clipping_too_tight", HARM, SEVERE, evidence,
-                          Evidence("gradient_norm_median", length, None, f"not far above the limit, {limit:g}"))
-    return as_finding("learning_rate_too_low", HARM, SEVERE if step[1] < STEP_TOO_SMALL else LOOK, evidence)
+def steps_too_small(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
+    """Look for weights that hardly move, and for a gradient far above its limit, which may be why."""
+    step, limit, length = largest_step(rows), median(rows, "clip_norm"), median(rows, "gradient_norm_median")
+    if step is None:
+        return
+    small, moves = step.beside("0.01 or more"), step.value > LEVEL.step_small
+    if limit is not None and length and limit / length < LEVEL.over_limit:
+        above = Evidence("gradient_norm_median", length, None, f"not far above the limit, {limit:g}")
+        yield as_finding("clipping_costs_nothing", above) if moves else as_finding("clipping_too_tight", small, above)
+    elif not moves:
+        yield as_finding("learning_rate_too_low", small, severe=step.value < LEVEL.step_too_small)
 
 
-def clipped_all_the_time(rows: list[dict], reference: Reference | None) -> Finding | None:
-    """Look for a gradient that is far above its limit although the weights move."""
-    limit, length, step = median(rows, "clip_norm"), median(rows, "gradient_norm_median"), largest_step(rows)
-    if None in (limit, length, step) or not length or limit / length > OVER_LIMIT or step[1] <= STEP_SMALL:
-        return None
-    return as_finding("clipping_costs_nothing", HARMLESS, NOTE,
-                      Evidence("gradient_norm_median", length, None, f"not far above the limit, {limit:g}"))
-
-
-def units_without_answer(rows: list[dict], reference: Reference | None) -> Finding | None:
+def units_without_answer(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for units that answer to no image, from the start or dying on the way."""
-    dead = values(rows, "dead_units")
-    if not dead or min(value for _, value in dead[len(dead) // 2:]) < SOME_DEAD:
-        return None
-    epoch, share = dead[-1]
-    if share - dead[0][1] > MORE_DEAD:  # a step that is too long kills them; those dead from the start stay as many
-        return as_finding("learning_rate_too_high", HARM, SEVERE if share > MANY_DEAD else LOOK,
-                          Evidence("dead_units", share, epoch, f"no more than in epoch {dead[0][0]}, {dead[0][1]:.2f}"),
-                          sentence=DYING)
-    return as_finding("dead_units", HARM, SEVERE if share > MANY_DEAD else LOOK,
-                      Evidence("dead_units", share, epoch, "0"))
+    dead = figures(rows, "dead_units")
+    if not dead or min(map(value_of, dead[len(dead) // 2:])) < LEVEL.some_dead:
+        return
+    first, now, severe = dead[0], dead[-1], dead[-1].value > LEVEL.many_dead
+    if now.value - first.value > LEVEL.more_dead:  # too long a step kills them; those dead from the start stay as many
+        expected = f"no more than in epoch {first.epoch}, {first.value:.2f}"
+        yield as_finding("learning_rate_too_high", now.beside(expected), severe=severe, elsewhere=True)
+    else:
+        yield as_finding("dead_units", now.beside("0"), severe=severe)
 
 
-def learnt_by_heart(rows: list[dict], reference: Reference | None) -> Finding | None:
+def learnt_by_heart(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for training images that are known far better than others."""
     own, others = last(rows, "train_accuracy"), last(rows, "val_accuracy")
-    if None in (own, others) or own - others < NEARLY:
-        return None
-    return as_finding("too_few_images", HARM, SEVERE if own - others > BY_HEART else LOOK,
-                      Evidence("train_accuracy", own, rows[-1]["epoch"], f"nearer to validation, {others:.2f}"))
+    if None not in (own, others) and own - others >= LEVEL.nearly:
+        evidence = Evidence("train_accuracy", own, rows[-1]["epoch"], f"nearer to validation, {others:.2f}")
+        yield as_finding("too_few_images", evidence, severe=own - others > LEVEL.by_heart)
 
 
-def guesses_what_is_new(rows: list[dict], reference: Reference | None) -> Finding | None:
+def guesses_what_is_new(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for guessing on validation images in every epoch: even a few images learnt by heart teach more than that."""
-    own, others, classes = last(rows, "train_accuracy"), values(rows, "val_accuracy"), rows[-1].get("classes")
-    if None in (own, classes) or len(others) < 3 or own < LEARNT + (1 - LEARNT) / classes:
-        return None
-    by_luck = 1 / classes + 2 * math.sqrt((1 - 1 / classes) / classes / FEW_IMAGES)  # guessing and two standard errors
-    epoch, most = max(others, key=lambda pair: pair[1])
-    return None if most > by_luck else as_finding(
-        "right_only_in_train_mode", HARM, SEVERE, Evidence("val_accuracy", most, epoch, f"above {by_luck:.2f}"),
-        Evidence("train_accuracy", own, rows[-1]["epoch"]))
+    own, others, classes = last(rows, "train_accuracy"), figures(rows, "val_accuracy"), rows[-1].get("classes")
+    if None in (own, classes) or len(others) < 3 or own < LEVEL.learnt + (1 - LEVEL.learnt) / classes:
+        return
+    # guessing and two standard errors
+    by_luck = 1 / classes + 2 * math.sqrt((1 - 1 / classes) / classes / LEVEL.few_images)
+    most = max(others, key=value_of)
+    if most.value <= by_luck:
+        yield as_finding("right_only_in_train_mode", most.beside(f"above {by_luck:.2f}"),
+                         Evidence("train_accuracy", own, rows[-1]["epoch"]))
 
 
-def ended_early(rows: list[dict], reference: Reference | None) -> Finding | None:
+def ended_early(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a run that ends while the student is still learning."""
     hard = values(rows, "train_hard") or values(rows, "train_loss")
     if not hard or "stopped" in rows[-1]:
-        return None
-    ratio = hard[-1][1] / hard[0][1] if hard[0][1] else 1.0
-    if len(rows) > 2 * SHORT or len(rows) > SHORT and ratio < STILL_LEARNING:
-        return None
-    return as_finding("too_few_epochs", HARM, SEVERE if len(rows) <= SHORT else LOOK,
-                      Evidence("epoch", float(len(rows)), None, "more: the course's runs have 8 or 14"))
+        return
+    ratio = hard[-1] / hard[0] if hard[0] else 1.0
+    if len(rows) <= LEVEL.short or len(rows) <= 2 * LEVEL.short and ratio >= LEVEL.still_learning:
+        evidence = Evidence("epoch", float(len(rows)), None, "more: the course's runs have 8 or 14")
+        yield as_finding("too_few_epochs", evidence, severe=len(rows) <= LEVEL.short)
 
 
-def far_below_reference(rows: list[dict], reference: Reference | None) -> Finding | None:
+def far_below_reference(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Only where a run of enough steps can be held against measured ones."""
-    own, others = last(rows, "train_accuracy"), max((value for _, value in values(rows, "val_accuracy")), default=None)
-    if reference is None or None in (own, others) or (rows[-1].get("steps") or 0) < ENOUGH_STEPS * reference.steps:
-        return None
-    if others > reference.accuracy - FAR_BELOW or own - others > FITS_NO_BETTER:
-        return None
-    hard, classes = last(rows, "train_hard"), rows[-1].get("classes")
-    if hard is not None and classes and hard < HARDLY_LEARNT * math.log(classes):
-        return None
-    return as_finding("student_too_small", HARM, SEVERE, Evidence(
-        "val_accuracy", others, None,
-        f"{reference.accuracy:.2f}, the mean of {reference.runs} runs on {reference.data}"))
+    own, others = last(rows, "train_accuracy"), max(values(rows, "val_accuracy"), default=None)
+    hard, classes, steps = last(rows, "train_hard"), rows[-1].get("classes"), rows[-1].get("steps") or 0
+    if reference is None or None in (own, others) or steps < LEVEL.enough_steps * reference.steps:
+        return
+    if others > reference.accuracy - LEVEL.far_below or own - others > LEVEL.fits_no_better:
+        return
+    if hard is None or not classes or hard >= LEVEL.hardly_learnt * math.log(classes):
+        expected = f"{reference.accuracy:.2f}, the mean of {reference.runs} runs on {reference.data}"
+        yield as_finding("student_too_small", Evidence("val_accuracy", others, None, expected))
 
 
-def teacher_below_reference(rows: list[dict], reference: Reference | None) -> Finding | None:
+def teacher_below_reference(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """A teacher that the student has overtaken needs no reference; otherwise it takes one."""
     teacher, student = median(rows, "val_teacher_accuracy"), last(rows, "val_accuracy")
     if teacher is None or median(rows, "alpha") == 1:  # where it has no say it may be weak
-        return None
-    if reference is not None and teacher < reference.teacher_accuracy - BELOW:
-        severe = teacher < reference.teacher_accuracy - 2 * BELOW
-        return as_finding("weak_teacher", HARM, SEVERE if severe else LOOK, Evidence(
-            "val_teacher_accuracy", teacher, None, f"{reference.teacher_accuracy:.2f} on {reference.data}"))
-    if reference is None and student is not None and teacher < student:
-        return as_finding("weak_teacher", HARM, LOOK, Evidence("val_teacher_accuracy", teacher, None,
-                                                               f"above the student's {student:.2f}"))
-    return None
+        return
+    if reference is None:
+        if student is not None and teacher < student:
+            evidence = Evidence("val_teacher_accuracy", teacher, None, f"above the student's {student:.2f}")
+            yield as_finding("weak_teacher", evidence, severe=False)
+    elif teacher < reference.teacher_accuracy - LEVEL.below:
+        expected = f"{reference.teacher_accuracy:.2f} on {reference.data}"
+        yield as_finding("weak_teacher", Evidence("val_teacher_accuracy", teacher, None, expected),
+                         severe=teacher < reference.teacher_accuracy - 2 * LEVEL.below)
 
 
-def very_soft(rows: list[dict], reference: Reference | None) -> Finding | None:
+def very_soft(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a temperature at which all classes look alike."""
     t, alpha = median(rows, "temperature"), median(rows, "alpha")
-    if t is None or t < HIGH_TEMPERATURE or alpha == 1:
-        return None
-    return as_finding("temperature_too_high", HARMLESS, NOTE, Evidence("temperature", t, None, "2 to 10"))
+    if t is not None and t >= LEVEL.high_temperature and alpha != 1:
+        yield as_finding("temperature_too_high", Evidence("temperature", t, None, "2 to 10"))
 
 
 # The shape of curves
 
-def is_no_number(rows: list[dict], reference: Reference | None) -> Finding | None:
+def is_no_number(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a loss that is no number, or far above where it began."""
-    train = [(row["epoch"], row["train_loss"]) for row in rows if "train_loss" in row]
-    broken = [epoch for epoch, value in train if value is None or not math.isfinite(value)]
+    train = [Evidence("train_loss", row["train_loss"], row["epoch"]) for row in rows if "train_loss" in row]
+    broken = [figure for figure in train if figure.value is None]
     if broken:
-        return as_finding("diverged", HARM, SEVERE, Evidence("train_loss", None, broken[0], "a finite number"))
-    if len(train) > 1 and train[-1][1] > GROWN * train[0][1] > 0:
-        return as_finding("diverged", HARM, SEVERE, Evidence("train_loss", train[-1][1], train[-1][0],
-                                                             f"below {train[0][1]:.3g}, that of the first epoch"))
-    return None
+        yield as_finding("diverged", broken[0].beside("a finite number"))
+    elif len(train) > 1 and train[-1].value > LEVEL.grown * train[0].value > 0:
+        yield as_finding("diverged", train[-1].beside(f"below {train[0].value:.3g}, that of the first epoch"))
 
 
-def validation_loss_rises(rows: list[dict], reference: Reference | None) -> Finding | None:
+def validation_loss_rises(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a validation loss that rises while the training loss falls."""
-    train, validation = values(rows, "train_loss"), values(rows, "val_loss")
+    train, validation = figures(rows, "train_loss"), figures(rows, "val_loss")
     if len(train) < 4 or len(validation) < 4 or _alpha_moves(rows):
-        return None
-    epoch, lowest = min(validation, key=lambda pair: pair[1])
-    after = [value for at, value in validation if at > epoch]
-    falls = train[-1][1] <= dict(train).get(epoch, -math.inf)
-    if len(after) < 2 or lowest <= 0 or min(after[-2:]) < RISEN * lowest or not falls:
-        return None
-    return as_finding("overfitting", HARM, LOOK, Evidence("val_loss", validation[-1][1], validation[-1][0],
-                                                          f"no higher than {lowest:.3g}, that of epoch {epoch}"))
+        return
+    lowest = min(validation, key=value_of)
+    after = [figure.value for figure in validation if figure.epoch > lowest.epoch]
+    falls = any(figure.epoch == lowest.epoch and train[-1].value <= figure.value for figure in train)
+    if falls and lowest.value > 0 and len(after) > 1 and min(after[-2:]) >= LEVEL.risen * lowest.value:
+        expected = f"no higher than {lowest.value:.3g}, that of epoch {lowest.epoch}"
+        yield as_finding("overfitting", validation[-1].beside(expected), severe=False)
 
 
-def nothing_moves(rows: list[dict], reference: Reference | None) -> Finding | None:
+def nothing_moves(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for losses that stand still."""
-    train, validation = values(rows, "train_loss"), values(rows, "val_loss")
+    train, validation = figures(rows, "train_loss"), figures(rows, "val_loss")
     if min(len(train), len(validation)) < 3 or _alpha_moves(rows):
-        return None
-    for pairs in (train, validation):
-        every = [value for _, value in pairs]
-        if max(every) - min(every) > MOVED * max(abs(every[0]), 1e-9):
-            return None
-    return as_finding("both_stagnate", HARM, SEVERE, Evidence("train_loss", train[-1][1], train[-1][0],
-                                                              f"below {train[0][1]:.4g}, where it began"))
+        return
+    curves = [list(map(value_of, curve)) for curve in (train, validation)]
+    if all(max(curve) - min(curve) <= LEVEL.moved * max(abs(curve[0]), 1e-9) for curve in curves):
+        yield as_finding("both_stagnate", train[-1].beside(f"below {train[0].value:.4g}, where it began"))
 
 
-def up_and_down(rows: list[dict], reference: Reference | None) -> Finding | None:
+def up_and_down(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a validation accuracy that jumps."""
-    accuracy = values(rows, "val_accuracy")
-    steps = [b - a for (_, a), (_, b) in zip(accuracy, accuracy[1:])]
-    falls = [(epoch, step) for (epoch, _), step, after in zip(accuracy[1:], steps, [*steps[1:], 0.0])
-             if step < -JUMP and after > JUMP / 2]
-    if len(falls) < JUMPS:
-        return None
-    return as_finding("oscillates", HARM, LOOK, *(Evidence("val_accuracy", dict(accuracy)[epoch], epoch,
-                                                           f"no fall of {-step:.2f}") for epoch, step in falls[:3]))
+    accuracy = figures(rows, "val_accuracy")
+    steps = [now.value - before.value for before, now in zip(accuracy, accuracy[1:])]
+    falls = [figure.beside(f"no fall of {-step:.2f}") for figure, step, after in zip(accuracy[1:], steps, steps[1:])
+             if step < -LEVEL.jump and after > LEVEL.jump / 2]
+    if len(falls) >= LEVEL.jumps:
+        yield as_finding("oscillates", *falls[:3], severe=False)
 
 
-def best_at_the_end(rows: list[dict], reference: Reference | None) -> Finding | None:
+def best_at_the_end(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a last epoch that is the best so far."""
-    accuracy = values(rows, "val_accuracy")
-    if len(accuracy) < 3 or accuracy[-1][1] < max(value for _, value in accuracy[:-1]) + CLIMBED:
-        return None
-    return as_finding("still_improving", HARMLESS, NOTE, Evidence("val_accuracy", accuracy[-1][1], accuracy[-1][0]))
+    accuracy = figures(rows, "val_accuracy")
+    if len(accuracy) > 2 and accuracy[-1].value >= max(map(value_of, accuracy[:-1])) + LEVEL.climbed:
+        yield as_finding("still_improving", accuracy[-1])
 
 
-def validation_is_better(rows: list[dict], reference: Reference | None) -> Finding | None:
+def validation_is_better(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """Look for a validation accuracy above that of training."""
-    train, validation = dict(values(rows, "train_accuracy")), dict(values(rows, "val_accuracy"))
-    above = [epoch for epoch in validation if epoch in train and validation[epoch] > train[epoch]]
-    if len(above) < 2 or rows[-1]["epoch"] not in above:
-        return None
-    epoch = above[-1]
-    return as_finding("validation_above_training", HARMLESS, NOTE,
-                      Evidence("val_accuracy", validation[epoch], epoch),
-                      Evidence("train_accuracy", train[epoch], epoch))
+    train = {figure.epoch: figure for figure in figures(rows, "train_accuracy")}
+    above = [(figure, train[figure.epoch]) for figure in figures(rows, "val_accuracy")
+             if figure.epoch in train and figure.value > train[figure.epoch].value]
+    if len(above) > 1 and above[-1][0].epoch == rows[-1]["epoch"]:
+        yield as_finding("validation_above_training", *above[-1])
 
 
 def _alpha_moves(rows: list[dict]) -> bool:
@@ -236,6 +185,6 @@ def _alpha_moves(rows: list[dict]) -> bool:
     return any(len({row.get(name) for row in rows}) > 1 for name in ("alpha", "temperature"))
 
 
-DEFICITS = (steps_too_large, steps_too_small, clipped_all_the_time, units_without_answer, learnt_by_heart,
+DEFICITS = (steps_too_large, steps_too_small, units_without_answer, learnt_by_heart,
             guesses_what_is_new, ended_early, far_below_reference, teacher_below_reference, very_soft, is_no_number,
             validation_loss_rises, nothing_moves, up_and_down, best_at_the_end, validation_is_better)

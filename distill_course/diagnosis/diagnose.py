@@ -39,8 +39,8 @@ def diagnose(history: list[dict], probes: dict | None = None, reference: Referen
     rows = [_figures(row, number) for number, row in enumerate(epoch_rows(history), start=1)]
     if not rows:
         raise ValueError("history must hold an epoch's row at least; it is empty")
-    findings = [finding for look in (*IDENTITIES, *DEFICITS) if (finding := look(rows, reference)) is not None
-                and (finished or not CAUSES[finding.name].at_the_end)]
+    findings = [finding for look in (*IDENTITIES, *DEFICITS) for finding in look(rows, reference)
+                if finished or not CAUSES[finding.name].at_the_end]
     if probes is not None:
         findings = [finding for finding in findings if not is_refuted(finding, probes)]
         findings += proofs(probes, median(rows, "alpha"))

@@ -61,11 +61,8 @@ def noisy_teacher(parts: Parts, strength: float) -> Parts:
 
 def permuted_classes(parts: Parts, count: float) -> Parts:
     """Give `count` of the teacher's classes other numbers."""
-    def other(logits):
-        order = torch.arange(logits.shape[1])
-        order[:int(count)] = order[:int(count)].roll(1)
-        return logits[:, order]
-    return with_teacher(parts, lambda: other)
+    k = int(count)
+    return with_teacher(parts, lambda: lambda logits: torch.cat([logits[:, :k].roll(1, dims=1), logits[:, k:]], dim=1))
 
 
 def shuffled_rows(parts: Parts, share: float) -> Parts:
@@ -211,8 +208,6 @@ def faulty(settings: Settings, name: str, strength: str = "gross") -> Settings:
 
 def fault_of(settings: Settings) -> tuple[Fault, str] | None:
     """Find the fault that settings ask for, and its strength; None where there is none."""
-    for change in settings.changes:
-        name, _, strength = change.partition(":")
-        if name in FAULTS and strength in STRENGTHS:
-            return FAULTS[name], strength
-    return None
+    asked = (change.partition(":") for change in settings.changes)
+    return next(((FAULTS[name], strength) for name, _, strength in asked
+                 if name in FAULTS and strength in STRENGTHS), None)

@@ -1,14 +1,15 @@
 """What a diagnosis is made of: findings with their evidence, and what a run is held against. Plain frozen data."""
-import functools
 import math
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from types import SimpleNamespace
 
 from distill_kit.metrics import BIT
 
 from ..shipped import read_stored, read_table
 
 WORDS = read_table("finding-words")["figures"]  # what a column or a probe's figure is called in a sentence
+THRESHOLDS = {name: SimpleNamespace(**entry) for name, entry in read_table("thresholds").items()}  # of the rules
 SEVERE, LOOK, NOTE = "severe", "worth a look", "note"
 WRONG, HARM, HARMLESS = "wrong", "harm", "harmless"
 
@@ -20,6 +21,10 @@ class Evidence:
     value: float | None
     epoch: int | None = None  # None: of the whole run, or of a probe
     expected: str = ""        # in words: "about 1"
+
+    def beside(self, expected: str) -> "Evidence":
+        """Return the same figure with what it should have been."""
+        return replace(self, expected=expected)
 
     def __str__(self) -> str:
         where = f" in epoch {self.epoch}" if self.epoch is not None else ""
@@ -72,32 +77,33 @@ class Reference:
     teacher_accuracy: float   # of the shipped teacher, on validation images
 
 
-def values(rows: list[dict], column: str) -> list[tuple[int, float]]:
-    """List (epoch, value) where a column has a finite number."""
-    return [(row["epoch"], row[column]) for row in rows
+def figures(rows: list[dict], column: str) -> list[Evidence]:
+    """List the finite numbers of a column, each with its epoch."""
+    return [Evidence(column, row[column], row["epoch"]) for row in rows
             if isinstance(row.get(column), int | float) and math.isfinite(row[column])]
+
+
+def values(rows: list[dict], column: str) -> list[float]:
+    """List the finite numbers of a column."""
+    return [figure.value for figure in figures(rows, column)]
 
 
 def last(rows: list[dict], column: str) -> float | None:
     """Return the last finite number of a column; None where there is none."""
-    pairs = values(rows, column)
-    return pairs[-1][1] if pairs else None
+    return next(reversed(values(rows, column)), None)
 
 
 def median(rows: list[dict], column: str) -> float | None:
     """Return the median of a column's finite numbers; None where there is none."""
-    pairs = values(rows, column)
-    return statistics.median(value for _, value in pairs) if pairs else None
+    known = values(rows, column)
+    return statistics.median(known) if known else None
 
 
-@functools.cache
-def references() -> dict[str, Reference]:
-    """Return the references that ship with the course, by the name of the data set."""
-    return {name: Reference(**entry) for name, entry in read_stored("reference").items()}
+REFERENCES = {name: Reference(**entry) for name, entry in read_stored("reference").items()}  # by the data set's name
 
 
 def reference_for(data: str | None) -> Reference | None:
     """Look up the reference for a data set's name ("cifar10"), or for the source that a history names."""
     if not isinstance(data, str):  # a file may bring anything
         return None
-    return references().get(data.partition(",")[0].lower().replace("-", ""))  # "CIFAR-10, JPEG copy"
+    return REFERENCES.get(data.partition(",")[0].lower().replace("-", ""))  # "CIFAR-10, JPEG copy"

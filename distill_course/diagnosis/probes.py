@@ -4,6 +4,7 @@ A history cannot tell all. `probe(run)` asks and gives a plain dict, to be hande
 modes and random state as they were. `proofs` turns such a dict into findings.
 """
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -18,20 +19,13 @@ from distill_kit.teachers import Teacher
 
 from ..habits import answer_in_train_mode, statistics_kept
 from .causes import CAUSES, as_finding
-from .finding import HARMLESS, LOOK, SEVERE, WRONG, Evidence, Finding
+from .finding import THRESHOLDS, Evidence, Finding
 from .wrong_losses import WRONG_LOSSES, right
 
 IMAGES = 64          # that the teacher looks at once more at a time: as it did before, and in little memory
-CONFIDENT = 0.9      # a teacher's probability above which its word is held against a label
-LABELS = 512         # training images whose labels are held against the teacher
-SAME = 0.02          # largest difference of a logit that is still the same answer: float16 rounds by up to 0.008 at 16
-BETTER = 0.1         # of accuracy, in train mode less in eval mode; a healthy student: about 0
-FALSE_LABELS = 0.05  # share of labels that a confident teacher contradicts; healthy runs: below 0.02
+LEVEL = THRESHOLDS["probes"]
 TEACHERS = {"shuffled": "teacher_rows_shuffled", "permuted": "classes_permuted", "probabilities": "softmax_twice",
             "train_mode": "teacher_in_train_mode", "other_view": "teacher_sees_other_view"}
-COSTS_LITTLE = ("teacher_in_train_mode", "teacher_sees_other_view")
-UNSETTLED = ("By the statistics of a batch, as in train mode, the student gets more validation images right than by "
-             "its running statistics, as in eval mode: those have not settled.")
 
 
 @torch.no_grad()
@@ -59,13 +53,13 @@ def probe(run: Run) -> dict:
     run.student.to(run.materials.device)  # the caller may have moved it since
     batch = next(iter(run.parts.batches))
     batch = Batch(*(None if part is None else part[:256] for part in batch))
-    return {**_loss(run, batch), **_teacher(run, batch), **_student(run), **_statistics(run), **_labels(run)}
+    taught = {**_loss(run, batch), **_teacher(run, batch)} if batch.teacher_logits is not None else {}
+    return {**dict.fromkeys(("loss", "loss_ratio", "teacher", "teacher_match")), **taught, **_student(run),
+            **_statistics(run), **_labels(run)}
 
 
 def _loss(run: Run, batch: Batch) -> dict:
     student, parts = run.student, run.parts
-    if batch.teacher_logits is None:
-        return {"loss": None, "loss_ratio": None}
     student.eval()
     with casting(run.materials.device, run.materials.precision):
         logits = logits_of(student(batch.images))                                     # (N, C)
@@ -73,7 +67,7 @@ def _loss(run: Run, batch: Batch) -> dict:
     asked = (logits, batch.teacher_logits, batch.labels, temperature, alpha)
     used, correct = parts.loss(*asked), right(*asked)
     if not math.isfinite(used.total.item()):  # a run that diverged says nothing of its loss
-        return {"loss": None, "loss_ratio": None}
+        return {}
     variants = {"right": right, **WRONG_LOSSES}
     matching = [name for name, variant in variants.items() if _alike(used, variant(*asked))]
     return {"loss": (matching or ["other"])[0], "loss_ratio": (used.soft / correct.soft).item()}
@@ -85,8 +79,6 @@ def _alike(terms: LossTerms, others: LossTerms) -> bool:
 
 
 def _teacher(run: Run, batch: Batch) -> dict:
-    if batch.teacher_logits is None:
-        return {"teacher": None, "teacher_match": None}
     teacher: Teacher = run.parts.kept.teacher
     given = batch.teacher_logits.float()                                               # (N, C)
     again = torch.cat([teacher(images) for images in batch.images.split(IMAGES)]).float()  # (N, C)
@@ -95,7 +87,7 @@ def _teacher(run: Run, batch: Batch) -> dict:
 
 
 def _rows_match(given: Tensor, again: Tensor) -> float:
-    tolerance = SAME * again.abs().amax(dim=1).clamp_min(4)                            # (N,)
+    tolerance = LEVEL.same * again.abs().amax(dim=1).clamp_min(4)                            # (N,)
     return ((given - again).abs().amax(dim=1) <= tolerance).float().mean().item()
 
 
@@ -146,30 +138,41 @@ def _statistics(run: Run) -> dict:
             with casting(run.materials.device, run.materials.precision):
                 shares.append(accuracy(logits_of(student(batch.images)), batch.labels))
     gain, luck = shares[1] - shares[0], 2 * math.sqrt(sum(share * (1 - share) for share in shares) / len(batch.labels))
-    return {"train_mode_gain": gain if gain > max(luck, BETTER) else 0.0}
+    return {"train_mode_gain": gain if gain > max(luck, LEVEL.better) else 0.0}
 
 
 def _labels(run: Run) -> dict:
     if run.settings.labels_only:  # no teacher was asked so far
         return {"false_labels": None}
-    rows = run.batches.rows[:LABELS]
+    rows = run.batches.rows[:LEVEL.labels]
     labels = run.batches.labels[rows.to(run.batches.labels.device)]
     given = run.parts.kept.take(rows, torch.zeros_like(rows)).float().softmax(1)        # (n, C)
     sure, first = given.max(1)
-    judged = (sure > CONFIDENT) & (labels >= 0)
+    judged = (sure > LEVEL.confident) & (labels >= 0)
     return {"false_labels": (first != labels)[judged].float().mean().item() if judged.any() else None}
 
 
 # What the answers prove
 
-def proofs(probes: dict, alpha: float | None) -> list[Finding]:
+def proofs(probes: dict, alpha: float | None) -> Iterator[Finding]:
     """Turn a probe's answers into findings. alpha: the run's, where it is known."""
-    findings = [_proved_loss(probes), _proved_teacher(probes),
-                _proved_share("student_in_eval_mode", "not_training", probes),
-                _proved_share("layers_not_trained", "frozen", probes),
-                _proved_share("right_only_in_train_mode", "train_mode_gain", probes, UNSETTLED),
-                _contradicted_labels(probes, alpha)]
-    return [finding for finding in findings if finding is not None]
+    def proved(name: str, figure: str, expected: str, **how) -> Finding:
+        return as_finding(name, Evidence(figure, probes.get(figure), None, expected), probed=True, **how)
+    loss, teacher, share = (probes.get(figure) for figure in ("loss", "teacher", "false_labels"))
+    if loss not in (None, "right"):
+        yield proved("loss_is_another" if loss == "other" else loss, "loss_ratio", "1")
+    if teacher not in (None, "same"):
+        name = TEACHERS.get(teacher, "teacher_answers_differ")
+        yield proved(name, "teacher_match", "1", severe=teacher in TEACHERS)
+    if probes.get("not_training"):
+        yield proved("student_in_eval_mode", "not_training", "0")
+    if probes.get("frozen"):
+        yield proved("layers_not_trained", "frozen", "0")
+    if probes.get("train_mode_gain"):
+        yield proved("right_only_in_train_mode", "train_mode_gain", "0", elsewhere=True)
+    if share is not None and share >= LEVEL.false_labels and teacher in (None, "same"):  # with other rows no witness
+        mild = share < 0.1 or alpha is not None and alpha < 0.3
+        yield proved("false_labels", "false_labels", "0", severe=not mild)
 
 
 def is_refuted(finding: Finding, probes: dict) -> bool:
@@ -179,35 +182,3 @@ def is_refuted(finding: Finding, probes: dict) -> bool:
         return probes.get("loss") not in (None, finding.name)
     answer = probes.get("teacher")
     return decides == "teacher" and answer is not None and TEACHERS.get(answer) != finding.name
-
-
-def _proved_loss(probes: dict) -> Finding | None:
-    if probes.get("loss") in (None, "right"):
-        return None
-    name = "loss_is_another" if probes["loss"] == "other" else probes["loss"]
-    return as_finding(name, WRONG, SEVERE, Evidence("loss_ratio", probes.get("loss_ratio"), None, "1"), probed=True)
-
-
-def _proved_teacher(probes: dict) -> Finding | None:
-    if probes.get("teacher") in (None, "same"):
-        return None
-    name = TEACHERS.get(probes["teacher"], "teacher_answers_differ")
-    kind, severity = (HARMLESS, LOOK) if name in COSTS_LITTLE else (WRONG, SEVERE)
-    return as_finding(name, kind, LOOK if name == "teacher_answers_differ" else severity,
-                      Evidence("teacher_match", probes.get("teacher_match"), None, "1"), probed=True)
-
-
-def _proved_share(name: str, figure: str, probes: dict, sentence: str | None = None) -> Finding | None:
-    """A share that must be 0."""
-    share = probes.get(figure)
-    return as_finding(name, WRONG, SEVERE, Evidence(figure, share, None, "0"), probed=True, sentence=sentence) \
-        if share else None
-
-
-def _contradicted_labels(probes: dict, alpha: float | None) -> Finding | None:
-    share = probes.get("false_labels")
-    if share is None or share < FALSE_LABELS or probes.get("teacher") not in (None, "same"):
-        return None  # a teacher whose rows are not its own is no witness
-    mild = share < 0.1 or alpha is not None and alpha < 0.3
-    return as_finding("false_labels", WRONG, LOOK if mild else SEVERE, Evidence("false_labels", share, None, "0"),
-                      probed=True)

@@ -19,7 +19,8 @@ def spelled(name: str) -> str:
     return name.replace("_", " ")
 
 
-MEANINGS = glossary({spelled(name): fault.sentence for name, fault in FAULTS.items()})
+WRONG = {spelled(name): fault.sentence for name, fault in FAULTS.items()}
+MEANINGS = {HEALTHY: "nothing is wrong.", **WRONG}
 
 
 class Gallery:
@@ -36,41 +37,44 @@ class Gallery:
         self.head, self.figures, self.meaning, self.answered, self.score = (
             widgets.HTML(layout=widgets.Layout(**SHAPE)) for _ in range(5))
         # A box to type in, with a list: JupyterLab takes the keys of a closed list for its own.
-        self.choice = widgets.Combobox(options=[HEALTHY, *map(spelled, FAULTS)],
-                                       description="It has", placeholder="healthy, or a fault: type, or arrow down",
+        self.choice = widgets.Combobox(options=list(MEANINGS), description="It has",
+                                       placeholder="healthy, or a fault: type, or arrow down",
                                        layout=widgets.Layout(width="420px"))
         self.choice.observe(lambda _: self._explain(), "value")
         self.answer = button("Say it", "Your answer for this run; then you see what it has.", self._say)
         self.next = button("Next run", "The next run of the gallery.", self._next)
         row = widgets.HBox([self.choice, self.answer, self.next])
+        known = widgets.HTML(folded("What can go wrong", glossary(WRONG)), layout=widgets.Layout(**SHAPE))
         self.box = widgets.VBox([self.head, self.picture, self.figures, row, self.meaning, self.answered, self.score,
-                                 widgets.HTML(folded("What can go wrong", MEANINGS), layout=widgets.Layout(**SHAPE))])
+                                 known])
         self._show()
 
     @property
-    def _chosen(self) -> str:
-        """Return what is written in the box, or the only name that it is a part of; "" where there is none."""
-        typed, names = self.choice.value.strip().lower().replace(" ", "_"), (HEALTHY, *FAULTS)
-        near = [name for name in names if typed and typed in name]
-        return typed if typed in names else near[0] if len(near) == 1 else ""
+    def _meant(self) -> list[str]:
+        """List the names that what is written in the box is a part of; only itself where it is one."""
+        typed = spelled(self.choice.value.strip().lower())
+        return [typed] if typed in MEANINGS else [name for name in MEANINGS if typed and typed in name]
+
+    @property
+    def _answered(self) -> bool:
+        return len(self.game.answers) > self.game.place
 
     def _explain(self) -> None:
-        name = self._chosen
-        words = "nothing is wrong." if name == HEALTHY else FAULTS[name].sentence if name in FAULTS else ""
-        self.meaning.value = LINES.format(glossary({spelled(name): words})) if words else ""
+        meant = self._meant
+        self.meaning.value = LINES.format(glossary({meant[0]: MEANINGS[meant[0]]})) if len(meant) == 1 else ""
 
     def _show(self, findings: Sequence = ()) -> None:
         game, patient = self.game, self.game.patient
+        self.choice.disabled, self.next.description = patient is None, "Begin anew" if patient is None else "Next run"
+        self.answer.disabled = patient is None or self._answered
+        self.score.value = self._table() if game.answers else ""
         if patient is None:
             self.head.value = lines("That was the last run.", bold=True)
-            self.choice.disabled = self.answer.disabled = True
-            self.next.description = "Begin anew"
             return
         self.head.value = LINES.format(f"<b>Run {game.place + 1} of {len(game.patients)}.</b> Is it healthy? If not, "
                                        f"what does it have? {escape(patient.how)}")
         self.picture.value = self._png(patient, findings)
         self.figures.value = folded("The figures as a table", figures_table(patient.rows))
-        self.answer.disabled, self.next.disabled = bool(findings), False
 
     def _png(self, patient: Patient, findings: Sequence = (), dpi: int = 140) -> bytes:
         content = BytesIO()
@@ -79,36 +83,27 @@ class Gallery:
         return content.getvalue()
 
     def _say(self) -> None:
-        if len(self.game.answers) > self.game.place:  # it has been answered
+        if self._answered:
             return
-        if not self._chosen:
-            typed = self.choice.value.strip().lower()
-            near = ", or ".join(name for name in map(spelled, FAULTS) if typed and typed in name)
-            self.answered.value = lines(f"Choose from the list first: {near or 'healthy, or what is wrong'}.")
+        meant = self._meant
+        if len(meant) != 1:
+            near = ", or ".join(meant) or "healthy, or what is wrong"
+            self.answered.value = lines(f"Choose from the list first: {near}.")
             return
-        patient, sentence = self.game.patient, self.game.say(self._chosen)
-        findings = patient.findings()
+        sentence, findings = self.game.say(meant[0].replace(" ", "_")), self.game.patient.findings()
         self.answered.value = lines(sentence, bold=True) + "".join(
             lines(f"{finding.severity}: {finding.in_words()}") for finding in findings)
         self._show(findings)
-        self.answer.disabled = True
-        self.score.value = self._table()
 
     def _next(self) -> None:
-        if self.game.patient is None:
-            self._begin_anew()
-            return
-        if len(self.game.answers) <= self.game.place:
+        if self.game.patient is None:  # the same runs in another order
+            self.game = Game(sample(self.game.patients, len(self.game.patients)))
+        elif not self._answered:
             self.answered.value = lines("Say something first; a wrong guess costs nothing.")
             return
-        self.game.next()
+        else:
+            self.game.next()
         self.choice.value, self.answered.value = "", ""
-        self._show()
-
-    def _begin_anew(self) -> None:
-        """Show the same runs in another order."""
-        self.game = Game(sample(self.game.patients, len(self.game.patients)))
-        self.choice.disabled, self.next.description, self.score.value = False, "Next run", ""
         self._show()
 
     def _table(self) -> str:

@@ -47,9 +47,8 @@ def rank2(run: Run, row: dict) -> float:
 def by_class(run: Run) -> list[float]:
     """Compute for each class the share of its validation images that the student gets right; 0 where it has none."""
     images = run.materials.validation
-    right = (logits_for(run, images).argmax(1) == images.labels).float()
-    return [right[images.labels == number].sum().item() / max(1, count)
-            for number, count in enumerate(images.class_counts())]
+    right = images.labels[logits_for(run, images).argmax(1) == images.labels].bincount(minlength=len(images.classes))
+    return [number / max(1, count) for number, count in zip(right.tolist(), images.class_counts())]
 
 
 def swallowed(run: Run) -> float | None:
@@ -91,6 +90,5 @@ def doubtful(logits: Tensor, labels: Tensor, first_of: int = -1) -> list[int]:
 
 ACCURACY = Measure("validation accuracy", "of the validation images right", lambda run, row: row["val_accuracy"],
                    (0.2, 0.8))
-RANK2 = Measure("class never seen, ranked 1st or 2nd", "of the images of the class never seen ranked first or second",
-                rank2)
-MEASURES = {"accuracy": ACCURACY, "rank2": RANK2}
+MEASURES = {"accuracy": ACCURACY, "rank2": Measure(
+    "class never seen, ranked 1st or 2nd", "of the images of the class never seen ranked first or second", rank2)}

@@ -2,16 +2,13 @@
 import traceback
 
 from ..markup import escape
-from ..shipped import read_table
 from ..shown import IPYWIDGETS_8, LINES, button, folded, glossary, hint, widgets
 from .experiments import Control, Experiment
 from .picture import CLASSES, HEIGHT, WIDTH
 from .session import Session
-from .words import LESS, MORE, SAME
+from .words import LESS, MORE, SAME, WORDS
 
 WIDE = {"width": f"{WIDTH}px", "max_width": "calc(100% - 4px)"}  # a widget has two pixels of margin on each side
-SLIDER = {"flex": "1 1 200px", "width": "auto", "max_width": "420px"}
-WORDS = read_table("lab-words")
 HELP = folded("Words and keys", glossary(WORDS["glossary"]))
 FOCUS = ("<style>.distill-kit-lab :focus { outline: 3px solid #0072B2 !important; outline-offset: 2px; "
          "box-shadow: 0 0 0 2px white !important }</style>")
@@ -87,9 +84,9 @@ def _wrapped(children: list) -> widgets.HBox:
 
 
 def _slider(control: Control, value, foreground: bool) -> widgets.SelectionSlider:
-    return widgets.SelectionSlider(options=control.stops, value=value, readout=False,
-                                   continuous_update=not foreground, layout=widgets.Layout(**SLIDER),
-                                   **hint(control.words))
+    layout = widgets.Layout(flex="1 1 200px", width="auto", max_width="420px")
+    return widgets.SelectionSlider(options=control.stops, value=value, readout=False, layout=layout,
+                                   continuous_update=not foreground, **hint(control.words))
 
 
 def _typed(control: Control, value) -> widgets.Text:

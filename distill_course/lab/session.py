@@ -4,7 +4,6 @@ No widgets here: view.py shows a session, and tests drive a session without a br
 """
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,7 +23,7 @@ from .experiments import Experiment
 from .lab_run import LabRun
 from .measures import by_class, doubtful, logits_for, swallowed
 from .share import code_of
-from .worker import FAILED, FINISHED, RUNNING, STOPPED, WAITING, Worker
+from .worker import FAILED, FINISHED, QUIET_SECONDS, RUNNING, STOPPED, WAITING, Worker
 
 ROWS_EVERY = 1      # steps between two light rows: some hundredths of a second, and the longest wait for Stop
 CANDIDATES = 1_000  # validation images that are looked through for some worth showing
@@ -44,8 +43,8 @@ class Session:
     """
 
     def __init__(self, experiment: Experiment, dataset: Dataset, teacher: nn.Module, *, device: str | None = None,
-                 folder: Path | str | None = None, quiet: float | None = None, foreground: bool = False, seed: int = 0,
-                 on_change: Callable[[], None] = lambda: None, **start):
+                 folder: Path | str | None = None, quiet: float = QUIET_SECONDS, foreground: bool = False,
+                 seed: int = 0, on_change: Callable[[], None] = lambda: None, **start):
         if "data" in start:
             raise ValueError("data is what the data set says; give another one: dataset=load_dataset(NAME)")
         self.experiment, self.dataset, self.teacher = experiment, dataset, teacher
@@ -64,8 +63,7 @@ class Session:
         self._materials: dict[tuple, Materials] = {}
         self._lock = threading.RLock()
         self.looks = 0                                          # at the test images
-        self.worker = Worker(self._carry_out, self._hear, foreground=foreground,
-                             **({} if quiet is None else {"quiet": quiet}))
+        self.worker = Worker(self._carry_out, self._hear, quiet, foreground)
         self.seen = seen = dataset.validation[:CANDIDATES]
         self.seen_logits = answers(teacher, seen)                                               # (n, C)
         unseen = self.settings(self.values).leave_out
@@ -194,8 +192,7 @@ class Session:
             self.baselines.setdefault(against, live)
             yield live
         elif against not in self.baselines:
-            baseline = LabRun(against, {}, listed=False)
-            self.second = baseline
+            baseline = self.second = LabRun(against, {}, listed=False)
             try:
                 yield from self._follow(baseline)
             finally:
@@ -207,7 +204,7 @@ class Session:
         """Train several seeds; in the end the learner's own is in front again, as the sliders say."""
         runs = {}
         for seed in ((first + more) % 2**63 for more in range(REPEATS)):
-            settings = replace(self.settings(values), seed=seed)
+            settings = self.settings(values, seed)
             done = [run for run in self.runs if run.settings == settings and run.state == FINISHED]
             run = runs[seed] = done[-1] if done else LabRun(settings, values)
             if not self._show(run, asked):

@@ -5,9 +5,8 @@ from distill_kit.settings import Settings
 
 from ..diagnosis.faults import fault_of
 from ..settings import changed
+from ..shipped import read_table
 from .experiments import EXPERIMENTS, Experiment
-
-ALSO = ("seed", "hide", "lock")  # of a code, beside the controls
 
 
 def code_of(experiment: Experiment, values: dict, seed: int) -> str:
@@ -32,7 +31,7 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
     values, seed, lesson = {}, 0, {"hide": (), "lock": ()}
     for part in parts:
         key, _, text = part.partition("=")
-        if key in ("hide", "lock"):
+        if key in lesson:
             if unknown := [control for control in text.split(",") if control not in controls]:
                 raise ValueError(f"{key} must name controls of {name} ({', '.join(controls)}); got {unknown[0]!r}")
             lesson[key] = tuple(text.split(","))
@@ -43,7 +42,7 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
         elif key in controls:
             values[key] = controls[key].read(text)
         else:
-            raise ValueError(f"{key!r} is not a part of a code for {name}: {', '.join([*controls, *ALSO])}")
+            raise ValueError(f"{key!r} is not a part of a code for {name}: {', '.join([*controls, 'seed', *lesson])}")
     return experiment, values, seed, lesson
 
 
@@ -66,13 +65,5 @@ def command_line(settings: Settings) -> str:
 def python_lines(settings: Settings) -> str:
     """Write the lines of Python that train this student again, without widgets."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in changed(settings).items() if name != "data")
-    return "\n".join([
-        "from distill_kit import Materials, Run, Settings, load_dataset, load_teacher",
-        *(["import distill_course.diagnosis  # knows the fault"] if settings.changes else []),
-        f"dataset = load_dataset({settings.data!r})",
-        "teacher, card = load_teacher(dataset)",
-        f"settings = Settings(data={settings.data!r}, {arguments})",
-        "run = Run(settings, Materials.of(settings, dataset, teacher))",
-        "for row in run.rows():",
-        "    print(row['epoch'], row['val_accuracy'])",
-        "print(run.report())"])
+    knows = "import distill_course.diagnosis  # knows the fault\n" if settings.changes else ""
+    return read_table("lab-words")["code"]["python"].format(knows=knows, data=settings.data, arguments=arguments)

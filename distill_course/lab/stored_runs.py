@@ -19,17 +19,11 @@ class Stored:
     noise: dict | None = None                           # of the measure over seeds: n, mean, sd; also the baseline's
     runs: dict[str, dict] = field(default_factory=dict)  # by their code: shares, best
 
-    @property
-    def luck(self) -> float:
-        """Points by which two of these runs differ by luck, 19 times of 20, if their settings are equally good."""
-        return self._luck("sd")
+    def luck(self, other: str = "sd") -> float:
+        """Points by which two of these runs differ by luck, 19 times of 20, if their settings are equally good.
 
-    @property
-    def luck_beside_baseline(self) -> float:
-        """The same for a run and its baseline."""
-        return self._luck("baseline sd")
-
-    def _luck(self, other: str) -> float:
+        other: "baseline sd" for a run and its baseline.
+        """
         noise = self.noise
         return 100 * by_luck(noise["sd"], noise.get(other, noise["sd"]), noise["n"]) if noise else 0.0
 
@@ -48,10 +42,10 @@ def stored_for(dataset: str, experiment: str) -> Stored:
 def alike(stored: Stored, experiment: Experiment, values: dict, control: Control) -> list:
     """List the stops next to the control's value, on both sides, whose stored runs came out within luck of its own."""
     def best(stop) -> float:
-        run = stored.runs.get(code_of(experiment, {**values, control.name: stop}, 0))
+        run = stored.of(experiment, {**values, control.name: stop})
         return math.nan if run is None else 100 * run["best"]  # NaN is within luck of nothing
     here = control.stops.index(values[control.name])
 
     def near(stops: Iterable) -> list:
-        return list(takewhile(lambda stop: abs(best(stop) - best(control.stops[here])) <= stored.luck, stops))
+        return list(takewhile(lambda stop: abs(best(stop) - best(control.stops[here])) <= stored.luck(), stops))
     return near(reversed(control.stops[:here]))[::-1] + near(control.stops[here + 1:])

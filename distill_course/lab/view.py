@@ -21,7 +21,7 @@ from .picture import CLASSES, draw
 from .session import LabRun, Session
 from .share import command_line, is_seed, python_lines, read_code
 from .stored_runs import stored_for
-from .words import alike_sentence, on_this_machine, per_cent, settings_words, softness, state_sentence, verdict
+from .words import alike_sentence, line_of, on_this_machine, softness, state_sentence, verdict
 from .worker import RUNNING
 
 FRAME_SECONDS = 0.3  # between two pictures of one run
@@ -54,8 +54,7 @@ class Lab:
         # Colab shows nothing that another thread does to a widget, so there a run holds its cell until it is over.
         self.foreground = "google.colab" in sys.modules
         self.session = Session(experiment, dataset, teacher, device=device, folder=folder, on_change=self._refresh,
-                               foreground=self.foreground, **{"seed": seed, **start})
-        self.session.values.update(values)
+                               foreground=self.foreground, **{"seed": seed, **start, **values})
         self.stored = stored_for(dataset.name, experiment.name)
         self.undrawn: Exception | None = None                   # why a drawing failed
         self._drawn, self._shown, self._alike_code = 0.0, None, ""
@@ -94,9 +93,12 @@ class Lab:
         self._on(panel.show, lambda is_on: setattr(panel.lines.layout, "display", "" if is_on else "none"))
         self._on(panel.guess, lambda word: setattr(session, "expected", word or None))
 
-    @staticmethod
-    def _on(widget, react) -> None:
-        widget.observe(lambda change: react(change["new"]), "value")
+    def _on(self, widget, react) -> None:
+        """Hear a widget's new value, unless it was written by a drawing: that is no order."""
+        def hear(change: dict) -> None:
+            if threading.get_ident() != self._drawer:
+                react(change["new"])
+        widget.observe(hear, "value")
 
     # Reactions: they leave an order and return
 
@@ -133,27 +135,22 @@ class Lab:
         self.session.open_test()
 
     def _go_back(self, text: str) -> None:
-        if not text or threading.get_ident() == self._drawer:
-            return
-        run = next((run for run in self.session.runs if str(run.number) == text.strip()), None)
-        if run is None:
-            self._explain(f"There is no run {text.strip()}; there are {len(self.session.runs)}.")
-        else:
-            self.session.restore(run)
-            self._follow()
+        numbers = [str(run.number) for run in self.session.runs]
+        if text.strip() in numbers:
+            self._restore(numbers.index(text.strip()))
+        elif text:
+            self._explain(f"There is no run {text.strip()}; there are {len(numbers)}.")
         self.panel.again.value = ""
 
     def _sow(self, text: str) -> None:
-        if threading.get_ident() == self._drawer or text == str(self.session.seed):
-            return
         if not is_seed(text):
             self._explain(f"A seed is a whole number from 0; got {text!r}. The largest is 2**63 - 1.")
             self.panel.seed.value = str(self.session.seed)
-            return
-        self.session.move(seed=int(text))
+        elif text != str(self.session.seed):
+            self.session.move(seed=int(text))
 
     def _restore(self, place: int | None) -> None:
-        if place is not None and threading.get_ident() != self._drawer:
+        if place is not None:
             self.session.restore(self.session.runs[place])
             self._follow()
 
@@ -174,17 +171,16 @@ class Lab:
             f"href='data:application/zip;base64,{content}'>Save {len(runs)} runs</a>")
 
     def _paste(self, code: str) -> None:
-        if threading.get_ident() == self._drawer or code == self.session.code():
+        if code == self.session.code():
             return
         try:
             experiment, values, seed, _ = read_code(code)
             if experiment != self.session.experiment:
                 raise ValueError(f"this code is for Lab({experiment.name!r})")
             self._set({"seed": seed, **values})
+            self.panel.refused.value = ""
         except ValueError as error:
             self.panel.refused.value = lines(f"Not taken: {error}.")
-            return
-        self.panel.refused.value = ""
 
     def _set(self, values: dict) -> None:  # all at once: a single run begins, and the sliders follow
         self.session.move(**values)
@@ -210,8 +206,7 @@ class Lab:
                     rest_threads()  # drawing started OpenMP helpers for this thread; see there
 
     def _draw(self) -> None:
-        session, panel, now = self.session, self.panel, time.monotonic()
-        live = session.live
+        session, panel, now, live = self.session, self.panel, time.monotonic(), self.session.live
         state = (live and live.state, len(session.runs), session.second is not None, session.failure, session.looks)
         if state == self._shown and live is not None and live.state == RUNNING and now - self._drawn < FRAME_SECONDS:
             return
@@ -222,7 +217,7 @@ class Lab:
         panel.softness.value = lines(softness(session))
         panel.verdict.value = lines(verdict(session, self.stored), bold=True)
         if state != self._shown:
-            panel.table.options = [(self._line(run), place) for place, run in enumerate(session.runs)][::-1]
+            panel.table.options = [(line_of(run), place) for place, run in enumerate(session.runs)][::-1]
             panel.table.value = None
             panel.offer.value = ""
             settings = session.settings(session.values)
@@ -231,10 +226,6 @@ class Lab:
         if self._alike_code != session.code():
             panel.alike.value = ""
         self._shown, self.undrawn = state, None
-
-    def _line(self, run: LabRun) -> str:
-        return (f"{run.number}   {settings_words(run)}:   {per_cent(run.best)} "
-                f"({run.state}, {run.seconds:.1f} s)")
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """Show the widget; where none can be shown, the run in front, or what is stored of the presets."""

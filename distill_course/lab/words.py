@@ -1,5 +1,6 @@
 """Words of a lab: sentences about its runs, from plain figures."""
 import math
+from types import SimpleNamespace
 
 from distill_kit.data.imageset import class_number
 from distill_kit.metrics import entropy_bits, soft_targets
@@ -9,6 +10,7 @@ from distill_kit.openmp import cores, cpu_quota
 from ..diagnosis.faults import fault_of
 from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
 from ..machine import counted, threads_in_words
+from ..shipped import read_table
 from ..statistics import in_words
 from .experiments import Control, Experiment
 from .measures import teachers_share
@@ -16,9 +18,9 @@ from .session import LabRun, Session
 from .stored_runs import Stored, alike
 from .worker import FAILED, FINISHED, RUNNING, STOPPED, WAITING
 
-SHORT = {"temperature": "T", "learning_rate": "rate", "label_noise": "random labels", "labelled": "labels",
-         "final_alpha": "alpha to", "final_temperature": "T to",
-         "schedule": "on the way", "fault_strength": "how much"}
+WORDS = read_table("lab-words")
+SHORT = WORDS["short"]                          # names of controls where there is little room
+SAY = SimpleNamespace(**WORDS["sentences"])
 MORE, SAME, LESS = "better", "about the same", "worse"  # than what it is held against: what a learner may expect
 
 
@@ -62,8 +64,7 @@ def on_this_machine(run: LabRun | None) -> str:
     if taken <= TAKEN:
         return words
     whole = min(cores(), cpu_quota() or math.inf)
-    return (f"{words} It has had {run.used:.1f} cores, so it takes about {whole / run.used:.1f} times as long as on an "
-            "idle machine.")
+    return f"{words} {SAY.slowed.format(used=run.used, times=whole / run.used)}"
 
 
 def softness(session: Session) -> str:
@@ -76,13 +77,11 @@ def softness(session: Session) -> str:
     classes = session.images.classes
     first = ", ".join(f"{classes[k]} {targets[k]:.0%}" for k in targets.argsort(descending=True)[:3])
     share = teachers_share(says, session.seen.labels, temperature, alpha)
-    says_so = (f"At T = {temperature:g} the teacher says of this image: {first}. Entropy "
-               f"{entropy_bits(targets):.1f} of {math.log2(len(classes)):.1f} bits.")
+    bits = {"bits": entropy_bits(targets), "most": math.log2(len(classes))}
+    says_so = SAY.teacher.format(temperature=temperature, first=first, **bits)
     if fault_of(settings) is not None:  # whose loss may be another
-        return (f"This run has T = {temperature:g} and alpha = {alpha:g}. The shipped teacher, without any fault: "
-                f"{says_so}")
-    return (f"{says_so} At alpha = {alpha:g} the teacher makes {share:.0%} of a new student's first step, the labels "
-            f"{1 - share:.0%}.")
+        return f"{SAY.without_fault.format(temperature=temperature, alpha=alpha)} {says_so}"
+    return f"{says_so} {SAY.first_step.format(alpha=alpha, soft=share, hard=1 - share)}"
 
 
 def stored_sentences(experiment: Experiment, stored: Stored) -> list[str]:
@@ -115,8 +114,7 @@ def verdict(session: Session, stored: Stored) -> str:
     if live.state == RUNNING:
         return f"{trend(live.shares)} {what_is_wrong(live)}".strip()
     if live.state == STOPPED:
-        return (f"Stopped after {len(live.shares)} of {live.settings.epochs} epochs, at {here}. A run that was not "
-                "finished is compared with nothing.")
+        return SAY.stopped.format(epochs=len(live.shares), of=live.settings.epochs, here=here)
     wrong = what_is_wrong(live)
     here += f" (its best epoch, number {live.best_epoch})" if live.best_epoch != len(live.shares) else ""
     if baseline is None or baseline.best is None:
@@ -128,27 +126,23 @@ def verdict(session: Session, stored: Stored) -> str:
                  f"{difference:+.1f} points, one run each."]
     seen, unseen = session.dataset.validation, live.settings.leave_out
     count = len(seen) if unseen is None else seen.class_counts()[class_number(seen.classes, unseen)]
-    luck = stored.luck_beside_baseline if stored.noise is not None else chance(baseline.best, count)
+    luck = stored.luck("baseline sd") if stored.noise is not None else chance(baseline.best, count)
     came = outcome(difference, luck)
     if session.expected is not None:
         sentences.insert(0, f"You expected {session.expected}; it came out {came}.")
     if len(pairs := session.pairs(live)) > 1:
         sentences.append(f"{in_words([100 * (a - b) for a, b in pairs])}.")
     elif stored.noise is None:
-        sentences.append(f"On {counted(count, 'image')}, one pair of runs of equally good settings may differ by up to "
-                         f"{luck:.1f} points.")
+        sentences.append(SAY.luck_of_images.format(images=counted(count, "image"), luck=luck))
     else:
-        sure = ("That is no more than luck can do." if came == SAME else "That is more than luck can do.")
-        sentences.append(f"If both settings were equally good, one pair of runs would still differ by up to "
-                         f"{luck:.1f} points, 19 times of 20 (measured with "
-                         f"{stored.noise['n']} seeds, at this lab's first values). {sure}")
+        sentences.append(SAY.luck_of_seeds.format(luck=luck, seeds=stored.noise["n"]))
+        sentences.append(f"That is {'no more' if came == SAME else 'more'} than luck can do.")
     if live.swallowed is not None and baseline.swallowed is not None:
         sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
                          f"{session.experiment.baseline_name}: {baseline.swallowed:.0%}.")
     if live.test is not None:
         times = "once" if session.looks == 1 else f"{session.looks} times"
-        sentences.append(f"Test images: {per_cent(live.test)} right, of all classes. You have looked at them {times}; "
-                         "each choice made after a look makes the next one worth less.")
+        sentences.append(SAY.test.format(right=per_cent(live.test), times=times))
     return " ".join([*sentences, *([wrong] if wrong else [])])
 
 
@@ -189,8 +183,12 @@ def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
     stops = sorted([here, *alike(stored, session.experiment, session.values, control)], key=control.stops.index)
     if len(stops) == 1:
         return ""
-    return (f"{control.label}: {stops[0]} to {stops[-1]} cannot be told apart from {here} by one run of each; their "
-            f"stored runs lie within {stored.luck:.1f} points of it, as two seeds of one setting may.")
+    return f"{control.label}: {SAY.alike.format(low=stops[0], high=stops[-1], here=here, luck=stored.luck())}"
+
+
+def line_of(run: LabRun) -> str:
+    """Write a run as a line of the table."""
+    return f"{run.number}   {settings_words(run)}:   {per_cent(run.best)} ({run.state}, {run.seconds:.1f} s)"
 
 
 def settings_words(run: LabRun) -> str:

@@ -120,8 +120,7 @@ class Worker:
                 for event in events:
                     if not self._orders.is_wanted(number):
                         events.close()
-                        self._say(number, STOPPED, None)
-                        return
+                        break
                     self._say(number, RUNNING, event)
             self._say(number, FINISHED if self._orders.is_wanted(number) else STOPPED, None)
         except KeyboardInterrupt:  # comes to the foreground alone

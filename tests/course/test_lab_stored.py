@@ -32,10 +32,10 @@ def stored_of(best: dict) -> Stored:
 def test_stops_are_alike_as_far_as_they_lie_within_luck_of_this_one():
     stored = stored_of({0.1: 0.60, 0.15: 0.605, 0.2: 0.61, 0.25: 0.629, 0.3: 0.60})
     control = ALPHA.controls[0]
-    assert stored.luck == pytest.approx(2.776 * 0.5 * 2**0.5, abs=1e-3)
+    assert stored.luck() == pytest.approx(2.776 * 0.5 * 2**0.5, abs=1e-3)
     beside = Stored(noise={"sd": 0.003, "baseline sd": 0.004, "n": 5})
-    assert beside.luck_beside_baseline == pytest.approx(2.776 * 0.5, abs=1e-3)
-    assert beside.luck == pytest.approx(2.776 * 0.3 * 2**0.5, abs=1e-3) and Stored().luck == 0
+    assert beside.luck("baseline sd") == pytest.approx(2.776 * 0.5, abs=1e-3)
+    assert beside.luck() == pytest.approx(2.776 * 0.3 * 2**0.5, abs=1e-3) and Stored().luck() == 0
     assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.15}, control) == [0.1, 0.2]  # 0.3 lies behind 0.25
     assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.25}, control) == [0.2]
     assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.9}, control) == []
