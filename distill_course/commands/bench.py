@@ -5,24 +5,43 @@ Figures are medians over the rounds; ratios are medians of the rounds' ratios.
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 
 from torch import nn
 
+from distill_kit import data, teachers
 from distill_kit.data.imageset import Dataset
 from distill_kit.devices import choose_device, choose_precision
 from distill_kit.kept_logits import KeptLogits
 from distill_kit.run import Materials, Run
+from distill_kit.schedules import check_whole
 from distill_kit.settings import DEFAULT_EPOCHS, QUICK_EPOCHS, Settings
 from distill_kit.teachers import Teacher
 from distill_kit.views import VIEWS, ViewBank
 
-from ..machine import machine
+from ..machine import counted, machine
 from ..teacher_training import ALL_VIEWS
 from .bench_loops import ArticleLoop, Kit
+from .commands import MOST_SEEDS, answer, rows_of, say
 
 PASSED_VIEWS = ALL_VIEWS[:8]
+
+
+def run_bench(options) -> int:
+    """Measure how fast the kit is on this machine."""
+    check_whole("seeds", options.seeds, 1, MOST_SEEDS)
+    dataset = data.load_dataset(options.data)
+    say(dataset.notice)
+    teacher, _ = teachers.load_teacher(dataset)
+    report = measure(dataset, teacher, seeds=options.seeds, device=options.device, precision=options.precision,
+                     say=lambda sentence: say(f"timing {sentence} ..."))
+    memory = report["peak_memory_bytes"]
+    answer(options, report, [
+        *rows_of("bench", **report, threads=counted(report["machine"]["threads"], "thread")),
+        *([("memory", f"{memory / 1e9:.2f} GB")] if memory else [])])
+    return 0
 
 
 def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int = 5, device: str | None = None,
@@ -40,10 +59,11 @@ def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int
     say("the teacher, eight views of the training images")
     passes = timed_passes(materials, teacher)
     materials.complete()
-    kit = Kit(settings, materials)
-    article = ArticleLoop(materials.training, len(materials.watched.labels), teacher, settings)
-    timed = {"bare_step": kit.bare_step, "loop": kit.epoch, "loop_with_validation": kit.validated_epoch,
-             "article_loop": article.run, "article_loop_with_validation": article.validated_run, **others(materials)}
+    run = Run(settings, materials)
+    kit, article = Kit(run), ArticleLoop(run)
+    timed = {"bare_step": kit.bare_step, "loop": kit.loop,
+             "loop_with_validation": lambda: kit.loop(materials.watched), "article_loop": article.run,
+             "article_loop_with_validation": article.validated_run, **others(materials)}
     clocks: dict[str, list[float]] = {}
     for number in range(rounds):
         say(f"loops, round {number + 1} of {rounds}")
@@ -60,7 +80,7 @@ def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int
         return statistics.median(b / a for a, b in zip(clocks[name], clocks[other]))
 
     cold = runs["default_run"]["seconds"] + passes["seconds"] * len(VIEWS) / len(PASSED_VIEWS)
-    images = DEFAULT_EPOCHS * len(kit.run.batches) * settings.batch_size
+    images = DEFAULT_EPOCHS * len(run.batches) * settings.batch_size
     return {
         "ratio_to_bare_step": ratio("loop", "bare_step"),
         "ratio_to_article_loop": ratio("loop_with_validation", "article_loop_with_validation"),
@@ -90,8 +110,7 @@ def timed_runs(settings: Settings, epochs: int, materials: Materials, seeds: int
     for seed in range(seeds):
         say(f"a run of {epochs} epochs, seed {seed + 1} of {seeds}")
         run = Run(replace(settings, epochs=epochs, seed=seed), materials)
-        for _ in run.rows():
-            pass
+        list(run.rows())
         made.append(run.report())
     return {"seconds": statistics.median(report["seconds"] for report in made),
             "test_accuracy": statistics.mean(report["test_accuracy"] for report in made)}
@@ -105,7 +124,6 @@ def peak_memory(settings: Settings) -> int | None:
     code = ("import pathlib, re, resource, sys; from distill_kit.__main__ import main; status = main(sys.argv[1:]); "
             "own = pathlib.Path('/proc/self/status'); print(re.search(r'VmHWM:\\s+(\\d+)', own.read_text())[1] "
             "if own.exists() else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)")
-    import tempfile
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([sys.executable, "-c", code, "distill", "--data", settings.data, "--json",
                                "--out", folder, "--precision", settings.precision, "--device", settings.device],

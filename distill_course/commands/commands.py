@@ -8,31 +8,13 @@ from pathlib import Path
 from distill_kit.history import plain
 from distill_kit.neighbours import TAKEN
 from distill_kit.progress import training_bar
-from distill_kit.schedules import check_whole
 
-from ..machine import counted, threads_in_words
+from ..shipped import read_table
 
 ABOUT_THE_SAME = 0.01  # of accuracy: a point
 MOST_SEEDS = 1_000
+ROWS = read_table("answers")
 MOST_CLASSES = 20  # of which `data` counts the images one by one; of more it shows the largest and the smallest
-
-
-def run_doctor(options) -> int:
-    """Say whether this machine is ready for the course."""
-    from .doctor import examine
-    say("Looking at this machine, and training on noise for two seconds to time it ...")
-    report = examine(options.device)
-    memory, threads = report["memory"], threads_in_words(report["threads"], report["cores_taken"])
-    answer(options, report, [
-        ("Python", report["python"]), ("torch", report["packages"]["torch"]),
-        ("computes on", f"{report['device']}, {report['precision']}, {threads}"),
-        ("memory", f"{memory['available'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB free"),
-        ("images", report["data"]),
-        ("a quick run", f"about {report['slider_run_seconds']:.0f} s for a student of 5,000 images and 8 epochs, "
-                        "as busy as this machine is now"),
-        ("verdict", "ready" if report["ok"] else " ".join(report["problems"])),
-        *(("note", note) for note in report["notes"])])
-    return 0 if report["ok"] else 1
 
 
 def run_data(options) -> int:
@@ -188,32 +170,6 @@ def finding_lines(findings: list, withheld: str) -> list[tuple[str, str]]:
             *([("note", withheld)] if withheld else [])]
 
 
-def run_bench(options) -> int:
-    """Measure how fast the kit is on this machine."""
-    from distill_kit.data import load_dataset
-    from distill_kit.teachers import load_teacher
-
-    from .bench import measure
-    check_whole("seeds", options.seeds, 1, MOST_SEEDS)
-    dataset = load_dataset(options.data)
-    say(dataset.notice)
-    teacher, _ = load_teacher(dataset)
-    report = measure(dataset, teacher, seeds=options.seeds, device=options.device, precision=options.precision,
-                     say=lambda sentence: say(f"timing {sentence} ..."))
-    speed = report["images_per_second"]
-    answer(options, report, [
-        ("computes in", f"{report['precision']}, {counted(report['machine']['threads'], 'thread')}"),
-        ("training loop", f"{speed['loop']:,.0f} images a second, {report['ratio_to_bare_step']:.0%} of the bare step"),
-        ("the article's loop", f"{speed['article_loop']:,.0f} images a second: the kit's is "
-                               f"{report['ratio_to_article_loop']:.1f} times as fast with the teacher's answers kept, "
-                               f"{report['ratio_to_article_loop_cold']:.1f} times with none"),
-        ("default run", f"{report['default_run_seconds']:.1f} s, {report['default_run_test_accuracy']:.2%}"),
-        ("quick run", f"{report['quick_run_seconds']:.1f} s, {report['quick_run_test_accuracy']:.2%}"),
-        ("the teacher's answers", f"{report['teacher_pass_seconds']:.1f} s for eight views of 5,000 images"),
-        *([("memory", f"{report['peak_memory_bytes'] / 1e9:.2f} GB")] if report["peak_memory_bytes"] else [])])
-    return 0
-
-
 def answer(options, report: dict | list, table: list[tuple[str, str]]) -> None:
     """Print the answer of a command: JSON, or a table for people."""
     if options.json:
@@ -221,6 +177,11 @@ def answer(options, report: dict | list, table: list[tuple[str, str]]) -> None:
     else:
         width = max(len(name) for name, _ in table)
         print("\n".join(f"{name:<{width}}  {value}" for name, value in table))
+
+
+def rows_of(command: str, **values) -> list[tuple[str, str]]:
+    """Fill values into the rows that assets/answers.toml has for a command."""
+    return [(name, words.format(**values)) for name, words in ROWS[command].items()]
 
 
 def say(sentence: str) -> None:

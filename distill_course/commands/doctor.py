@@ -3,7 +3,6 @@ import contextlib
 import importlib.metadata
 import platform
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
@@ -25,9 +24,24 @@ from distill_kit.schedules import constant
 from distill_kit.settings import QUICK_EPOCHS, Settings
 from distill_kit.training import train
 
+from ..machine import threads_in_words
 from ..run_folders import runs_folder
+from .commands import answer, rows_of, say
 
 LEAST_MEMORY = 2e9  # bytes; a default run stays under 1.2 GB, the notebook server needs the rest
+
+
+def run_doctor(options) -> int:
+    """Say whether this machine is ready for the course."""
+    say("Looking at this machine, and training on noise for two seconds to time it ...")
+    report = examine(options.device)
+    gigabytes = {name: size / 1e9 for name, size in report["memory"].items()}
+    threads = threads_in_words(report["threads"], report["cores_taken"])
+    answer(options, report, [
+        *rows_of("doctor", **{**report, "memory": gigabytes, "threads": threads}),
+        ("verdict", "ready" if report["ok"] else " ".join(report["problems"])),
+        *(("note", note) for note in report["notes"])])
+    return 0 if report["ok"] else 1
 
 
 def examine(device: str | None = None) -> dict:
@@ -88,20 +102,18 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
     """Estimate the seconds of a quick run with kept logits, from `budget` seconds of its own training step."""
     keep_freed_memory()
     settings = Settings()
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (256, 3, 32, 32), dtype=torch.uint8, generator=generator)
-    size = settings.batch_size
-    images = (pixels[:size].float() / 255).contiguous(memory_format=torch.channels_last).to(device)
+    size, generator = settings.batch_size, torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (size, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    images = (pixels.float() / 255).to(device, memory_format=torch.channels_last)
     batch = Batch(images, torch.zeros(size, dtype=torch.int64, device=device), torch.zeros(size, 10, device=device))
     student = make_model(STUDENTS["default"], pixels).to(device)
     rows = train(student, [batch] * 10_000, None, epochs=1, optimizer=OPTIMIZERS[settings.optimizer](student),
                  learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1), every=10,
                  precision=precision)
     with Room(device), contextlib.closing(rows):
-        next(rows)  # the first ten steps warm up
-        started = time.perf_counter()
-        last = next(row for row in rows if time.perf_counter() - started > budget or row["kind"] == EPOCH)
-    per_step = (time.perf_counter() - started) / (last["steps"] - 10)
+        first = next(rows)  # warms up
+        last = next(row for row in rows if row["seconds"] > first["seconds"] + budget or row["kind"] == EPOCH)
+    per_step = (last["seconds"] - first["seconds"]) / (last["steps"] - first["steps"])
     validation = 2_000 / size / 3  # only forward: about a third of a step
     return QUICK_EPOCHS * (settings.images // size + validation) * per_step
 
