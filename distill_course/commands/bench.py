@@ -40,7 +40,7 @@ def run_bench(options) -> int:
     memory = report["peak_memory_bytes"]
     answer(options, report, [
         *rows_of("bench", **report, threads=counted(report["machine"]["threads"], "thread")),
-        *([("memory", f"{memory / 1e9:.2f} GB")] if memory else [])])
+        ("memory", memory and f"{memory / 1e9:.2f} GB")])
     return 0
 
 

@@ -5,10 +5,22 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from distill_kit.history import plain
+from distill_kit import data
+from distill_kit.devices import choose_device, choose_precision
+from distill_kit.history import EPOCH, epoch_rows, load_history, numbered_lines, plain
+from distill_kit.metrics import measure
 from distill_kit.neighbours import TAKEN
 from distill_kit.progress import training_bar
+from distill_kit.settings import Settings
+from distill_kit.teachers import shipped_path
+from distill_kit.weights import load_model
 
+from .. import teacher_training
+from ..diagnosis import FAULTS, diagnose, probe, reference_for
+from ..diagnosis.diagnose import usable_columns
+from ..diagnosis.finding import references
+from ..other_teachers import named_teacher
+from ..run_folders import new_run_folder, runs_folder
 from ..shipped import read_table
 
 ABOUT_THE_SAME = 0.01  # of accuracy: a point
@@ -19,11 +31,10 @@ MOST_CLASSES = 20  # of which `data` counts the images one by one; of more it sh
 
 def run_data(options) -> int:
     """Say which images are at hand, what was done to those of a folder, or fetch CIFAR-10."""
-    from distill_kit.data import load_dataset
     if options.folder is not None and options.data != "auto":
         raise ValueError(f"data must be given once; got {options.folder!r} and --data {options.data!r}")
     name = options.data if options.folder is None else options.folder
-    dataset = load_dataset(name, download=options.download, **cut_of(options))
+    dataset = data.load_dataset(name, download=options.download, **cut_of(options))
     parts, details = (dataset.pool, dataset.validation, dataset.test), dataset.details or {}
     counts = dict(zip(dataset.pool.classes, zip(*(part.class_counts() for part in parts))))
     sizes = dict(zip(("pool", "validation", "test"), map(len, parts)))
@@ -48,13 +59,7 @@ def cut_of(options) -> dict:
 
 def run_teacher(options) -> int:
     """Measure a teacher, or train one."""
-    from distill_kit.data import load_dataset
-    from distill_kit.devices import choose_device, choose_precision
-    from distill_kit.metrics import measure
-
-    from ..other_teachers import named_teacher
-    from ..teacher_training import recipe_for, train_teacher
-    dataset = load_dataset(options.data, **cut_of(options))
+    dataset = data.load_dataset(options.data, **cut_of(options))
     say(dataset.notice)
     if options.evaluate:
         device = choose_device(options.device)
@@ -62,23 +67,19 @@ def run_teacher(options) -> int:
         figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
         more = {"test_cross_entropy": figures["cross_entropy"]}
     else:
-        from distill_kit.settings import Settings
-
-        from ..run_folders import new_run_folder
-        recipe = recipe_for(dataset).changed(epochs=options.epochs, learning_rate=options.learning_rate)
+        recipe = teacher_training.recipe_for(dataset)
+        recipe = recipe.changed(epochs=options.epochs, learning_rate=options.learning_rate)
         choose_device(options.device), choose_precision(options.precision)  # no folder is left for a bad argument
         out = Path(options.out) if options.out else new_run_folder(Settings(seed=options.seed)) / "teacher.safetensors"
         with training_bar(recipe.epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
-            model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
-                                        precision=options.precision, out=out, on_row=on_row,
-                                        start=named_teacher(dataset, options.weights) if options.weights else None)
+            _, card = teacher_training.train_teacher(
+                dataset, recipe, seed=options.seed, device=options.device, precision=options.precision, out=out,
+                on_row=on_row, start=named_teacher(dataset, options.weights) if options.weights else None)
         figures, more = card["test"], {"seconds": card["seconds"], "weights": str(out)}
     report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"], **more,
               "test_balanced_accuracy": figures["balanced_accuracy"], "card": card}
-    answer(options, report, [("measured on", report["data"]),
-                             ("test accuracy", f"{report['test_accuracy']:.2%}{balanced(report, 'test')}"),
-                             ("calibration error", f"{report['test_ece']:.3f}"),
-                             *([("weights", report["weights"])] if "weights" in report else [])])
+    answer(options, report, [*rows_of("teacher", **report, balanced=balanced(report, "test")),
+                             ("weights", report.get("weights"))])
     return 0
 
 
@@ -88,10 +89,6 @@ def newest_teacher(dataset) -> str | None:
     None where one is shipped, or none is there. Trained at another size it would see other images; on another number
     of them, some that are here for the test.
     """
-    from distill_kit.teachers import shipped_path
-    from distill_kit.weights import load_model
-
-    from ..run_folders import runs_folder
     pool = dataset.pool
     if not shipped_path(dataset.name).is_file():
         for path in sorted(runs_folder().glob("*/teacher.safetensors"), reverse=True):  # their names begin with a time
@@ -113,20 +110,14 @@ def balanced(report: dict, part: str) -> str:
 
 def run_faults(options) -> int:
     """List the faults that `distill --fault` can train with."""
-    from ..diagnosis import FAULTS
-    report = [{"name": fault.name, "sentence": fault.sentence, "findings": list(fault.findings),
-               "needs_probe": fault.needs_probe, "harmless": fault.harmless} for fault in FAULTS.values()]
-    answer(options, report, [(fault["name"], fault["sentence"] + " (Costs next to nothing.)" * fault["harmless"])
-                             for fault in report])
+    columns = ("name", "sentence", "findings", "needs_probe", "harmless")
+    answer(options, [{column: getattr(fault, column) for column in columns} for fault in FAULTS.values()],
+           [(name, fault.sentence + " (Costs next to nothing.)" * fault.harmless) for name, fault in FAULTS.items()])
     return 0
 
 
 def run_diagnose(options) -> int:
     """Say what is wrong with a run, from its history."""
-    from distill_kit.history import EPOCH, epoch_rows, load_history, numbered_lines
-
-    from ..diagnosis.diagnose import usable_columns
-    from ..diagnosis.finding import reference_for, references
     settings, rows = load_history(options.file)
     if options.data is not None and reference_for(options.data) is None:
         raise ValueError(f"data must be one of {', '.join(references())}, whose healthy runs were measured; "
@@ -144,7 +135,6 @@ def run_diagnose(options) -> int:
 
 def findings_of(rows: list[dict], probes: dict | None, data: str | None) -> tuple[list, str]:
     """Return findings, and a sentence where those that need measured runs of the same images are withheld."""
-    from ..diagnosis import diagnose, reference_for
     reference = reference_for(data)
     withheld = "" if reference is not None else (
         "How accurate healthy runs on these images are is not known here, so the accuracy itself is not judged.")
@@ -153,7 +143,6 @@ def findings_of(rows: list[dict], probes: dict | None, data: str | None) -> tupl
 
 def report_of(run, folder: Path) -> tuple[dict, list, str]:
     """Return a trained run's report as plain data, its findings, and a sentence where some are withheld."""
-    from ..diagnosis import probe
     findings, withheld = findings_of(run.history, probe(run), run.materials.name)
     taken, used = run.room.cores or (0.0, 0.0)
     beside = {"cores_taken": taken, "cores_used": used} if taken > TAKEN else {}
@@ -166,17 +155,17 @@ def report_of(run, folder: Path) -> tuple[dict, list, str]:
 def finding_lines(findings: list, withheld: str) -> list[tuple[str, str]]:
     """Make lines of a table: what was found, on what it rests, what to do."""
     lines = [(finding.severity, f"{finding.name}: {finding.in_words()}") for finding in findings]
-    return [*(lines or [("findings", "none in the columns that were read")]),
-            *([("note", withheld)] if withheld else [])]
+    return [*(lines or [("findings", "none in the columns that were read")]), ("note", withheld)]
 
 
-def answer(options, report: dict | list, table: list[tuple[str, str]]) -> None:
-    """Print the answer of a command: JSON, or a table for people."""
+def answer(options, report: dict | list, rows: list[tuple[str, str | None]]) -> None:
+    """Print the answer of a command: JSON, or rows for people, of which those without a value are left out."""
     if options.json:
         print(json.dumps(plain(report), allow_nan=False))
     else:
-        width = max(len(name) for name, _ in table)
-        print("\n".join(f"{name:<{width}}  {value}" for name, value in table))
+        rows = [(name, value) for name, value in rows if value]
+        width = max(len(name) for name, _ in rows)
+        print("\n".join(f"{name:<{width}}  {value}" for name, value in rows))
 
 
 def rows_of(command: str, **values) -> list[tuple[str, str]]:

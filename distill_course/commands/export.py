@@ -13,7 +13,7 @@ from distill_kit.files import replacing
 from distill_kit.models import ConvNet
 from distill_kit.weights import load_model, packed
 
-from .commands import answer
+from .commands import answer, rows_of
 
 IMAGES = 256       # that a file is asked about
 CHECKED_ON = f"{IMAGES} images of random pixels"
@@ -101,9 +101,6 @@ def run_export(options) -> int:
     use = [line.format(path=str(out)) for line in kind.use]
     report = {"file": str(out), "format": options.format, "bytes": out.stat().st_size, "checked_on": CHECKED_ON,
               "largest_difference": difference, **wants, "use": use}
-    answer(options, report, [
-        ("file", f"{out}, {report['bytes'] / 1e6:.2f} MB"),
-        ("checked", f"loaded again and asked about {CHECKED_ON}: logits differ by {difference:.1g} at most"),
-        ("images", wants["images"]), ("pictures", wants["pictures"]), ("logits", f"of {', '.join(classes)}"),
-        *zip(("in Python", "", ""), use)])
+    rows = rows_of("export", **report, megabytes=report["bytes"] / 1e6, names=", ".join(classes))
+    answer(options, report, [*rows, *zip(("in Python", "", ""), use)])
     return 0
