@@ -24,7 +24,12 @@ from distill_kit.training import train
 from distill_kit.views import PLAIN, View, ViewBank
 from distill_kit.weights import save_model
 
+from .habits import Altered
 from .markup import markdown
+from .shipped import read_table
+
+LICENCES, STARTED = read_table("teacher-words").values()
+CARRIED = ("recipe", "seconds", "test")  # from the card of the weights that a training started from
 
 # Every shift of up to four pixels, mirrored every second time: a teacher need not be asked again.
 # Steps of 31 through the 81 shifts, so that an image that sees a few of them sees ones that differ.
@@ -111,7 +116,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     model = model.to(device)
     bank = ViewBank(dataset.pool.images, views_for(dataset.pool.images), device)
     batches = ViewBatches(bank, dataset.pool.labels, recipe.batch_size, seed)
-    training = Cutout(batches, recipe.cutout, seed) if recipe.cutout else batches
+    training = with_cutout(batches, recipe.cutout, seed) if recipe.cutout else batches
     validation = PlainBatches(ViewBank(dataset.validation.images, PLAIN, device), dataset.validation.labels)
     unfinished = None if out is None else Path(out).with_suffix(".unfinished.safetensors")
     keep_unfinished(model, unfinished, dataset, {"epoch": 0})  # no write access is better known before the hour
@@ -133,7 +138,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
         to_mean_of_weights(model, start[0], training, precision)
     seconds = time.perf_counter() - started
     model.half().float()  # as `save_model` will keep it
-    card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
+    card = {"data": dataset.pool.source, "data_licence": LICENCES.get(dataset.name, LICENCES["of a folder"]),
             "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
             "recipe": {**asdict(recipe), "seed": seed, "optimizer": "Muon with AdamW", "label_smoothing": 0.0},
             "started_from": None if start is None else {name: start[1].get(name) for name in CARRIED},
@@ -172,31 +177,28 @@ def to_mean_of_weights(model: ConvNet, other: ConvNet, batches: Iterable[Batch],
     model.eval()
 
 
-class Cutout:
-    """Batches in which a square of each image is hidden behind the batch's mean colour (DeVries and Taylor, 2017).
+def with_cutout(batches: Iterable[Batch], side: int, seed: int) -> Altered:
+    """Hide a square of each image behind the batch's mean colour (DeVries and Taylor, 2017).
 
     It lies at a new random place each time. Only for teachers: a student must see what its teacher saw.
     """
+    generator = torch.Generator().manual_seed(seed)
 
-    def __init__(self, batches: Iterable[Batch], side: int, seed: int):
-        self.batches, self.side = batches, side
-        self._generator = torch.Generator().manual_seed(seed)
+    def hidden(batches: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            yield batch._replace(images=hide_squares(batch.images, side, generator))
+    return Altered(batches, hidden)
 
-    def __iter__(self) -> Iterator[Batch]:
-        for batch in self.batches:
-            yield batch._replace(images=self._hide(batch.images))
 
-    def _hide(self, images: Tensor) -> Tensor:
-        count, _, height, width = images.shape
-        down, right = (self._within(count, size).to(images.device) for size in (height, width))
-        hidden = down[:, None, :, None] & right[:, None, None, :]                        # (N, 1, H, W)
-        return torch.where(hidden, images.mean((0, 2, 3), keepdim=True), images)
-
-    def _within(self, count: int, size: int) -> Tensor:
-        """Draw which places along a line lie in the square: bool (N, size)."""
-        start = torch.randint(size - self.side + 1, (count, 1), generator=self._generator)
+def hide_squares(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Hide a square of `side` pixels in each of the images [N, 3, H, W]."""
+    def within(size: int) -> Tensor:  # which places along a line lie in the square
+        start = torch.randint(size - side + 1, (len(images), 1), generator=generator)
         place = torch.arange(size)
-        return (place >= start) & (place < start + self.side)
+        return (place >= start) & (place < start + side)                                 # (N, size)
+    down, right = map(within, images.shape[2:])
+    hidden = (down[:, None, :, None] & right[:, None, None, :]).to(images.device)        # (N, 1, H, W)
+    return torch.where(hidden, images.mean((0, 2, 3), keepdim=True), images)
 
 
 def forward_flops(model: nn.Module, image_size: int = 32) -> int:
@@ -214,15 +216,6 @@ def keep_unfinished(model: ConvNet, path: Path | None, dataset: Dataset, row: Ro
         save_model(model, path, {"classes": list(dataset.pool.classes), "unfinished": row})
 
 
-DATA_LICENCES = {
-    "cifar10": "The images: Krizhevsky 2009, published for research without a licence of their own; not shipped.",
-    "shapes10": "The images: drawn by the kit, MIT.",
-}
-
-
-CARRIED = ("recipe", "seconds", "test")  # from the card of the weights that a training started from
-
-
 def card_text(card: dict) -> str:
     """Write a teacher's card in Markdown: what it is, how it was made, what it can do and what is allowed."""
     template = (files(__package__) / "assets" / "teacher-card.md").read_text(encoding="utf-8")
@@ -237,13 +230,7 @@ def card_text(card: dict) -> str:
 
 def started_text(start: dict | None) -> str:
     """Write the line of the weights that a training started from; nothing where there were none."""
-    if start is None:
-        return ""
     try:
-        recipe = start["recipe"]
-        return ("| mean of | the weights of this training and those that it started from, "
-                f"the end of {recipe['epochs']:d} epochs at learning rate {recipe['learning_rate']:g} with seed "
-                f"{recipe['seed']:d}, made in {start['seconds']:,} s: "
-                f"{start['test']['accuracy']:.2%} of the test images |\n")
+        return "" if start is None else STARTED["known"].format(**start)
     except (KeyError, TypeError, ValueError):  # of a training that was interrupted, or a card that somebody else wrote
-        return "| mean of | the weights of this training and those that it started from, whose card says little |\n"
+        return STARTED["unknown"]

@@ -1,4 +1,5 @@
 """`export`: a trained student as a file for other programs, checked before it takes its place."""
+import functools
 import io
 import json
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from distill_kit.files import replacing
 from distill_kit.models import ConvNet
 from distill_kit.weights import load_model, packed
 
-from .commands import answer, rows_of
+from .commands import ROWS, answer, rows_of
 
 IMAGES = 256       # that a file is asked about
 CHECKED_ON = f"{IMAGES} images of random pixels"
@@ -25,7 +26,6 @@ class Format(NamedTuple):
     ending: str
     write: Callable[[ConvNet, dict], bytes]
     read: Callable[[Path], Callable[[Tensor], Tensor]]
-    use: tuple[str, ...]  # lines of Python
 
 
 def graph_of(model: ConvNet) -> torch.export.ExportedProgram:
@@ -66,14 +66,9 @@ def read_onnx(path: Path) -> Callable[[Tensor], Tensor]:
 
 
 FORMATS = {
-    "torch": Format(".pt2", write_torch, lambda path: torch.export.load(io.BytesIO(path.read_bytes())).module(), (
-        "import torch", "model = torch.export.load({path!r}).module()", "logits = model(images)")),
-    "onnx": Format(".onnx", write_onnx, read_onnx, (
-        "import onnxruntime", "session = onnxruntime.InferenceSession({path!r})",
-        "(logits,) = session.run(None, {{'images': images}})")),
-    "safetensors": Format(
-        ".safetensors", lambda model, card: packed(model, card, half=False), lambda path: load_model(path)[0],
-        ("from distill_kit.weights import load_model", "model, card = load_model({path!r})", "logits = model(images)"))}
+    "torch": Format(".pt2", write_torch, lambda path: torch.export.load(io.BytesIO(path.read_bytes())).module()),
+    "onnx": Format(".onnx", write_onnx, read_onnx),
+    "safetensors": Format(".safetensors", functools.partial(packed, half=False), lambda path: load_model(path)[0])}
 
 
 @torch.no_grad()
@@ -98,7 +93,7 @@ def run_export(options) -> int:
         difference = (kind.read(Path(file.name))(images) - expected).abs().max().item()
         if not difference <= TOLERANCE * max(1, expected.abs().max().item()):  # nor is it kept where that is no number
             raise RuntimeError(f"the file was not kept: its logits differ from the student's by up to {difference:.2g}")
-    use = [line.format(path=str(out)) for line in kind.use]
+    use = ROWS["use of a file"][options.format].format(path=str(out)).splitlines()
     report = {"file": str(out), "format": options.format, "bytes": out.stat().st_size, "checked_on": CHECKED_ON,
               "largest_difference": difference, **wants, "use": use}
     rows = rows_of("export", **report, megabytes=report["bytes"] / 1e6, names=", ".join(classes))
