@@ -85,54 +85,46 @@ def pictures_loader(images: ImageSet, transform: Callable, batch_size: int, **op
     return DataLoader(pairs, batch_size, collate_fn=collate, generator=torch.Generator().manual_seed(0), **options)
 
 
-class ArticleLoop:
-    """The loop that the kit's article describes, with the kit's two models, in float32.
+def article_loops(run: Run) -> dict[str, Callable[[], float]]:
+    """Make the loop that the kit's article describes, with the images and models of a run, in float32.
 
     Image transforms in a DataLoader, the teacher on every batch and in validation as well, `.item()` on every step;
     AdamW, clipping, a scheduler a step.
+
+    Returns functions that give seconds a training image: without validation, and with the image's share of it.
     """
+    from torchvision import transforms
+    images, size, device = run.materials.training, run.settings.batch_size, run.materials.device
+    augmented = transforms.Compose([transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(),
+                                    transforms.ToTensor()])
+    training = pictures_loader(images, augmented, size, shuffle=True, drop_last=True)
+    validation = pictures_loader(images, transforms.ToTensor(), size)
+    validation_share = len(run.materials.watched.labels) / len(images)
+    teacher, student = run.materials.logits.teacher.module.eval(), run.fresh_student()
+    optimizer = adamw(student)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
 
-    def __init__(self, run: Run):
-        """run: has the images, and the models."""
-        from torchvision import transforms
-        images, size = run.materials.training, run.settings.batch_size
-        augmented = transforms.Compose([transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(),
-                                        transforms.ToTensor()])
-        self.loader = pictures_loader(images, augmented, size, shuffle=True, drop_last=True)
-        self.validation = pictures_loader(images, transforms.ToTensor(), size)
-        self.validation_share = len(run.materials.watched.labels) / len(images)
-        self.batches = max(1, ARTICLE_IMAGES // size)
-        self.device, self.teacher = run.materials.device, run.materials.logits.teacher.module.eval()
-        self.student = run.fresh_student()
-        self.optimizer = adamw(self.student)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: 1.0)
-
-    def run(self) -> float:
-        """Seconds a training image, without validation."""
-        return self._pass(self.loader, trains=True)
-
-    def validated_run(self) -> float:
-        """Seconds a training image, with its share of the validation that follows an epoch."""
-        return self.run() + self.validation_share * self._pass(self.validation, trains=False)
-
-    def _pass(self, loader: Iterable, trains: bool) -> float:
+    def seconds(loader: DataLoader, trains: bool) -> float:
         count, started = 0, time.perf_counter()
-        self.student.train(trains)
-        for images, labels in islice(loader, self.batches):
-            images, labels = images.to(self.device), labels.to(self.device)
+        student.train(trains)
+        for pictures, labels in islice(loader, max(1, ARTICLE_IMAGES // size)):
+            pictures, labels = pictures.to(device), labels.to(device)
             with torch.no_grad():
-                teacher_logits = self.teacher(images)
+                teacher_logits = teacher(pictures)
             with torch.set_grad_enabled(trains):
-                logits = self.student(images)
+                logits = student(pictures)
                 loss = distillation_terms(logits, teacher_logits, labels, 4.0, 0.7).total
             if trains:
-                self.optimizer.zero_grad()
+                optimizer.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(self.student.parameters(), CLIP_NORM)
-                self.optimizer.step()
-                self.scheduler.step()
+                nn.utils.clip_grad_norm_(student.parameters(), CLIP_NORM)
+                optimizer.step()
+                scheduler.step()
             else:
                 (logits.argmax(dim=1) == labels).sum().item()
             loss.item()
-            count += len(images)
+            count += len(pictures)
         return (time.perf_counter() - started) / count
+    return {"article_loop": lambda: seconds(training, trains=True),
+            "article_loop_with_validation": lambda: seconds(training, trains=True)
+            + validation_share * seconds(validation, trains=False)}
