@@ -3,7 +3,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from importlib.resources import files
 from itertools import product
 from pathlib import Path
 
@@ -28,7 +27,8 @@ from .habits import Altered
 from .markup import markdown
 from .shipped import read_table
 
-LICENCES, STARTED = read_table("teacher-words").values()
+TABLE = read_table("teachers")
+LICENCES, WORDS = TABLE["licences"], TABLE["words"]
 CARRIED = ("recipe", "seconds", "test")  # from the card of the weights that a training started from
 
 # Every shift of up to four pixels, mirrored every second time: a teacher need not be asked again.
@@ -57,14 +57,8 @@ class TeacherRecipe:
         return replace(self, **{name: value for name, value in values.items() if value is not None})
 
 
-RECIPES = {
-    "cifar10": TeacherRecipe(Architecture(widths=(64, 128, 256), depth=3, stem_stride=1, head="max"), epochs=36,
-                             cutout=12),
-    "shapes10": TeacherRecipe(Architecture(widths=(32, 64, 128), depth=2, stem_stride=1, head="max"), epochs=6,
-                              batch_size=250),
-}
-
-
+RECIPES = {name: TeacherRecipe(**{**entry, "architecture": Architecture(**entry["architecture"])})
+           for name, entry in TABLE["recipes"].items()}
 LARGE = 48           # pixels a side from which on the stem takes every second place, as a student's does
 LEAST_STEPS = 10     # an epoch, where that leaves batches of LEAST_BATCH images
 LEAST_BATCH = 32
@@ -218,19 +212,18 @@ def keep_unfinished(model: ConvNet, path: Path | None, dataset: Dataset, row: Ro
 
 def card_text(card: dict) -> str:
     """Write a teacher's card in Markdown: what it is, how it was made, what it can do and what is allowed."""
-    template = (files(__package__) / "assets" / "teacher-card.md").read_text(encoding="utf-8")
     architecture, cutout = card["recipe"]["architecture"], card["recipe"]["cutout"]
-    hidden = f", a square of {cutout} pixels hidden" if cutout else ""
     words = {name: markdown(value) if isinstance(value, str) else value for name, value in card.items()}
-    return template.format(
+    return WORDS["card"].format(
         **words, architecture=architecture, class_names=markdown(", ".join(card["classes"])),
         mflop=card["forward_flops"] / 1e6, channels=", ".join(map(str, architecture["widths"])),
-        started=started_text(card.get("started_from")), hidden=hidden)
+        started=started_text(card.get("started_from")),
+        hidden=WORDS["hidden"].format(cutout=cutout) if cutout else "")
 
 
 def started_text(start: dict | None) -> str:
     """Write the line of the weights that a training started from; nothing where there were none."""
     try:
-        return "" if start is None else STARTED["known"].format(**start)
+        return "" if start is None else WORDS["started"].format(**start)
     except (KeyError, TypeError, ValueError):  # of a training that was interrupted, or a card that somebody else wrote
-        return STARTED["unknown"]
+        return WORDS["started_unknown"]
