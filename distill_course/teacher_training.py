@@ -85,7 +85,7 @@ def views_for(images: Tensor) -> tuple[View, ...]:
 def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed: int = 0, device: str | None = None,
                   precision: str = "auto", epochs: int | None = None, learning_rate: float | None = None,
                   out: Path | str | None = None, start: tuple[ConvNet, dict] | None = None,
-                  on_row: Callable[[Row], None] | None = None) -> tuple[ConvNet, dict]:
+                  on_row: Callable[[Row], None] = lambda row: None) -> tuple[ConvNet, dict]:
     """Train a teacher on the whole pool of `dataset`; return it, rounded to float16 as it will be kept, and its card.
 
     Validation images are looked at after each epoch but decide nothing; the test images are read once, for the card.
@@ -99,7 +99,9 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
 
     Raises ValueError for bad arguments, RuntimeError where the loss is no longer finite.
     """
-    check_out(out)
+    if out is not None and (Path(out).is_dir() or Path(out).with_suffix(".md").is_dir()):
+        raise ValueError(f"out must be a file for the weights, such as teacher.safetensors; {out} or its card's place "
+                         "is a folder")
     recipe = (recipe or recipe_for(dataset)).changed(epochs=epochs, learning_rate=learning_rate)
     device = choose_device(device)
     precision = choose_precision(precision, device)
@@ -122,9 +124,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
                      learning_rate=warmup_then(linear(rate, 0.0, steps - warmup), rate, warmup),
                      temperature=constant(1.0), alpha=constant(1.0), every=10, precision=precision,
                      plain=lambda: (batch.images for batch in PlainBatches(bank, dataset.pool.labels))):
-        if on_row is not None:
-            on_row(row)
-        if row["kind"] == EPOCH and "stopped" in row:
+        on_row(row)
+        if "stopped" in row:
             raise RuntimeError(row["stopped"])
         if row["kind"] == EPOCH:
             keep_unfinished(model, unfinished, dataset, row)
@@ -146,13 +147,6 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
         replace_file(Path(out).with_suffix(".md"), card_text(card).encode())
         unfinished.unlink()
     return model, card
-
-
-def check_out(out: Path | str | None) -> None:
-    """Raise ValueError where weights cannot go to a place because a folder is there: known before the hour."""
-    if out is not None and (Path(out).is_dir() or Path(out).with_suffix(".md").is_dir()):
-        raise ValueError(f"out must be a file for the weights, such as teacher.safetensors; {out} or its card's place "
-                         "is a folder")
 
 
 def to_mean_of_weights(model: ConvNet, other: ConvNet, batches: Iterable[Batch], precision: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distill_kit import data
 from distill_kit.devices import choose_device, choose_precision
-from distill_kit.history import EPOCH, epoch_rows, load_history, numbered_lines, plain
+from distill_kit.history import epoch_rows, load_history, numbered_lines, plain
 from distill_kit.metrics import measure
 from distill_kit.neighbours import TAKEN
 from distill_kit.progress import training_bar
@@ -25,7 +25,7 @@ from ..shipped import read_table
 
 ABOUT_THE_SAME = 0.01  # of accuracy: a point
 MOST_SEEDS = 1_000
-ROWS = read_table("answers")
+WORDS = read_table("answers")
 MOST_CLASSES = 20  # of which `data` counts the images one by one; of more it shows the largest and the smallest
 
 
@@ -123,7 +123,7 @@ def run_diagnose(options) -> int:
         raise ValueError(f"data must be one of {', '.join(references())}, whose healthy runs were measured; "
                          f"got {options.data!r}")
     rows = epoch_rows(rows)
-    lines = [number for number, line in numbered_lines(options.file).items() if line.get("kind", EPOCH) == EPOCH]
+    lines = [number for number, line in numbered_lines(options.file).items() if epoch_rows([line])]
     columns, remarks = usable_columns(rows, lines) if rows else ([], [])
     findings, withheld = findings_of(rows, None, options.data or settings.get("source"))  # refuses an empty history
     report = {"findings": [finding.as_dict() for finding in findings], "columns": columns, "remarks": remarks,
@@ -136,9 +136,7 @@ def run_diagnose(options) -> int:
 def findings_of(rows: list[dict], probes: dict | None, data: str | None) -> tuple[list, str]:
     """Return findings, and a sentence where those that need measured runs of the same images are withheld."""
     reference = reference_for(data)
-    withheld = "" if reference is not None else (
-        "How accurate healthy runs on these images are is not known here, so the accuracy itself is not judged.")
-    return diagnose(rows, probes, reference), withheld
+    return diagnose(rows, probes, reference), "" if reference else WORDS["findings"]["withheld"]
 
 
 def report_of(run, folder: Path) -> tuple[dict, list, str]:
@@ -155,7 +153,7 @@ def report_of(run, folder: Path) -> tuple[dict, list, str]:
 def finding_lines(findings: list, withheld: str) -> list[tuple[str, str]]:
     """Make lines of a table: what was found, on what it rests, what to do."""
     lines = [(finding.severity, f"{finding.name}: {finding.in_words()}") for finding in findings]
-    return [*(lines or [("findings", "none in the columns that were read")]), ("note", withheld)]
+    return [*(lines or [("findings", WORDS["findings"]["none"])]), ("note", withheld)]
 
 
 def answer(options, report: dict | list, rows: list[tuple[str, str | None]]) -> None:
@@ -170,7 +168,7 @@ def answer(options, report: dict | list, rows: list[tuple[str, str | None]]) -> 
 
 def rows_of(command: str, **values) -> list[tuple[str, str]]:
     """Fill values into the rows that assets/answers.toml has for a command."""
-    return [(name, words.format(**values)) for name, words in ROWS[command].items()]
+    return [(name, words.format(**values)) for name, words in WORDS[command].items()]
 
 
 def say(sentence: str) -> None:

@@ -90,5 +90,4 @@ def soft_gradient_cases(answer: Answer, draw: Draw) -> Cases:
 
 def divergence(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
     """KL(teacher_T || student_T), mean over the rows, without T squared."""
-    p = (teacher / temperature).softmax(1)
-    return (p * (p.log() - (student / temperature).log_softmax(1))).sum(1).mean()
+    return F.kl_div((student / temperature).log_softmax(1), (teacher / temperature).softmax(1), reduction="batchmean")
