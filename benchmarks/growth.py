@@ -130,7 +130,7 @@ def main() -> None:
 
     def tutorial(materials: Materials) -> dict[str, Callable]:
         return {"tutorial_loop": TutorialLoop(materials.training).run}
-    report = measure(dataset, teacher, rounds=options.rounds, seeds=options.seeds, others=tutorial, say=say)
+    report = measure(dataset, teacher, rounds=options.rounds, seeds=options.seeds, others=tutorial)
     settings = Settings(data=dataset.name, epochs=QUICK_EPOCHS)
     materials = Materials.of(settings, dataset, teacher)
     print(json.dumps({**report, "growth": measure_growth(settings, dataset, teacher, materials, say)}))

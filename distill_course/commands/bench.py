@@ -36,8 +36,7 @@ def run_bench(options) -> int:
     dataset = data.load_dataset(options.data)
     say(dataset.notice)
     teacher, _ = teachers.load_teacher(dataset)
-    report = measure(dataset, teacher, seeds=options.seeds, device=options.device, precision=options.precision,
-                     say=lambda sentence: say(f"timing {sentence} ..."))
+    report = measure(dataset, teacher, seeds=options.seeds, device=options.device, precision=options.precision)
     memory = report["peak_memory_bytes"]
     answer(options, report, [
         *rows_of("bench", **report, threads=counted(report["machine"]["threads"], "thread")),
@@ -46,16 +45,14 @@ def run_bench(options) -> int:
 
 
 def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int = 5, device: str | None = None,
-            precision: str = "auto", others: Callable[[Materials], dict[str, Callable]] = lambda materials: {},
-            say: Callable[[str], None] = lambda sentence: None) -> dict:
-    """Measure every figure of `bench`, as plain data.
+            precision: str = "auto", others: Callable[[Materials], dict[str, Callable]] = lambda materials: {}) -> dict:
+    """Measure every figure of `bench`, as plain data; on standard error it says what is being timed.
 
     others: gives further loops by name that are timed in turn with the kit's, each to return its seconds an image.
-    say: called with what is being timed.
     """
     settings = Settings(data=dataset.name, device=str(choose_device(device)), precision=precision)
     materials = Materials.of(settings, dataset, teacher)
-    say("the teacher, eight views of the training images")
+    say("timing the teacher, eight views of the training images ...")
     pass_seconds = time_a_pass(materials, teacher)
     materials.complete()
     run = Run(settings, materials)
@@ -64,14 +61,14 @@ def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int
              "loop_with_validation": lambda: kit.loop(materials.watched), **article_loops(run), **others(materials)}
     clocks, parts = defaultdict(list), defaultdict(list)
     for number in range(rounds):
-        say(f"loops, round {number + 1} of {rounds}")
+        say(f"timing loops, round {number + 1} of {rounds} ...")
         for name, seconds_an_image in loops.items():
             clocks[name].append(seconds_an_image())
         for name, seconds_a_step in kit.parts():
             parts[name].append(seconds_a_step)
-    runs = {name: timed_runs(settings, epochs, materials, seeds, say)
+    runs = {name: timed_runs(settings, epochs, materials, seeds)
             for name, epochs in (("default_run", DEFAULT_EPOCHS), ("quick_run", QUICK_EPOCHS))}
-    say("memory of a fresh process")
+    say("timing memory of a fresh process ...")
     speeds = {name: 1 / statistics.median(values) for name, values in clocks.items()}
 
     def ratio(name: str, other: str) -> float:
@@ -101,11 +98,11 @@ def time_a_pass(materials: Materials, teacher: nn.Module) -> float:
     return logits.seconds
 
 
-def timed_runs(settings: Settings, epochs: int, materials: Materials, seeds: int, say: Callable[[str], None]) -> dict:
+def timed_runs(settings: Settings, epochs: int, materials: Materials, seeds: int) -> dict:
     """Return median seconds and mean test accuracy of whole runs with kept logits."""
     made = []
     for seed in range(seeds):
-        say(f"a run of {epochs} epochs, seed {seed + 1} of {seeds}")
+        say(f"timing a run of {epochs} epochs, seed {seed + 1} of {seeds} ...")
         run = Run(replace(settings, epochs=epochs, seed=seed), materials)
         list(run.rows())
         made.append(run.report())

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         command = choices.add_parser(
             name, parents=[common], help=entry["help"], usage=entry.get("usage"), epilog=entry.get("epilog"),
             formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-            argument_default=argparse.SUPPRESS if name == "distill" else None)
+            argument_default=argparse.SUPPRESS if entry.get("only_given") else None)
         if "either" in entry:
             add_options(command.add_mutually_exclusive_group(required=True), entry["either"])
         add_options(command, entry.get("options", {}))
