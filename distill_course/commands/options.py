@@ -2,21 +2,16 @@
 import argparse
 import dataclasses
 import typing
-from collections.abc import Callable
 from difflib import get_close_matches
 
 from distill_kit.settings import Settings
 
 from ..shipped import read_table
-from .bench import run_bench
-from .commands import run_data, run_diagnose, run_faults, run_teacher
-from .distill import run_distill
-from .doctor import run_doctor
-from .export import run_export
+from . import bench, commands, distill, doctor, export
 
-COMMANDS: dict[str, Callable] = {
-    "doctor": run_doctor, "data": run_data, "teacher": run_teacher, "distill": run_distill, "export": run_export,
-    "diagnose": run_diagnose, "faults": run_faults, "bench": run_bench}
+COMMANDS = {"doctor": doctor.run_doctor, "data": commands.run_data, "teacher": commands.run_teacher,
+            "distill": distill.run_distill, "export": export.run_export, "diagnose": commands.run_diagnose,
+            "faults": commands.run_faults, "bench": bench.run_bench}
 TABLE = read_table("options")
 FIELDS = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
 TYPES = {"int": int, "float": float}
