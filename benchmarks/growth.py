@@ -17,7 +17,7 @@ from shared import trained
 from torch import nn
 
 from distill_course.commands.bench import measure
-from distill_course.commands.bench_loops import ARTICLE_IMAGES, Pictures
+from distill_course.commands.bench_loops import ARTICLE_IMAGES, pictures_loader
 from distill_course.many import train_many
 from distill_kit import load_dataset, load_teacher
 from distill_kit.data.imageset import Dataset, ImageSet
@@ -85,8 +85,7 @@ class TutorialLoop:
 
     def __init__(self, images: ImageSet):
         from torchvision import transforms
-        self.loader = torch.utils.data.DataLoader(Pictures(images, transforms.ToTensor()), 128, shuffle=True,
-                                                  generator=torch.Generator().manual_seed(0), drop_last=True)
+        self.loader = pictures_loader(images, transforms.ToTensor(), 128, shuffle=True, drop_last=True)
         with torch.random.fork_rng(devices=[]):
             self.teacher, self.student = plain_net((128, 64, 64, 32), 512), plain_net((16, 16), 256)
         self.optimizer = torch.optim.Adam(self.student.parameters(), lr=1e-3)
@@ -131,7 +130,7 @@ def main() -> None:
 
     def tutorial(materials: Materials) -> dict[str, Callable]:
         return {"tutorial_loop": TutorialLoop(materials.training).run}
-    report = measure(dataset, teacher, rounds=options.rounds, seeds=options.seeds, others=tutorial, say=say)
+    report = measure(dataset, teacher, rounds=options.rounds, seeds=options.seeds, others=tutorial)
     settings = Settings(data=dataset.name, epochs=QUICK_EPOCHS)
     materials = Materials.of(settings, dataset, teacher)
     print(json.dumps({**report, "growth": measure_growth(settings, dataset, teacher, materials, say)}))

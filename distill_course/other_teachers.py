@@ -30,11 +30,10 @@ def named_teacher(dataset: Dataset, name: Path | str | None = None) -> tuple[nn.
 
     Raises what `load_teacher` raises, and ValueError where the teacher cannot answer these images.
     """
-    module = None if name is None else other_teacher(str(name), dataset.pool.classes)
-    if module is None:
+    model = None if name is None else other_teacher(str(name), dataset.pool.classes)
+    card = {"teacher": str(name), "classes": list(dataset.pool.classes)}
+    if model is None:
         model, card = teachers.load_teacher(dataset, name)
-    else:
-        model, card = module, {"teacher": str(name), "classes": list(dataset.pool.classes)}
     check_answers(model, dataset, name)
     return model, card
 

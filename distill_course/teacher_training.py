@@ -3,7 +3,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from importlib.resources import files
 from itertools import product
 from pathlib import Path
 
@@ -24,7 +23,13 @@ from distill_kit.training import train
 from distill_kit.views import PLAIN, View, ViewBank
 from distill_kit.weights import save_model
 
+from .habits import Altered
 from .markup import markdown
+from .shipped import read_table
+
+TABLE = read_table("teachers")
+LICENCES, WORDS = TABLE["licences"], TABLE["words"]
+CARRIED = ("recipe", "seconds", "test")  # from the card of the weights that a training started from
 
 # Every shift of up to four pixels, mirrored every second time: a teacher need not be asked again.
 # Steps of 31 through the 81 shifts, so that an image that sees a few of them sees ones that differ.
@@ -52,14 +57,8 @@ class TeacherRecipe:
         return replace(self, **{name: value for name, value in values.items() if value is not None})
 
 
-RECIPES = {
-    "cifar10": TeacherRecipe(Architecture(widths=(64, 128, 256), depth=3, stem_stride=1, head="max"), epochs=36,
-                             cutout=12),
-    "shapes10": TeacherRecipe(Architecture(widths=(32, 64, 128), depth=2, stem_stride=1, head="max"), epochs=6,
-                              batch_size=250),
-}
-
-
+RECIPES = {name: TeacherRecipe(**{**entry, "architecture": Architecture(**entry["architecture"])})
+           for name, entry in TABLE["recipes"].items()}
 LARGE = 48           # pixels a side from which on the stem takes every second place, as a student's does
 LEAST_STEPS = 10     # an epoch, where that leaves batches of LEAST_BATCH images
 LEAST_BATCH = 32
@@ -86,7 +85,7 @@ def views_for(images: Tensor) -> tuple[View, ...]:
 def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed: int = 0, device: str | None = None,
                   precision: str = "auto", epochs: int | None = None, learning_rate: float | None = None,
                   out: Path | str | None = None, start: tuple[ConvNet, dict] | None = None,
-                  on_row: Callable[[Row], None] | None = None) -> tuple[ConvNet, dict]:
+                  on_row: Callable[[Row], None] = lambda row: None) -> tuple[ConvNet, dict]:
     """Train a teacher on the whole pool of `dataset`; return it, rounded to float16 as it will be kept, and its card.
 
     Validation images are looked at after each epoch but decide nothing; the test images are read once, for the card.
@@ -100,7 +99,9 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
 
     Raises ValueError for bad arguments, RuntimeError where the loss is no longer finite.
     """
-    check_out(out)
+    if out is not None and (Path(out).is_dir() or Path(out).with_suffix(".md").is_dir()):
+        raise ValueError(f"out must be a file for the weights, such as teacher.safetensors; {out} or its card's place "
+                         "is a folder")
     recipe = (recipe or recipe_for(dataset)).changed(epochs=epochs, learning_rate=learning_rate)
     device = choose_device(device)
     precision = choose_precision(precision, device)
@@ -111,7 +112,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     model = model.to(device)
     bank = ViewBank(dataset.pool.images, views_for(dataset.pool.images), device)
     batches = ViewBatches(bank, dataset.pool.labels, recipe.batch_size, seed)
-    training = Cutout(batches, recipe.cutout, seed) if recipe.cutout else batches
+    training = with_cutout(batches, recipe.cutout, seed) if recipe.cutout else batches
     validation = PlainBatches(ViewBank(dataset.validation.images, PLAIN, device), dataset.validation.labels)
     unfinished = None if out is None else Path(out).with_suffix(".unfinished.safetensors")
     keep_unfinished(model, unfinished, dataset, {"epoch": 0})  # no write access is better known before the hour
@@ -123,9 +124,8 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
                      learning_rate=warmup_then(linear(rate, 0.0, steps - warmup), rate, warmup),
                      temperature=constant(1.0), alpha=constant(1.0), every=10, precision=precision,
                      plain=lambda: (batch.images for batch in PlainBatches(bank, dataset.pool.labels))):
-        if on_row is not None:
-            on_row(row)
-        if row["kind"] == EPOCH and "stopped" in row:
+        on_row(row)
+        if "stopped" in row:
             raise RuntimeError(row["stopped"])
         if row["kind"] == EPOCH:
             keep_unfinished(model, unfinished, dataset, row)
@@ -133,7 +133,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
         to_mean_of_weights(model, start[0], training, precision)
     seconds = time.perf_counter() - started
     model.half().float()  # as `save_model` will keep it
-    card = {"data": dataset.pool.source, "data_licence": DATA_LICENCES.get(dataset.name, "The images: their owner's."),
+    card = {"data": dataset.pool.source, "data_licence": LICENCES.get(dataset.name, LICENCES["of a folder"]),
             "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
             "recipe": {**asdict(recipe), "seed": seed, "optimizer": "Muon with AdamW", "label_smoothing": 0.0},
             "started_from": None if start is None else {name: start[1].get(name) for name in CARRIED},
@@ -147,13 +147,6 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
         replace_file(Path(out).with_suffix(".md"), card_text(card).encode())
         unfinished.unlink()
     return model, card
-
-
-def check_out(out: Path | str | None) -> None:
-    """Raise ValueError where weights cannot go to a place because a folder is there: known before the hour."""
-    if out is not None and (Path(out).is_dir() or Path(out).with_suffix(".md").is_dir()):
-        raise ValueError(f"out must be a file for the weights, such as teacher.safetensors; {out} or its card's place "
-                         "is a folder")
 
 
 def to_mean_of_weights(model: ConvNet, other: ConvNet, batches: Iterable[Batch], precision: str) -> None:
@@ -172,31 +165,28 @@ def to_mean_of_weights(model: ConvNet, other: ConvNet, batches: Iterable[Batch],
     model.eval()
 
 
-class Cutout:
-    """Batches in which a square of each image is hidden behind the batch's mean colour (DeVries and Taylor, 2017).
+def with_cutout(batches: Iterable[Batch], side: int, seed: int) -> Altered:
+    """Hide a square of each image behind the batch's mean colour (DeVries and Taylor, 2017).
 
     It lies at a new random place each time. Only for teachers: a student must see what its teacher saw.
     """
+    generator = torch.Generator().manual_seed(seed)
 
-    def __init__(self, batches: Iterable[Batch], side: int, seed: int):
-        self.batches, self.side = batches, side
-        self._generator = torch.Generator().manual_seed(seed)
+    def hidden(batches: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            yield batch._replace(images=hide_squares(batch.images, side, generator))
+    return Altered(batches, hidden)
 
-    def __iter__(self) -> Iterator[Batch]:
-        for batch in self.batches:
-            yield batch._replace(images=self._hide(batch.images))
 
-    def _hide(self, images: Tensor) -> Tensor:
-        count, _, height, width = images.shape
-        down, right = (self._within(count, size).to(images.device) for size in (height, width))
-        hidden = down[:, None, :, None] & right[:, None, None, :]                        # (N, 1, H, W)
-        return torch.where(hidden, images.mean((0, 2, 3), keepdim=True), images)
-
-    def _within(self, count: int, size: int) -> Tensor:
-        """Draw which places along a line lie in the square: bool (N, size)."""
-        start = torch.randint(size - self.side + 1, (count, 1), generator=self._generator)
+def hide_squares(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Hide a square of `side` pixels in each of the images [N, 3, H, W]."""
+    def within(size: int) -> Tensor:  # which places along a line lie in the square
+        start = torch.randint(size - side + 1, (len(images), 1), generator=generator)
         place = torch.arange(size)
-        return (place >= start) & (place < start + self.side)
+        return (place >= start) & (place < start + side)                                 # (N, size)
+    down, right = map(within, images.shape[2:])
+    hidden = (down[:, None, :, None] & right[:, None, None, :]).to(images.device)        # (N, 1, H, W)
+    return torch.where(hidden, images.mean((0, 2, 3), keepdim=True), images)
 
 
 def forward_flops(model: nn.Module, image_size: int = 32) -> int:
@@ -214,36 +204,20 @@ def keep_unfinished(model: ConvNet, path: Path | None, dataset: Dataset, row: Ro
         save_model(model, path, {"classes": list(dataset.pool.classes), "unfinished": row})
 
 
-DATA_LICENCES = {
-    "cifar10": "The images: Krizhevsky 2009, published for research without a licence of their own; not shipped.",
-    "shapes10": "The images: drawn by the kit, MIT.",
-}
-
-
-CARRIED = ("recipe", "seconds", "test")  # from the card of the weights that a training started from
-
-
 def card_text(card: dict) -> str:
     """Write a teacher's card in Markdown: what it is, how it was made, what it can do and what is allowed."""
-    template = (files(__package__) / "assets" / "teacher-card.md").read_text(encoding="utf-8")
     architecture, cutout = card["recipe"]["architecture"], card["recipe"]["cutout"]
-    hidden = f", a square of {cutout} pixels hidden" if cutout else ""
     words = {name: markdown(value) if isinstance(value, str) else value for name, value in card.items()}
-    return template.format(
+    return WORDS["card"].format(
         **words, architecture=architecture, class_names=markdown(", ".join(card["classes"])),
         mflop=card["forward_flops"] / 1e6, channels=", ".join(map(str, architecture["widths"])),
-        started=started_text(card.get("started_from")), hidden=hidden)
+        started=started_text(card.get("started_from")),
+        hidden=WORDS["hidden"].format(cutout=cutout) if cutout else "")
 
 
 def started_text(start: dict | None) -> str:
     """Write the line of the weights that a training started from; nothing where there were none."""
-    if start is None:
-        return ""
     try:
-        recipe = start["recipe"]
-        return ("| mean of | the weights of this training and those that it started from, "
-                f"the end of {recipe['epochs']:d} epochs at learning rate {recipe['learning_rate']:g} with seed "
-                f"{recipe['seed']:d}, made in {start['seconds']:,} s: "
-                f"{start['test']['accuracy']:.2%} of the test images |\n")
+        return "" if start is None else WORDS["started"].format(**start)
     except (KeyError, TypeError, ValueError):  # of a training that was interrupted, or a card that somebody else wrote
-        return "| mean of | the weights of this training and those that it started from, whose card says little |\n"
+        return WORDS["started_unknown"]

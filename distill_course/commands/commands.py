@@ -5,43 +5,36 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from distill_kit.history import plain
+from distill_kit import data
+from distill_kit.devices import choose_device, choose_precision
+from distill_kit.history import epoch_rows, load_history, numbered_lines, plain
+from distill_kit.metrics import measure
 from distill_kit.neighbours import TAKEN
 from distill_kit.progress import training_bar
-from distill_kit.schedules import check_whole
+from distill_kit.settings import Settings
+from distill_kit.teachers import shipped_path
+from distill_kit.weights import load_model
 
-from ..machine import counted, threads_in_words
+from .. import teacher_training
+from ..diagnosis import FAULTS, diagnose, probe, reference_for
+from ..diagnosis.diagnose import usable_columns
+from ..diagnosis.finding import REFERENCES
+from ..other_teachers import named_teacher
+from ..run_folders import new_run_folder, runs_folder
+from ..shipped import read_table
 
 ABOUT_THE_SAME = 0.01  # of accuracy: a point
 MOST_SEEDS = 1_000
+WORDS = read_table("answers")
 MOST_CLASSES = 20  # of which `data` counts the images one by one; of more it shows the largest and the smallest
-
-
-def run_doctor(options) -> int:
-    """Say whether this machine is ready for the course."""
-    from .doctor import examine
-    say("Looking at this machine, and training on noise for two seconds to time it ...")
-    report = examine(options.device)
-    memory, threads = report["memory"], threads_in_words(report["threads"], report["cores_taken"])
-    answer(options, report, [
-        ("Python", report["python"]), ("torch", report["packages"]["torch"]),
-        ("computes on", f"{report['device']}, {report['precision']}, {threads}"),
-        ("memory", f"{memory['available'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB free"),
-        ("images", report["data"]),
-        ("a quick run", f"about {report['slider_run_seconds']:.0f} s for a student of 5,000 images and 8 epochs, "
-                        "as busy as this machine is now"),
-        ("verdict", "ready" if report["ok"] else " ".join(report["problems"])),
-        *(("note", note) for note in report["notes"])])
-    return 0 if report["ok"] else 1
 
 
 def run_data(options) -> int:
     """Say which images are at hand, what was done to those of a folder, or fetch CIFAR-10."""
-    from distill_kit.data import load_dataset
     if options.folder is not None and options.data != "auto":
         raise ValueError(f"data must be given once; got {options.folder!r} and --data {options.data!r}")
     name = options.data if options.folder is None else options.folder
-    dataset = load_dataset(name, download=options.download, **cut_of(options))
+    dataset = data.load_dataset(name, download=options.download, **cut_of(options))
     parts, details = (dataset.pool, dataset.validation, dataset.test), dataset.details or {}
     counts = dict(zip(dataset.pool.classes, zip(*(part.class_counts() for part in parts))))
     sizes = dict(zip(("pool", "validation", "test"), map(len, parts)))
@@ -66,13 +59,7 @@ def cut_of(options) -> dict:
 
 def run_teacher(options) -> int:
     """Measure a teacher, or train one."""
-    from distill_kit.data import load_dataset
-    from distill_kit.devices import choose_device, choose_precision
-    from distill_kit.metrics import measure
-
-    from ..other_teachers import named_teacher
-    from ..teacher_training import recipe_for, train_teacher
-    dataset = load_dataset(options.data, **cut_of(options))
+    dataset = data.load_dataset(options.data, **cut_of(options))
     say(dataset.notice)
     if options.evaluate:
         device = choose_device(options.device)
@@ -80,23 +67,19 @@ def run_teacher(options) -> int:
         figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
         more = {"test_cross_entropy": figures["cross_entropy"]}
     else:
-        from distill_kit.settings import Settings
-
-        from ..run_folders import new_run_folder
-        recipe = recipe_for(dataset).changed(epochs=options.epochs, learning_rate=options.learning_rate)
+        recipe = teacher_training.recipe_for(dataset)
+        recipe = recipe.changed(epochs=options.epochs, learning_rate=options.learning_rate)
         choose_device(options.device), choose_precision(options.precision)  # no folder is left for a bad argument
         out = Path(options.out) if options.out else new_run_folder(Settings(seed=options.seed)) / "teacher.safetensors"
         with training_bar(recipe.epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
-            model, card = train_teacher(dataset, recipe, seed=options.seed, device=options.device,
-                                        precision=options.precision, out=out, on_row=on_row,
-                                        start=named_teacher(dataset, options.weights) if options.weights else None)
+            _, card = teacher_training.train_teacher(
+                dataset, recipe, seed=options.seed, device=options.device, precision=options.precision, out=out,
+                on_row=on_row, start=named_teacher(dataset, options.weights) if options.weights else None)
         figures, more = card["test"], {"seconds": card["seconds"], "weights": str(out)}
     report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"], **more,
               "test_balanced_accuracy": figures["balanced_accuracy"], "card": card}
-    answer(options, report, [("measured on", report["data"]),
-                             ("test accuracy", f"{report['test_accuracy']:.2%}{balanced(report, 'test')}"),
-                             ("calibration error", f"{report['test_ece']:.3f}"),
-                             *([("weights", report["weights"])] if "weights" in report else [])])
+    answer(options, report, [*rows_of("teacher", **report, balanced=balanced(report, "test")),
+                             ("weights", report.get("weights"))])
     return 0
 
 
@@ -106,10 +89,6 @@ def newest_teacher(dataset) -> str | None:
     None where one is shipped, or none is there. Trained at another size it would see other images; on another number
     of them, some that are here for the test.
     """
-    from distill_kit.teachers import shipped_path
-    from distill_kit.weights import load_model
-
-    from ..run_folders import runs_folder
     pool = dataset.pool
     if not shipped_path(dataset.name).is_file():
         for path in sorted(runs_folder().glob("*/teacher.safetensors"), reverse=True):  # their names begin with a time
@@ -131,26 +110,20 @@ def balanced(report: dict, part: str) -> str:
 
 def run_faults(options) -> int:
     """List the faults that `distill --fault` can train with."""
-    from ..diagnosis import FAULTS
-    report = [{"name": fault.name, "sentence": fault.sentence, "findings": list(fault.findings),
-               "needs_probe": fault.needs_probe, "harmless": fault.harmless} for fault in FAULTS.values()]
-    answer(options, report, [(fault["name"], fault["sentence"] + " (Costs next to nothing.)" * fault["harmless"])
-                             for fault in report])
+    columns = ("name", "sentence", "findings", "needs_probe", "harmless")
+    answer(options, [{column: getattr(fault, column) for column in columns} for fault in FAULTS.values()],
+           [(name, fault.sentence + " (Costs next to nothing.)" * fault.harmless) for name, fault in FAULTS.items()])
     return 0
 
 
 def run_diagnose(options) -> int:
     """Say what is wrong with a run, from its history."""
-    from distill_kit.history import EPOCH, epoch_rows, load_history, numbered_lines
-
-    from ..diagnosis.diagnose import usable_columns
-    from ..diagnosis.finding import REFERENCES, reference_for
     settings, rows = load_history(options.file)
     if options.data is not None and reference_for(options.data) is None:
         raise ValueError(f"data must be one of {', '.join(REFERENCES)}, whose healthy runs were measured; "
                          f"got {options.data!r}")
     rows = epoch_rows(rows)
-    lines = [number for number, line in numbered_lines(options.file).items() if line.get("kind", EPOCH) == EPOCH]
+    lines = [number for number, line in numbered_lines(options.file).items() if epoch_rows([line])]
     columns, remarks = usable_columns(rows, lines) if rows else ([], [])
     findings, withheld = findings_of(rows, None, options.data or settings.get("source"))  # refuses an empty history
     report = {"findings": [finding.as_dict() for finding in findings], "columns": columns, "remarks": remarks,
@@ -162,16 +135,12 @@ def run_diagnose(options) -> int:
 
 def findings_of(rows: list[dict], probes: dict | None, data: str | None) -> tuple[list, str]:
     """Return findings, and a sentence where those that need measured runs of the same images are withheld."""
-    from ..diagnosis import diagnose, reference_for
     reference = reference_for(data)
-    withheld = "" if reference is not None else (
-        "How accurate healthy runs on these images are is not known here, so the accuracy itself is not judged.")
-    return diagnose(rows, probes, reference), withheld
+    return diagnose(rows, probes, reference), "" if reference else WORDS["findings"]["withheld"]
 
 
 def report_of(run, folder: Path) -> tuple[dict, list, str]:
     """Return a trained run's report as plain data, its findings, and a sentence where some are withheld."""
-    from ..diagnosis import probe
     findings, withheld = findings_of(run.history, probe(run), run.materials.name)
     taken, used = run.room.cores or (0.0, 0.0)
     beside = {"cores_taken": taken, "cores_used": used} if taken > TAKEN else {}
@@ -184,43 +153,22 @@ def report_of(run, folder: Path) -> tuple[dict, list, str]:
 def finding_lines(findings: list, withheld: str) -> list[tuple[str, str]]:
     """Make lines of a table: what was found, on what it rests, what to do."""
     lines = [(finding.severity, f"{finding.name}: {finding.in_words()}") for finding in findings]
-    return [*(lines or [("findings", "none in the columns that were read")]),
-            *([("note", withheld)] if withheld else [])]
+    return [*(lines or [("findings", WORDS["findings"]["none"])]), ("note", withheld)]
 
 
-def run_bench(options) -> int:
-    """Measure how fast the kit is on this machine."""
-    from distill_kit.data import load_dataset
-    from distill_kit.teachers import load_teacher
-
-    from .bench import measure
-    check_whole("seeds", options.seeds, 1, MOST_SEEDS)
-    dataset = load_dataset(options.data)
-    say(dataset.notice)
-    teacher, _ = load_teacher(dataset)
-    report = measure(dataset, teacher, seeds=options.seeds, device=options.device, precision=options.precision,
-                     say=lambda sentence: say(f"timing {sentence} ..."))
-    speed = report["images_per_second"]
-    answer(options, report, [
-        ("computes in", f"{report['precision']}, {counted(report['machine']['threads'], 'thread')}"),
-        ("training loop", f"{speed['loop']:,.0f} images a second, {report['ratio_to_bare_step']:.0%} of the bare step"),
-        ("the article's loop", f"{speed['article_loop']:,.0f} images a second: the kit's is "
-                               f"{report['ratio_to_article_loop']:.1f} times as fast with the teacher's answers kept, "
-                               f"{report['ratio_to_article_loop_cold']:.1f} times with none"),
-        ("default run", f"{report['default_run_seconds']:.1f} s, {report['default_run_test_accuracy']:.2%}"),
-        ("quick run", f"{report['quick_run_seconds']:.1f} s, {report['quick_run_test_accuracy']:.2%}"),
-        ("the teacher's answers", f"{report['teacher_pass_seconds']:.1f} s for eight views of 5,000 images"),
-        *([("memory", f"{report['peak_memory_bytes'] / 1e9:.2f} GB")] if report["peak_memory_bytes"] else [])])
-    return 0
-
-
-def answer(options, report: dict | list, table: list[tuple[str, str]]) -> None:
-    """Print the answer of a command: JSON, or a table for people."""
+def answer(options, report: dict | list, rows: list[tuple[str, str | None]]) -> None:
+    """Print the answer of a command: JSON, or rows for people, of which those without a value are left out."""
     if options.json:
         print(json.dumps(plain(report), allow_nan=False))
     else:
-        width = max(len(name) for name, _ in table)
-        print("\n".join(f"{name:<{width}}  {value}" for name, value in table))
+        rows = [(name, value) for name, value in rows if value]
+        width = max(len(name) for name, _ in rows)
+        print("\n".join(f"{name:<{width}}  {value}" for name, value in rows))
+
+
+def rows_of(command: str, **values) -> list[tuple[str, str]]:
+    """Fill values into the rows that assets/answers.toml has for a command."""
+    return [(name, words.format(**values)) for name, words in WORDS[command].items()]
 
 
 def say(sentence: str) -> None:

@@ -1,33 +1,46 @@
 """Is this machine ready for the course? Facts, problems with their mend, and how long a slider's run will take."""
-import contextlib
 import importlib.metadata
 import platform
+import statistics
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import torch
 from packaging.requirements import Requirement
+from torch import nn
 
 from distill_kit import openmp
-from distill_kit.batches import Batch
 from distill_kit.data import data_folders, find_cifar10
 from distill_kit.data.cache import cache_folder
+from distill_kit.data.imageset import Dataset, ImageSet
 from distill_kit.data.places import checkout
 from distill_kit.devices import choose_device, choose_precision
-from distill_kit.history import EPOCH
-from distill_kit.memory import keep_freed_memory
-from distill_kit.models import STUDENTS, make_model
-from distill_kit.neighbours import Load, Room
-from distill_kit.optimizers import OPTIMIZERS
-from distill_kit.schedules import constant
+from distill_kit.neighbours import Load
+from distill_kit.run import Materials, Run
 from distill_kit.settings import QUICK_EPOCHS, Settings
-from distill_kit.training import train
 
+from ..machine import threads_in_words
 from ..run_folders import runs_folder
+from .bench_loops import Kit
+from .commands import answer, rows_of, say
 
 LEAST_MEMORY = 2e9  # bytes; a default run stays under 1.2 GB, the notebook server needs the rest
+
+
+def run_doctor(options) -> int:
+    """Say whether this machine is ready for the course."""
+    say("Looking at this machine, and training on noise for two seconds to time it ...")
+    report = examine(options.device)
+    gigabytes = {name: size / 1e9 for name, size in report["memory"].items()}
+    threads = threads_in_words(report["threads"], report["cores_taken"])
+    answer(options, report, [
+        *rows_of("doctor", **{**report, "memory": gigabytes, "threads": threads}),
+        ("verdict", "ready" if report["ok"] else " ".join(report["problems"])),
+        *(("note", note) for note in report["notes"])])
+    return 0 if report["ok"] else 1
 
 
 def examine(device: str | None = None) -> dict:
@@ -85,25 +98,18 @@ def data_at_hand() -> str:
 
 
 def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
-    """Estimate the seconds of a quick run with kept logits, from `budget` seconds of its own training step."""
-    keep_freed_memory()
-    settings = Settings()
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (256, 3, 32, 32), dtype=torch.uint8, generator=generator)
-    size = settings.batch_size
-    images = (pixels[:size].float() / 255).contiguous(memory_format=torch.channels_last).to(device)
-    batch = Batch(images, torch.zeros(size, dtype=torch.int64, device=device), torch.zeros(size, 10, device=device))
-    student = make_model(STUDENTS["default"], pixels).to(device)
-    rows = train(student, [batch] * 10_000, None, epochs=1, optimizer=OPTIMIZERS[settings.optimizer](student),
-                 learning_rate=constant(1e-3), temperature=constant(4.0), alpha=constant(0.1), every=10,
-                 precision=precision)
-    with Room(device), contextlib.closing(rows):
-        next(rows)  # the first ten steps warm up
-        started = time.perf_counter()
-        last = next(row for row in rows if time.perf_counter() - started > budget or row["kind"] == EPOCH)
-    per_step = (time.perf_counter() - started) / (last["steps"] - 10)
-    validation = 2_000 / size / 3  # only forward: about a third of a step
-    return QUICK_EPOCHS * (settings.images // size + validation) * per_step
+    """Estimate the seconds of a quick run with kept logits, from `budget` seconds of its own training step on noise."""
+    settings = Settings(images=512, device=str(device), precision=precision)
+    pixels = torch.randint(256, (512, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    noise = ImageSet(pixels, torch.zeros(512, dtype=torch.int64), tuple("0123456789"), "noise")
+    teacher = nn.Sequential(nn.Flatten(), nn.AvgPool1d(307))  # to ten logits: any teacher that is quick
+    run = Run(settings, Materials.of(settings, Dataset("noise", noise, noise, noise, ""), teacher))
+    with run.room:
+        kit, seconds, started = Kit(run), [], time.perf_counter()
+        while not seconds or time.perf_counter() - started < budget:
+            seconds.append(kit.bare_step())
+    trained, validated = Settings().images // settings.batch_size * settings.batch_size, 2_000
+    return QUICK_EPOCHS * (trained + validated / 3) * statistics.mean(seconds)  # only forward: about a third of a step
 
 
 def _cannot_write(name: str, folder: Path) -> str | None:
@@ -116,7 +122,6 @@ def _cannot_write(name: str, folder: Path) -> str | None:
 
 
 def _version(name: str) -> str | None:
-    try:
+    with suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return None

@@ -1,9 +1,10 @@
 """`export`: a trained student as a file for other programs, checked before it takes its place."""
+import functools
 import io
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,19 +14,11 @@ from distill_kit.files import replacing
 from distill_kit.models import ConvNet
 from distill_kit.weights import load_model, packed
 
-from .commands import answer
+from .commands import WORDS, answer, rows_of
 
 IMAGES = 256       # that a file is asked about
 CHECKED_ON = f"{IMAGES} images of random pixels"
 TOLERANCE = 1e-3   # relative to the largest logit: float32 in another order of sums differs by a hundredth of it
-
-
-class Format(NamedTuple):
-    """How a network and its card become the content of a file, and what comes back: a function of images."""
-    ending: str
-    write: Callable[[ConvNet, dict], bytes]
-    read: Callable[[Path], Callable[[Tensor], Tensor]]
-    use: tuple[str, ...]  # lines of Python
 
 
 def graph_of(model: ConvNet) -> torch.export.ExportedProgram:
@@ -44,11 +37,8 @@ def write_torch(model: ConvNet, card: dict) -> bytes:
 
 def write_onnx(model: ConvNet, card: dict) -> bytes:
     """Return the content of an ONNX file, with the card in its metadata. Raises ValueError where it lacks packages."""
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ValueError(f"format onnx needs the package {error.name}: pip install onnx onnxscript") from None
+    if missing := [package for package in ("onnx", "onnxscript") if find_spec(package) is None]:
+        raise ValueError(f"format onnx needs the package {missing[0]}: pip install onnx onnxscript")
     program = torch.onnx.export(graph_of(model), dynamo=True, input_names=["images"], output_names=["logits"],
                                 verbose=False)
     program.model.metadata_props["card"] = json.dumps(card)
@@ -65,26 +55,22 @@ def read_onnx(path: Path) -> Callable[[Tensor], Tensor]:
     return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
 
+# The ending of a file; how its content is made of a network and its card; how a function of images is read from it.
 FORMATS = {
-    "torch": Format(".pt2", write_torch, lambda path: torch.export.load(io.BytesIO(path.read_bytes())).module(), (
-        "import torch", "model = torch.export.load({path!r}).module()", "logits = model(images)")),
-    "onnx": Format(".onnx", write_onnx, read_onnx, (
-        "import onnxruntime", "session = onnxruntime.InferenceSession({path!r})",
-        "(logits,) = session.run(None, {{'images': images}})")),
-    "safetensors": Format(
-        ".safetensors", lambda model, card: packed(model, card, half=False), lambda path: load_model(path)[0],
-        ("from distill_kit.weights import load_model", "model, card = load_model({path!r})", "logits = model(images)"))}
+    "torch": (".pt2", write_torch, lambda path: torch.export.load(io.BytesIO(path.read_bytes())).module()),
+    "onnx": (".onnx", write_onnx, read_onnx),
+    "safetensors": (".safetensors", functools.partial(packed, half=False), lambda path: load_model(path)[0])}
 
 
 @torch.no_grad()
 def run_export(options) -> int:
     """Write a student in another format, and hold its answers against the student's own."""
-    run, kind = Path(options.run), FORMATS[options.format]
+    run, (ending, write, read) = Path(options.run), FORMATS[options.format]
     source = run / "student.safetensors" if run.is_dir() else run
     if not source.exists() and (students := sorted(path.parent.name for path in run.glob("*/student.safetensors"))):
         raise ValueError(f"{run} holds several students; export one of them: {in_few_words(students, most=20)}")
     model, card = load_model(source)
-    out = Path(options.out) if options.out else source.with_name(f"exported{kind.ending}")
+    out = Path(options.out) if options.out else source.with_name(f"exported{ending}")
     if out.exists():
         raise ValueError(f"out must be a new file, so that nothing is lost; {out} is there already")
     size, classes = model.architecture.image_size, card.get("classes", [])
@@ -93,17 +79,14 @@ def run_export(options) -> int:
     images = torch.rand(IMAGES, 3, size, size, generator=torch.Generator().manual_seed(0))
     expected = model(images)
     with replacing(out) as file:
-        file.write(kind.write(model, {**card, **wants}))
+        file.write(write(model, {**card, **wants}))
         file.flush()
-        difference = (kind.read(Path(file.name))(images) - expected).abs().max().item()
+        difference = (read(Path(file.name))(images) - expected).abs().max().item()
         if not difference <= TOLERANCE * max(1, expected.abs().max().item()):  # nor is it kept where that is no number
             raise RuntimeError(f"the file was not kept: its logits differ from the student's by up to {difference:.2g}")
-    use = [line.format(path=str(out)) for line in kind.use]
+    use = WORDS["use of a file"][options.format].format(path=str(out)).splitlines()
     report = {"file": str(out), "format": options.format, "bytes": out.stat().st_size, "checked_on": CHECKED_ON,
               "largest_difference": difference, **wants, "use": use}
-    answer(options, report, [
-        ("file", f"{out}, {report['bytes'] / 1e6:.2f} MB"),
-        ("checked", f"loaded again and asked about {CHECKED_ON}: logits differ by {difference:.1g} at most"),
-        ("images", wants["images"]), ("pictures", wants["pictures"]), ("logits", f"of {', '.join(classes)}"),
-        *zip(("in Python", "", ""), use)])
+    rows = rows_of("export", **report, megabytes=report["bytes"] / 1e6, names=", ".join(classes))
+    answer(options, report, [*rows, *zip(("in Python", "", ""), use)])
     return 0

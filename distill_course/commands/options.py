@@ -1,19 +1,21 @@
-"""Options: what can be typed behind `python -m distill_kit`, and what --help says of it."""
+"""Options: what can be typed behind `python -m distill_kit`, and what --help says of it: assets/options.toml."""
 import argparse
 import dataclasses
 import typing
 from collections.abc import Callable
 from difflib import get_close_matches
 
-from ..shipped import read_table
-from . import commands
-from .distill import run_distill
-from .export import FORMATS, run_export
-from .sweep import run_sweep
+from distill_kit.settings import Settings
 
-OPTIONS = read_table("options")
-MORE, OPTIONS_OF_SWEEP = OPTIONS.pop("more"), OPTIONS.pop("sweep")
-LEARNS_FROM, TRAINING = OPTIONS["what the student learns from"], OPTIONS["the training"]
+from ..shipped import read_table
+from . import bench, commands, distill, doctor, export, sweep
+
+COMMANDS = {"doctor": doctor.run_doctor, "data": commands.run_data, "teacher": commands.run_teacher,
+            "distill": distill.run_distill, "export": export.run_export, "diagnose": commands.run_diagnose,
+            "faults": commands.run_faults, "bench": bench.run_bench, "sweep": sweep.run_sweep}
+TABLE = read_table("options")
+FIELDS = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
+TYPES = {"int": int, "float": float, "list": lambda text: list_of(str)(text)}
 METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
@@ -27,90 +29,53 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
-    top = Parser(prog="python -m distill_kit", description="Knowledge distillation, taught by doing.",
-                 epilog=MORE["way"], formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    settings = {option: words for group in TABLE["distill"]["groups"].values() for option, words in group.items()}
+    top = Parser(prog="python -m distill_kit", formatter_class=argparse.RawDescriptionHelpFormatter,
+                 allow_abbrev=False, **TABLE["every command"])
     choices = top.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
-
-    def add(name: str, command: Callable, **words) -> argparse.ArgumentParser:
-        made = choices.add_parser(name, parents=[common], allow_abbrev=False, **words)
-        made.set_defaults(command=command)
-        return made
-
-    doctor = add("doctor", commands.run_doctor, help="is this machine ready?")
-    data = add("data", commands.run_data, help="what images are at hand; fetch CIFAR-10")
-    data.add_argument("folder", nargs="?", metavar="FOLDER", help="a folder of images, in place of --data")
-    data.add_argument("--download", action="store_true", help="fetch CIFAR-10 (170 MB) if it is not at hand")
-    teacher = add("teacher", commands.run_teacher, help="measure or train a teacher")
-    what = teacher.add_mutually_exclusive_group(required=True)
-    what.add_argument("--evaluate", action="store_true", help="accuracy and calibration on the data at hand")
-    what.add_argument("--train", action="store_true", help="train one on the data at hand, by the shipped one's recipe")
-    teacher.add_argument("--teacher", "--weights", dest="weights", metavar="NAME", help=MORE["teacher"] + MORE["start"])
-    teacher.add_argument("--out", help="where --train writes the weights (default: in a new folder under runs/)")
-    teacher.add_argument("--epochs", type=int, help="fewer or more than the recipe has")
-    teacher.add_argument("--learning-rate", type=float, metavar="X", help="another than the recipe's")
-    teacher.add_argument("--seed", type=int, default=0)
-    for command in (data, teacher):
-        for option, kind in (("size", int), ("validation-share", float), ("test-share", float)):
-            command.add_argument(f"--{option}", type=kind, metavar=METAVARS[kind], help=LEARNS_FROM[option])
-
-    distill = add("distill", run_distill, help="train a student, or pairs of them", epilog=MORE["examples"],
-                  usage="python -m distill_kit distill [options]", argument_default=argparse.SUPPRESS,
-                  formatter_class=argparse.RawDescriptionHelpFormatter)
-    sweep = add("sweep", run_sweep, help="train every combination of settings, with seeds, on one machine or on many",
-                usage="python -m distill_kit sweep --study NAME [options]", epilog=MORE["sweep"],
-                argument_default=argparse.SUPPRESS, formatter_class=argparse.RawDescriptionHelpFormatter)
-    from distill_kit.settings import Settings
-    fields = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
-    for title, options in OPTIONS.items():
-        group, lists = distill.add_argument_group(title), sweep.add_argument_group(title)
-        for option, words in options.items():
-            kind = (typing.get_args(fields[option].type) or (fields[option].type,))[0]  # int of "int | None"
-            default = fields[option].default
-            words = words if default is None else f"{words} (default: {default})"
-            group.add_argument(f"--{option}", type=kind, metavar=METAVARS[kind], help=words)
-            lists.add_argument(f"--{option}", type=list_of(kind, default is None), metavar=f"{METAVARS[kind]},...",
-                               help=words)
-    for command, kind in ((distill, str), (sweep, list_of(str, True))):
-        wrong = command.add_argument_group("something wrong, to see what it looks like")
-        wrong.add_argument("--fault", type=kind, metavar="NAME", help=MORE["fault"])
-        wrong.add_argument("--fault-strength", type=kind, metavar="NAME", help=MORE["strength"])
-    sweep.add_argument("--teacher", type=list_of(str, True), metavar="NAME,...", help=MORE["teacher"])
-    for option, words in OPTIONS_OF_SWEEP.items():
-        sweep.add_argument(f"--{option}", required=option == "study", help=words, **(
-            {"action": "store_true"} if option in ("status", "extend") else
-            {"type": int, "metavar": "N"} if option in ("seeds", "workers") else {"metavar": option.upper()}))
-    for option, kind, metavar in (("teacher", str, "NAME"), ("seeds", int, "N"), ("out", str, "FOLDER"),
-                                  ("resume", str, "FOLDER")):
-        distill.add_argument(f"--{option}", type=kind, metavar=metavar, help=MORE[option])
-    export = add("export", run_export, help="a trained student as a file for other programs")
-    export.add_argument("run", metavar="RUN", help="a run's folder (of --seeds: a student's), or weights of this kit")
-    export.add_argument("--format", choices=FORMATS, default="torch", help=MORE["format"])
-    export.add_argument("--out", metavar="FILE", help="a new file (default: in the run's folder)")
-    diagnose = add("diagnose", commands.run_diagnose, help="what is wrong with a run, from its history",
-                   epilog=MORE["line"])
-    diagnose.add_argument("file", metavar="FILE", help=MORE["history"])
-    diagnose.add_argument("--data", help=MORE["reference"])
-    add("faults", commands.run_faults, help="faults that distill --fault can train with")
-    bench = add("bench", commands.run_bench, help="how fast the kit is on this machine; some minutes")
-    bench.add_argument("--seeds", type=int, default=5, help="runs whose mean accuracy is given (default: 5)")
-    for option, default, words, having in (("data", "auto", LEARNS_FROM["data"], (data, teacher, bench)),
-                                           ("device", None, TRAINING["device"], (doctor, teacher, bench)),
-                                           ("precision", "auto", TRAINING["precision"], (teacher, bench))):
-        for command in having:
-            command.add_argument(f"--{option}", default=default, help=words)
-    for command in choices.choices.values():
-        command.set_defaults(known=[option for action in command._actions for option in action.option_strings])
+    for name, run in COMMANDS.items():
+        entry = TABLE[name]
+        command = choices.add_parser(
+            name, parents=[common], help=entry["help"], usage=entry.get("usage"), epilog=entry.get("epilog"),
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+            argument_default=argparse.SUPPRESS if entry.get("only_given") else None)
+        if "either" in entry:
+            add_options(command.add_mutually_exclusive_group(required=True), entry["either"])
+        add_options(command, entry.get("options", {}))
+        add_options(command, {option: settings[option] for option in entry.get("settings", ())})
+        for title, options in entry.get("groups", {}).items():
+            add_options(command.add_argument_group(title), options)
+        for title, options in (TABLE["distill"]["groups"] if entry.get("lists") else {}).items():
+            add_options(command.add_argument_group(title), options, lists=True)
+        command.set_defaults(command=run, known=list(command._option_string_actions))
     return top
 
 
-def list_of(kind: type, none: bool = False) -> Callable[[str], list]:
-    """Make a reader of lists, "1,2,4"; none: is "none" a value, too?"""
+def add_options(to, options: dict[str, dict | str], lists: bool = False) -> None:
+    """Add options to a parser or a group: what argparse takes for each, or only the help of a field of Settings.
+
+    lists: does each take several values, with commas between them?
+    """
+    for option, words in options.items():
+        if isinstance(words, str):
+            field = FIELDS[option]
+            kind = (typing.get_args(field.type) or (field.type,))[0]  # int of "int | None"
+            to.add_argument(f"--{option}", type=list_of(kind) if lists else kind, metavar=METAVARS[kind],
+                            default=to.argument_default or field.default,
+                            help=words if field.default is None else f"{words} (default: {field.default})")
+        else:
+            typed = {"type": list_of(str)} if lists else {"type": TYPES[words["type"]]} if "type" in words else {}
+            to.add_argument(*option.split(), **{**words, **typed, "help": words["help"].format(**TABLE["words"])})
+
+
+def list_of(kind: type) -> Callable[[str], list]:
+    """Make a reader of lists, "1,2,4"; "none" is the value of what is left out."""
     def read(text: str) -> list:
         try:
-            return [None if none and part == "none" else kind(part) if part else int("") for part in text.split(",")]
-        except ValueError:
+            return [None if part == "none" else kind(part or None) for part in text.split(",")]
+        except (TypeError, ValueError):
             raise argparse.ArgumentTypeError(f"takes values with commas between them; got {text!r}") from None
     return read
 

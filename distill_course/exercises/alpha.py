@@ -5,24 +5,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checking import SIZES, Answer, Case, Cases, Draw, different, same
+from .checking import Answer, Case, Cases, Draw, different, same
 
 
-def mixed_target_cases(answer: Answer, draw: Draw) -> Cases:
+def mixed_target_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
     """alpha times the label, as a distribution, and the rest of the teacher's probabilities."""
-    for rows, classes in SIZES:
-        answer.shape, alpha = (rows, classes), draw.number(0.6, 0.8)
-        labels, shares = contradicted(draw, rows, classes)
-        one_hot, target = F.one_hot(labels, classes).float(), answer(shares, labels, alpha)
-        yield same("What comes out for an image does not depend on the other images.",
-                   answer(shares[:1], labels[:1], alpha, shape=(1, classes)), target[:1], target)
-        yield same("The numbers of an image add up to 1.", target.sum(1), 1, target)
-        yield different("Another label gives another target.", answer(shares, (labels + 1) % classes, alpha), target)
-        yield different("Another teacher gives another target.", answer(shares.roll(1, 1), labels, alpha), target)
-        yield same("alpha = 1 leaves only the label: 1 for its class, else 0.", answer(shares, labels, 1.0), one_hot)
-        yield same("alpha = 0 leaves only the teacher: its probabilities.", answer(shares, labels, 0.0), shares)
-        yield same("alpha = 0.5 lies half-way between both.", answer(shares, labels, 0.5), (shares + one_hot) / 2)
-        yield same("From alpha = 0 to 1 it goes in a straight line.", target, shares + alpha * (one_hot - shares))
+    answer.shape, alpha = (rows, classes), draw.number(0.6, 0.8)
+    labels, shares = contradicted(draw, rows, classes)
+    one_hot, target = F.one_hot(labels, classes).float(), answer(shares, labels, alpha)
+    yield same("What comes out for an image does not depend on the other images.",
+               answer(shares[:1], labels[:1], alpha, shape=(1, classes)), target[:1], target)
+    yield same("The numbers of an image add up to 1.", target.sum(1), 1, target)
+    yield different("Another label gives another target.", answer(shares, (labels + 1) % classes, alpha), target)
+    yield different("Another teacher gives another target.", answer(shares.roll(1, 1), labels, alpha), target)
+    yield same("alpha = 1 leaves only the label: 1 for its class, else 0.", answer(shares, labels, 1.0), one_hot)
+    yield same("alpha = 0 leaves only the teacher: its probabilities.", answer(shares, labels, 0.0), shares)
+    yield same("alpha = 0.5 lies half-way between both.", answer(shares, labels, 0.5), (shares + one_hot) / 2)
+    yield same("From alpha = 0 to 1 it goes in a straight line.", target, shares + alpha * (one_hot - shares))
 
 
 def contradicted(draw: Draw, rows: int, classes: int) -> tuple[Tensor, Tensor]:

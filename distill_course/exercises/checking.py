@@ -1,9 +1,11 @@
 """How an answer is judged: it is called on fresh random inputs, watched, and judged by what it does.
 
 A check is a generator function with the name of its exercise: `soften_cases(answer, draw)`. Its docstring says what a
-right answer computes. It calls the answer on inputs of its own and yields a Case for each property. watched.py says
-what no answer may do, limits.py how long it may take.
+right answer computes. It calls the answer on inputs of its own and yields a Case for each property. One that takes
+`rows` and `classes` as well is called for each of SIZES. watched.py says what no answer may do, limits.py how long it
+may take.
 """
+import inspect
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -85,7 +87,9 @@ def judge(exercise: Exercise, answer: object, seed: int | None = None) -> Verdic
     with contained():
         torch.default_generator.manual_seed(seed)
         try:
-            cases = exercise.cases(watched, Draw(seed))
+            check, draw = exercise.cases, Draw(seed)
+            sizes = SIZES if "rows" in inspect.signature(check).parameters else [()]
+            cases = (case for size in sizes for case in check(watched, draw, *size))
             failed = within(SECONDS, lambda: next((c for c in cases if not torch.as_tensor(c.holds).all()), None))
             if failed:
                 return Verdict(exercise, WRONG, failed.words, *watched.calls_of(failed.seen), seed)

@@ -4,65 +4,61 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .checking import SIZES, Answer, Case, Cases, Draw, same
+from .checking import Answer, Case, Cases, Draw, same
 
 
-def constant_loss_cases(answer: Answer, draw: Draw) -> Cases:
+def constant_loss_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
     """The entropy of the labels, in nats."""
-    for rows, classes in SIZES:
-        labels = torch.cat([torch.arange(classes), torch.zeros(1).long(), draw.labels(rows, classes)])
-        loss = answer(labels)
-        yield same("It is a mean over the images: every label twice changes nothing.", answer(labels.repeat(2)), loss)
-        yield Case("It is never below 0.", loss > -1e-6, (loss,))
-        yield same("Where all images are of one class, it is 0.", answer(torch.ones(rows + 1).long()), 0)
-        yield same("Three classes more, in front, without an image, change nothing.", answer(labels + 3), loss)
-        yield same("With all C classes equally often, it is ln C.", answer(torch.arange(classes)), math.log(classes))
-        shares = torch.bincount(labels) / len(labels)
-        yield same("It is what F.cross_entropy gives if every image gets the shares of the classes, even or not.",
-                   loss, F.cross_entropy(shares.log().expand(len(labels), -1), labels))
+    labels = torch.cat([torch.arange(classes), torch.zeros(1).long(), draw.labels(rows, classes)])
+    loss = answer(labels)
+    yield same("It is a mean over the images: every label twice changes nothing.", answer(labels.repeat(2)), loss)
+    yield Case("It is never below 0.", loss > -1e-6, (loss,))
+    yield same("Where all images are of one class, it is 0.", answer(torch.ones(rows + 1).long()), 0)
+    yield same("Three classes more, in front, without an image, change nothing.", answer(labels + 3), loss)
+    yield same("With all C classes equally often, it is ln C.", answer(torch.arange(classes)), math.log(classes))
+    shares = torch.bincount(labels) / len(labels)
+    yield same("It is what F.cross_entropy gives if every image gets the shares of the classes, even or not.",
+               loss, F.cross_entropy(shares.log().expand(len(labels), -1), labels))
 
 
-def update_ratio_cases(answer: Answer, draw: Draw) -> Cases:
+def update_ratio_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
     """The norm of the change over the norm before."""
-    for rows, classes in SIZES:
-        before, after = draw.logits(rows, classes), draw.logits(rows, classes)
-        ratio = answer(before, after)
-        yield same("Where nothing moved, it is 0.", answer(before, before.clone()), 0)
-        yield same("It has no unit: weights ten times as large change nothing.", answer(10 * before, 10 * after), ratio)
-        yield Case("It is never below 0: weights that shrink have moved as well.", answer(before, before / 2) > 0)
-        yield same("Weights that only turn have moved: with every sign changed it is 2.", answer(before, -before), 2)
-        yield same("It is measured by what was before: where weights double, it is 1.", answer(before, 2 * before), 1)
-        yield same("A step twice as long gives twice as much.", answer(before, 2 * after - before), 2 * ratio, ratio)
-        yield same("A norm looks at all weights together: in one long column they give the same.",
-                   answer(before.reshape(-1, 1), after.reshape(-1, 1)), ratio)
-        moved = (after - before).norm() / torch.cat([before, before]).norm()
-        yield same("Norms are roots of summed squares: weights that stand still add only to the lower norm.",
-                   answer(torch.cat([before, before]), torch.cat([after, before])), moved)
+    before, after = draw.logits(rows, classes), draw.logits(rows, classes)
+    ratio = answer(before, after)
+    yield same("Where nothing moved, it is 0.", answer(before, before.clone()), 0)
+    yield same("It has no unit: weights ten times as large change nothing.", answer(10 * before, 10 * after), ratio)
+    yield Case("It is never below 0: weights that shrink have moved as well.", answer(before, before / 2) > 0)
+    yield same("Weights that only turn have moved: with every sign changed it is 2.", answer(before, -before), 2)
+    yield same("It is measured by what was before: where weights double, it is 1.", answer(before, 2 * before), 1)
+    yield same("A step twice as long gives twice as much.", answer(before, 2 * after - before), 2 * ratio, ratio)
+    yield same("A norm looks at all weights together: in one long column they give the same.",
+               answer(before.reshape(-1, 1), after.reshape(-1, 1)), ratio)
+    moved = (after - before).norm() / torch.cat([before, before]).norm()
+    yield same("Norms are roots of summed squares: weights that stand still add only to the lower norm.",
+               answer(torch.cat([before, before]), torch.cat([after, before])), moved)
 
 
-def ece_cases(answer: Answer, draw: Draw) -> Cases:
+def ece_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
     """Distances between mean confidence and the share that is right, weighted by the images of a bin."""
-    for rows, classes in SIZES:
-        shares, labels = draw.logits(4 * rows, classes).softmax(1), draw.labels(4 * rows, classes)
-        error = answer(shares, labels, 10)
-        yield same("Every image twice changes nothing.", answer(shares.repeat(2, 1), labels.repeat(2), 10), error)
-        sure = F.one_hot(labels, classes).float()
-        yield same("Sure, with probability 1, and always right: it is 0.", answer(sure, labels, 10), 0)
-        yield same("Sure, with probability 1, and always wrong: it is 1.", answer(sure, (labels + 1) % classes, 10), 1)
-        yield Case("It is never below 0; right but not sure is an error.", answer(shares, shares.argmax(1), 10) > 0)
-        high, low = draw.number(0.91, 0.99), draw.number(0.51, 0.59)
-        two, both, bins = sides(high, low, classes=classes), torch.tensor([1, 0]), 7
-        for edge in range(bins // classes + 1, bins):  # no confidence is below 1 / classes
-            below, above, top = edge / bins - 0.01, edge / bins + 0.01, (edge + 1) / bins - 0.01
-            yield same("Too sure and too modest bins do not cancel. Their edges are 0, 1 / bins, 2 / bins and so on.",
-                       answer(sides(above, below, classes=classes), both, bins), (above + 1 - below) / 2)
-            yield same("Within a bin they do: it holds mean confidence against the share that is right. "
-                       "Bins are 1 / bins wide.",
-                       answer(sides(above, top, classes=classes), both, bins), abs((above + top) / 2 - 0.5))
-        four, mixed = sides(high, high, high, low, classes=classes), torch.tensor([0, 0, 0, 1])
-        yield same("Three times the images weigh three times as much.",
-                   answer(four, mixed, 10), (3 * (1 - high) + low) / 4)
-        yield same("With one bin: mean confidence against accuracy.", answer(two, both, 1), (high + low) / 2 - 0.5)
+    shares, labels = draw.logits(4 * rows, classes).softmax(1), draw.labels(4 * rows, classes)
+    error = answer(shares, labels, 10)
+    yield same("Every image twice changes nothing.", answer(shares.repeat(2, 1), labels.repeat(2), 10), error)
+    sure = F.one_hot(labels, classes).float()
+    yield same("Sure, with probability 1, and always right: it is 0.", answer(sure, labels, 10), 0)
+    yield same("Sure, with probability 1, and always wrong: it is 1.", answer(sure, (labels + 1) % classes, 10), 1)
+    yield Case("It is never below 0; right but not sure is an error.", answer(shares, shares.argmax(1), 10) > 0)
+    high, low = draw.number(0.91, 0.99), draw.number(0.51, 0.59)
+    two, both, bins = sides(high, low, classes=classes), torch.tensor([1, 0]), 7
+    for edge in range(bins // classes + 1, bins):  # no confidence is below 1 / classes
+        below, above, top = edge / bins - 0.01, edge / bins + 0.01, (edge + 1) / bins - 0.01
+        yield same("Too sure and too modest bins do not cancel. Their edges are 0, 1 / bins, 2 / bins and so on.",
+                   answer(sides(above, below, classes=classes), both, bins), (above + 1 - below) / 2)
+        yield same("Within a bin they do: it holds mean confidence against the share that is right. "
+                   "Bins are 1 / bins wide.",
+                   answer(sides(above, top, classes=classes), both, bins), abs((above + top) / 2 - 0.5))
+    four, mixed = sides(high, high, high, low, classes=classes), torch.tensor([0, 0, 0, 1])
+    yield same("Three times the images weigh three times as much.", answer(four, mixed, 10), (3 * (1 - high) + low) / 4)
+    yield same("With one bin: mean confidence against accuracy.", answer(two, both, 1), (high + low) / 2 - 0.5)
 
 
 def sides(*firsts: float, classes: int) -> torch.Tensor:

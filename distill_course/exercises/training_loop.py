@@ -4,51 +4,49 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .checking import SIZES, Answer, Case, Cases, Draw, gradients, same
+from .checking import Answer, Case, Cases, Draw, gradients, same
 
 
-def hard_term_cases(answer: Answer, draw: Draw) -> Cases:
+def hard_term_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
     """Cross-entropy, the mean over the rows that have a label."""
-    for rows, classes in SIZES:
-        logits, labels = draw.logits(rows, classes), draw.labels(rows, classes)
-        labels[0] = 0  # a class as any other
-        loss = answer(logits, labels)
-        yield Case("It is never below 0.", loss >= 0, (loss,))
-        yield same("A student that is sure of every label has 0.", answer(50.0 * F.one_hot(labels, classes), labels), 0)
-        yield same("It is a mean: a batch twice changes nothing.", answer(logits.repeat(2, 1), labels.repeat(2)), loss)
-        yield same("It is a natural logarithm: ln C for C equal logits.", answer(0 * logits, labels), math.log(classes))
-        unknown = torch.full((rows,), -100)
-        mixed, others = (answer(torch.cat([logits, draw.logits(rows, classes)]), torch.cat([labels, unknown]))
-                         for _ in range(2))
-        yield same("The logits of a row without a label make no difference.", mixed, others)
-        yield same("It is the mean over rows that have a label; further rows without one change nothing.", mixed, loss)
-        yield same("Where no row has a label, it is 0.", answer(logits, unknown), 0)
-        losses = [loss(logits.requires_grad_(), labels) for loss in (answer, F.cross_entropy)]
-        (gradient,), (right,) = (gradients(loss, logits) for loss in losses)
-        yield Case("A gradient reaches the student.", gradient.any())
-        yield same("Where every row has a label, it is cross-entropy.", *losses)
-        yield same("Its gradient is that of cross-entropy.", gradient, right)
+    logits, labels = draw.logits(rows, classes), draw.labels(rows, classes)
+    labels[0] = 0  # a class as any other
+    loss = answer(logits, labels)
+    yield Case("It is never below 0.", loss >= 0, (loss,))
+    yield same("A student that is sure of every label has 0.", answer(50.0 * F.one_hot(labels, classes), labels), 0)
+    yield same("It is a mean: a batch twice changes nothing.", answer(logits.repeat(2, 1), labels.repeat(2)), loss)
+    yield same("It is a natural logarithm: ln C for C equal logits.", answer(0 * logits, labels), math.log(classes))
+    unknown = torch.full((rows,), -100)
+    mixed, others = (answer(torch.cat([logits, draw.logits(rows, classes)]), torch.cat([labels, unknown]))
+                     for _ in range(2))
+    yield same("The logits of a row without a label make no difference.", mixed, others)
+    yield same("It is the mean over rows that have a label; further rows without one change nothing.", mixed, loss)
+    yield same("Where no row has a label, it is 0.", answer(logits, unknown), 0)
+    losses = [loss(logits.requires_grad_(), labels) for loss in (answer, F.cross_entropy)]
+    (gradient,), (right,) = (gradients(loss, logits) for loss in losses)
+    yield Case("A gradient reaches the student.", gradient.any())
+    yield same("Where every row has a label, it is cross-entropy.", *losses)
+    yield same("Its gradient is that of cross-entropy.", gradient, right)
 
 
-def clip_factor_cases(answer: Answer, draw: Draw) -> Cases:
+def clip_factor_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
     """The largest factor, at most 1, that leaves both gradients together no longer than `max_norm`."""
-    for rows, classes in SIZES:
-        weight, bias = far_from_zero(rows, classes, draw), far_from_zero(1, classes, draw)[0]
-        length, nothing = torch.cat([weight.flatten(), bias]).norm().item(), torch.zeros(classes)
-        limit = 0.1 * length
-        factor = answer(weight, bias, limit)
-        yield Case("It is above 0 and at most 1: gradients only become shorter.", 0 < factor <= 1)
-        yield same("Gradients ten times as long are clipped ten times as much.",
-                   answer(10 * weight, 10 * bias, limit), factor / 10, factor, tolerance=1e-5)
-        yield same("It has no unit: gradients and `max_norm` a hundred times smaller change nothing.",
-                   answer(weight / 100, bias / 100, limit / 100), factor)
-        yield same("Gradients that are short enough stay: the factor is 1.", answer(weight, bias, 2 * length), 1)
-        yield same("Gradients of 0 stay as they are: the factor is 1.", answer(0 * weight, nothing, 1.0), 1)
-        yield Case("The bias counts: a long one is clipped beside a weight's of 0.", answer(0 * weight, bias, 0.1) < 1)
-        yield same("Where the bias's gradient is 0, the weight's has the norm `max_norm` afterwards.",
-                   answer(weight, nothing, 0.1) * weight.norm(), 0.1)
-        yield Case("Both are one long vector, at most `max_norm` long afterwards.", factor * length < 1.0001 * limit)
-        yield Case("Nothing is shorter than it must be: at least `max_norm` long.", factor * length > 0.9999 * limit)
+    weight, bias = far_from_zero(rows, classes, draw), far_from_zero(1, classes, draw)[0]
+    length, nothing = torch.cat([weight.flatten(), bias]).norm().item(), torch.zeros(classes)
+    limit = 0.1 * length
+    factor = answer(weight, bias, limit)
+    yield Case("It is above 0 and at most 1: gradients only become shorter.", 0 < factor <= 1)
+    yield same("Gradients ten times as long are clipped ten times as much.",
+               answer(10 * weight, 10 * bias, limit), factor / 10, factor, tolerance=1e-5)
+    yield same("It has no unit: gradients and `max_norm` a hundred times smaller change nothing.",
+               answer(weight / 100, bias / 100, limit / 100), factor)
+    yield same("Gradients that are short enough stay: the factor is 1.", answer(weight, bias, 2 * length), 1)
+    yield same("Gradients of 0 stay as they are: the factor is 1.", answer(0 * weight, nothing, 1.0), 1)
+    yield Case("The bias counts: a long one is clipped beside a weight's of 0.", answer(0 * weight, bias, 0.1) < 1)
+    yield same("Where the bias's gradient is 0, the weight's has the norm `max_norm` afterwards.",
+               answer(weight, nothing, 0.1) * weight.norm(), 0.1)
+    yield Case("Both are one long vector, at most `max_norm` long afterwards.", factor * length < 1.0001 * limit)
+    yield Case("Nothing is shorter than it must be: at least `max_norm` long.", factor * length > 0.9999 * limit)
 
 
 def far_from_zero(rows: int, classes: int, draw: Draw) -> torch.Tensor:

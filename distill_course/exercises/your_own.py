@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
-from .checking import SIZES, Answer, Case, Cases, Draw, different, same
+from .checking import Answer, Case, Cases, Draw, different, same
 
 
 def normalised_cases(answer: Answer, draw: Draw) -> Cases:
@@ -47,20 +47,19 @@ class Wrapping(nn.Sequential):
         return SimpleNamespace(logits=super().forward(images), hidden_states=None)
 
 
-def ask_cases(answer: Answer, draw: Draw) -> Cases:
+def ask_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
     """Logits in eval mode, without a gradient, out of whatever the teacher returns."""
-    for rows, classes in SIZES:
-        answer.shape, images = (rows, classes), draw.uniform(rows, 3, 2, 2)
-        for kind in (nn.Sequential, Wrapping):  # in train mode, as whoever had the teacher before may have left it
-            teacher = kind(nn.Flatten(), nn.Linear(12, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, classes))
-            first, second = (answer(teacher.train(), images) for _ in range(2))
-            yield Case("No gradient hangs on the logits: nothing is kept for a way back.", not first.requires_grad)
-            yield same("Asked twice about the same images it says the same: dropout has to rest.", second, first)
-            with torch.no_grad():
-                output = teacher.eval()(images)
-            yield same("They are the teacher's logits for these images: nothing is done to images before, nor to "
-                       "logits afterwards (no softmax, no temperature, no new order).",
-                       first, getattr(output, "logits", output))
+    answer.shape, images = (rows, classes), draw.uniform(rows, 3, 2, 2)
+    for kind in (nn.Sequential, Wrapping):  # in train mode, as whoever had the teacher before may have left it
+        teacher = kind(nn.Flatten(), nn.Linear(12, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, classes))
+        first, second = (answer(teacher.train(), images) for _ in range(2))
+        yield Case("No gradient hangs on the logits: nothing is kept for a way back.", not first.requires_grad)
+        yield same("Asked twice about the same images it says the same: dropout has to rest.", second, first)
+        with torch.no_grad():
+            output = teacher.eval()(images)
+        yield same("They are the teacher's logits for these images: nothing is done to images before, nor to "
+                   "logits afterwards (no softmax, no temperature, no new order).",
+                   first, getattr(output, "logits", output))
 
 
 def times_faster_cases(answer: Answer, draw: Draw) -> Cases:

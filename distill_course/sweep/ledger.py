@@ -85,8 +85,8 @@ class Ledger:
             except self._away as error:
                 if time.monotonic() > until:
                     cause = " ".join(str(error.__cause__ or error).split())
-                    raise RuntimeError(f"the storage {self.shown} cannot be reached or written ({cause:.200}). What was "
-                                       "finished is kept on the disk, and the same command goes on") from None
+                    raise RuntimeError(f"the storage {self.shown} cannot be reached or written ({cause:.200}). What "
+                                       "was finished is kept on the disk, and the same command goes on") from None
             time.sleep(1)
 
     def look(self) -> None:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from small import coloured_dataset, same_state, state_of
 
+from distill_course import teacher_training
 from distill_course.teacher_training import (
     ALL_VIEWS,
     RECIPES,
-    Cutout,
     TeacherRecipe,
     card_text,
     forward_flops,
@@ -17,6 +17,7 @@ from distill_course.teacher_training import (
     to_mean_of_weights,
     train_teacher,
     views_for,
+    with_cutout,
 )
 from distill_kit.batches import Batch
 from distill_kit.metrics import measure
@@ -31,7 +32,7 @@ RECIPE = TeacherRecipe(Architecture((8,), 1, 1, "max", num_classes=4, image_size
 def test_cutout_hides_one_square_of_each_image_and_nothing_else():
     images = torch.rand(30, 3, 16, 12)
     batch = Batch(images, torch.arange(30), None)
-    seen = [next(iter(Cutout([batch], side=5, seed=seed))) for seed in (0, 0, 1)]
+    seen = [next(iter(with_cutout([batch], side=5, seed=seed))) for seed in (0, 0, 1)]
     changed = (seen[0].images != images).any(1)                                      # (30, 16, 12)
     rows, columns = changed.any(2), changed.any(1)
     assert (changed == rows[:, :, None] & columns[:, None, :]).all()
@@ -203,14 +204,15 @@ def dataset_of(size, count=60, name="own"):
 @pytest.mark.parametrize("size", [8, 11, 12, 33, 64, 96])
 def test_case_4_the_recipe_and_the_students_fit_the_size(size, monkeypatch):
     dataset, areas = dataset_of(size), []
-    recipe, of_square = recipe_for(dataset), Cutout._hide
+    recipe, of_square = recipe_for(dataset), teacher_training.hide_squares
     assert 0 < recipe.cutout < size / 2 and recipe.batch_size <= len(dataset.pool)
     small = replace(recipe, architecture=replace(recipe.architecture, widths=(4, 4, 4)))  # as deep, and quick
 
-    def hide(self, images):
-        areas.append((of_square(self, images) != images).any(1).float().mean().item())
-        return of_square(self, images)
-    monkeypatch.setattr(Cutout, "_hide", hide)
+    def hide(images, side, generator):
+        hidden = of_square(images, side, generator)
+        areas.append((hidden != images).any(1).float().mean().item())
+        return hidden
+    monkeypatch.setattr(teacher_training, "hide_squares", hide)
     rows = []
     model, card = train_teacher(dataset, small, epochs=1, device="cpu", precision="float32", on_row=rows.append)
     assert rows[-1]["steps"] >= 1 and card["test"]["images"] == 12 and max(areas) < 0.25
