@@ -62,7 +62,8 @@ def add_options(to, options: dict[str, dict | str], lists: bool = False) -> None
         if isinstance(words, str):
             field = FIELDS[option]
             kind = (typing.get_args(field.type) or (field.type,))[0]  # int of "int | None"
-            to.add_argument(f"--{option}", type=list_of(kind) if lists else kind, metavar=METAVARS[kind],
+            to.add_argument(f"--{option}", type=list_of(kind) if lists else kind,
+                            metavar=METAVARS[kind] + ",..." * lists,
                             default=to.argument_default or field.default,
                             help=words if field.default is None else f"{words} (default: {field.default})")
         else:

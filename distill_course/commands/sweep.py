@@ -1,6 +1,7 @@
 """`sweep`: train every combination of settings, on one machine or on many, and go on wherever it was interrupted."""
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,37 +25,39 @@ def run_sweep(options) -> int:
     started, given = time.perf_counter(), vars(options)
     if not re.fullmatch(r"\w[\w.-]*", options.study):
         raise ValueError(f"study must be a name of letters, digits, '-', '_' and '.'; got {options.study!r}")
-    folder = runs_folder() / "sweeps" / options.study
-    storage = given.get("storage") or f"sqlite:///{folder.absolute() / 'study.db'}"
-    looking = [f"--{name}" for name in ("status", "export") if name in given]
-    if looking and (more := [f"--{name.replace('_', '-')}" for name in given if name not in BESIDE]):
-        raise ValueError(f"{looking[0][2:]} takes --study and --storage only; leave out {', '.join(more)}")
-    if looking:
-        ledger, failed = Ledger(options.study, storage, write=False, patience=5), {}
-        keys = ledger.study.user_attrs.get("plan", {}).get("keys", [])
+    folder, stock = runs_folder() / "sweeps" / options.study, Stock()
+    storage = given.get("storage", f"sqlite:///{folder.absolute() / 'study.db'}")
+    looks = next((name for name in ("status", "export") if name in given), None)
+    if looks:
+        refuse(given.keys() - BESIDE, f"{looks} takes --study and --storage only")
+        ledger = Ledger(options.study, storage, write=False, patience=5)
+        failed, keys = ledger.errors, ledger.study.user_attrs["plan"]["keys"]
         if "export" in given:
             say(f"{export(ledger.results, keys, Path(options.export))} runs are written to {options.export}")
-        failed = {key: ledger.errors[key] for key in keys if key in ledger.errors and key not in ledger.results}
     else:
-        stock = Stock()
         plan = plan_of(given, stock)
         stock.check(plan.values())  # before anything is written
         ledger = Ledger(options.study, storage)
-        agree(ledger, list(plan), "extend" in given)
+        keys = agree(ledger, list(plan), "extend" in given)
         failed = train(plan, ledger, folder, stock, given.get("workers"))
-        keys = ledger.study.user_attrs["plan"]["keys"]
+    failed = [failed[key] for key in keys if key in failed and key not in ledger.results]
     report = {"requested": len(keys), "finished": len(ledger.results.keys() & set(keys)), "failed": len(failed),
               "repeated": ledger.repeated, "seconds": time.perf_counter() - started, "study": options.study,
-              "storage": ledger.shown}
-    answer(options, {**report, **({"running": len(ledger.claimed)} if looking else {})}, [
-        ("runs", f"{report['finished']:,} of {report['requested']:,} are finished" + (
-            f", {len(ledger.claimed)} claimed" if looking else "")),
-        *([("failed", f"{len(failed)}: {next(iter(failed.values()))}")] if failed else []),
-        ("study", options.study), ("storage", ledger.shown), ("time", f"{report['seconds']:.0f} s"),
-        *([] if looking else [("a table", f"python -m distill_kit sweep --study {options.study} --export FILE.csv")])])
+              "storage": ledger.shown, **({"running": len(ledger.claimed)} if looks else {})}
+    answer(options, report, [
+        ("runs", f"{report['finished']:,} of {len(keys):,} are finished, {len(ledger.claimed):,} at work"),
+        ("failed", f"{len(failed)}: {failed[0]}" if failed else None), ("study", options.study),
+        ("storage", ledger.shown), ("time", f"{report['seconds']:.0f} s"),
+        ("a table", f"python -m distill_kit sweep --study {options.study} --export FILE.csv")])
     for clash in ledger.clashes:
         complain(clash, 1)
     return 1 if failed or ledger.clashes else 0
+
+
+def refuse(names: Iterable[str], reason: str) -> None:
+    """Raise ValueError where there are options that do not go with others."""
+    if names:
+        raise ValueError(f"{reason}; leave out " + ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names)))
 
 
 def plan_of(given: dict, stock: Stock) -> dict[str, Planned]:
@@ -62,8 +65,7 @@ def plan_of(given: dict, stock: Stock) -> dict[str, Planned]:
     grid = {name: values for name, values in given.items()
             if name not in BESIDE | {"plan", "seeds", "workers", "extend"}}
     if "plan" in given:
-        if more := [f"--{name.replace('_', '-')}" for name in (*grid, *(["seeds"] if "seeds" in given else []))]:
-            raise ValueError(f"plan says all of its runs; leave out {', '.join(more)}")
+        refuse(grid.keys() | given.keys() & {"seeds"}, "plan says all of its runs")
         cells = read_plan(given["plan"])
     else:
         first = grid.pop("seed", [0])
@@ -86,18 +88,22 @@ def plan_of(given: dict, stock: Stock) -> dict[str, Planned]:
     return keyed(runs, stock.fingerprints)
 
 
-def agree(ledger: Ledger, keys: list[str], extend: bool) -> None:
-    """Write the plan into a new study. Raises ValueError where the study is of another one, unless it is extended."""
-    before = ledger.study.user_attrs.get("plan", {"version": VERSION, "keys": []})
+def agree(ledger: Ledger, keys: list[str], extend: bool) -> list[str]:
+    """Write the plan into a new study; returns all keys of it.
+
+    Raises ValueError where the study is of another plan or version, unless it is extended.
+    """
+    before = ledger.study.user_attrs.get("plan", {"version": VERSION, "keys": keys})
     known = set(before["keys"])
     if before["version"] != VERSION and not extend:
         raise ValueError(f"study {ledger.name!r} is of version {before['version']} of what a run computes, and this is "
                          f"version {VERSION}; {WAYS}")
-    if known and known != set(keys) and not extend:
+    if known != set(keys) and not extend:
         raise ValueError(f"study {ledger.name!r} is of another plan: {len(known & set(keys)):,} of its {len(known):,} "
                          f"runs are among these {len(keys):,}; {WAYS}")
-    if new := [key for key in keys if key not in known]:
-        ledger.study.set_user_attr("plan", {"version": VERSION, "keys": [*before["keys"], *new]})
+    every = [*before["keys"], *(key for key in keys if key not in known)]
+    ledger.study.set_user_attr("plan", {"version": VERSION, "keys": every})
+    return every
 
 
 def train(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, workers: int | None) -> dict[str, str]:
@@ -133,8 +139,8 @@ def export(results: dict[str, dict], keys: list[str], path: Path) -> int:
         elif path.suffix == ".jsonl":
             file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
         else:
-            text = io.StringIO()
-            table = csv.DictWriter(text, [name for name in columns if name != "epoch_rows"], extrasaction="ignore")
+            flat = [name for name in columns if name != "epoch_rows"]
+            table = csv.DictWriter(text := io.StringIO(), flat, extrasaction="ignore")
             table.writeheader()
             table.writerows(rows)
             file.write(text.getvalue().encode())

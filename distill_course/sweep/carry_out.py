@@ -1,21 +1,17 @@
 """The loop of a sweep: claim runs, train them, enter what came out, until no run of the plan is left."""
+import contextlib
 import json
-import math
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, fields
+from collections.abc import Callable
 from pathlib import Path
-
-from distill_kit.settings import Settings
 
 from .crew import Crew
 from .ledger import Ledger
 from .plan import Planned, groups
 from .stock import Stock
 
-NUMBERS = [field.name for field in fields(Settings) if field.name != "seed" and "str" not in str(field.type)]
-PARTS = ("arm", "machine", "threads", "rows", "settings", "report")  # of a result
+PARTS = ("key", "arm", "machine", "threads", "rows", "settings", "report")  # of a result
 
 
 def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, workers: int | None = None,
@@ -25,11 +21,11 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
     folder: gets each result as it comes, so that it is not lost where the ledger cannot be reached. tell: is told how
     many runs are finished whenever another one is.
     """
-    lying = {key: read_result(folder / f"{key}.json", run) for key, run in plan.items()}
+    lying = {key: read_result(folder / f"{key}.json") for key in plan}
     made = {key: result for key, result in lying.items() if result is not None}
     for key in made.keys() & ledger.results.keys():
         ledger.add(key, made[key])
-    failed, queue, cut, spans = {}, deque(), groups(plan), spans_of(plan.values())
+    failed, queue, cut = {}, deque(), groups(plan)
 
     def claimed() -> bool:
         """Claim the first runs that nobody has; those of them that do not lie here already come into the queue."""
@@ -38,9 +34,7 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
             free = next((own for keys in cut if (own := tuple(key for key in keys if key not in taken))), ())
             if not free:
                 return False
-            numbers = {name: (value, *span) for name, span in spans.items()
-                       if (value := getattr(plan[free[0]].settings, name)) is not None}
-            if ledger.claim(free, numbers):
+            if ledger.claim(free, plan[free[0]].settings):
                 queue.extend(key for key in free if key not in made)
                 return True
     with ledger.at_work(), Crew(workers) as crew:
@@ -61,24 +55,13 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
     return failed
 
 
-def read_result(path: Path, run: Planned) -> dict | None:
-    """Read the result of a run from the disk; None where there is none, with a warning where it is none of this run."""
-    try:
+def read_result(path: Path) -> dict | None:
+    """Read a result that lies on the disk; None where there is none, with a warning where it is none of this run."""
+    with contextlib.suppress(AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError):
         result = json.loads(path.read_text(encoding="utf-8"))
-        shares = result["report"]["val_accuracy"], result["report"]["test_accuracy"] or 0.0
-        own = json.loads(json.dumps({**asdict(run.settings), "data": result["settings"]["data"]}))
-        if not (all(part in result for part in PARTS) and result["rows"] and result["settings"] == own
-                and all(math.isfinite(share) and 0 <= share <= 1 for share in shares)):
-            raise ValueError
-    except FileNotFoundError:
-        return None
-    except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError):
-        warnings.warn(f"{path} is cut, altered or of another run; its run is trained again.", stacklevel=3)
-        return None
-    return result
-
-
-def spans_of(runs: Iterable[Planned]) -> dict[str, tuple[float, float]]:
-    """Find the settings that are numbers and differ within a plan, but for the seed; lowest and highest of each."""
-    values = {name: {getattr(run.settings, name) for run in runs} - {None} for name in NUMBERS}
-    return {name: (min(own), max(own)) for name, own in values.items() if len(own) > 1}
+        if all(part in result for part in PARTS) and result["key"] == path.stem and 0 <= (
+                result["report"]["val_accuracy"]) <= 1:
+            return result
+    if path.exists():
+        warnings.warn(f"{path} is cut, altered or of another run; its run is trained again.", stacklevel=2)
+    return None

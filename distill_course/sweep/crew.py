@@ -151,7 +151,7 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
     try:
         if multiprocessing.parent_process() is not None:
             torch.set_num_threads(run.settings.threads or 1)
-        made = result_from(run, source)
+        made = result_from(run, source, path and path.stem)
     except Exception as error:  # whatever it is, the other runs go on
         return {"error": str(error) if isinstance(error, ValueError | RuntimeError) else
                 f"{type(error).__name__}: {error}"}
@@ -160,7 +160,7 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
     return made
 
 
-def result_from(run: Planned, source: Source) -> dict:
+def result_from(run: Planned, source: Source, key: str | None = None) -> dict:
     """Train a run and return its result; raises what training raises."""
     if isinstance(source, tuple):
         dataset, teacher = source
@@ -168,10 +168,11 @@ def result_from(run: Planned, source: Source) -> dict:
             teacher = finished(run.taught_by, materials_of(run.taught_by, run.views, dataset, teacher)).student
         source = materials_of(run.settings, run.views, dataset, teacher)
     trained = finished(run.settings, source, run.measure)
-    return plain({"arm": run.arm, "teacher": run.teacher, "settings": asdict(run.settings), "version": VERSION,
-                  "taught_by": run.taught_by and asdict(run.taught_by), "report": trained.report(),
-                  "probes": probe(trained) if run.probes else None, "rows": trained.history,
-                  "source": trained.training.source, "machine": machine(source.device), "threads": trained.threads})
+    return plain({
+        "key": key, "arm": run.arm, "teacher": run.teacher, "settings": asdict(run.settings), "version": VERSION,
+        "taught_by": run.taught_by and asdict(run.taught_by), "report": trained.report(),
+        "probes": probe(trained) if run.probes else None, "rows": trained.history,
+        "source": trained.training.source, "machine": machine(source.device), "threads": trained.threads})
 
 
 def finished(settings: Settings, materials: Materials, measure: str | None = None) -> Run:

@@ -22,6 +22,8 @@ from statistics import fmean
 import psutil
 from filelock import FileLock, Timeout
 
+from distill_kit.settings import Settings
+
 BEAT, STALE = 10, 30               # seconds between heartbeats; without any, until a claim is free
 PATIENCE, PATIENCE_FILE = 75, 10   # seconds for which a database may be away, or a file locked
 CLOCKS = {"seconds", "teacher_seconds", "images_per_second"}  # of a report: no figures of the student
@@ -130,14 +132,15 @@ class Ledger:
                                 "first is kept. Was a file altered, or can a figure have changed (VERSION in "
                                 "sweep/plan.py)?")
 
-    def claim(self, keys: tuple[str, ...], numbers: dict[str, tuple]) -> bool:
-        """Claim runs; returns whether nobody was faster. numbers: for the dashboard, with lowest and highest."""
+    def claim(self, keys: tuple[str, ...], settings: Settings) -> bool:
+        """Claim runs of a cell; returns whether nobody was faster. settings: theirs, shown in the dashboard."""
         from optuna.distributions import FloatDistribution
         from optuna.trial import TrialState, create_trial
-        trial = create_trial(
-            state=TrialState.RUNNING, user_attrs={"keys": keys, "owner": _owner(os.getpid())},
-            params={name: value for name, (value, _, _) in numbers.items()},
-            distributions={name: FloatDistribution(low, high) for name, (_, low, high) in numbers.items()})
+        numbers = {name: value for name, value in vars(settings).items()
+                   if type(value) in (int, float) and name != "seed"}
+        trial = create_trial(state=TrialState.RUNNING, params=numbers,
+                             distributions=dict.fromkeys(numbers, FloatDistribution(0.0, 1e9)),
+                             user_attrs={"keys": keys, "owner": _owner(os.getpid())})
         number = self._ask(lambda: self._storage.create_new_trial(self._study_id, trial))
         self.held[number] = keys
         self._beat(number)
