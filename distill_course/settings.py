@@ -1,6 +1,7 @@
 """Settings as the course's tables write them: what differs from a quick run, in plain values."""
 from collections.abc import Container
 from dataclasses import fields, replace
+from difflib import get_close_matches
 
 from distill_kit.data.imageset import Dataset
 from distill_kit.settings import QUICK_EPOCHS, Settings
@@ -31,11 +32,19 @@ def settings_for(dataset: Dataset, seed: int, values: dict) -> Settings:
 
 
 def settings_of(values: dict) -> Settings:
-    """Make settings of plain values: fields of Settings; fault and fault_strength: see diagnosis.faults.faulty."""
-    values = dict(values)
-    fault, strength = values.pop("fault", NO_FAULT), values.pop("fault_strength", None)
-    if isinstance(values.get("changes"), list):  # as tables have it
-        values["changes"] = tuple(values["changes"])
+    """Make settings of plain values, as tables and command lines have them: lists for tuples, 1 for 1.0.
+
+    values: fields of Settings; fault and fault_strength: see diagnosis.faults.faulty. Raises ValueError for others.
+    """
+    known = {field.name: field.type for field in fields(Settings)}
+    values = {name: tuple(value) if isinstance(value, list) else float(value) if type(value) is int and known.get(
+        name) in (float, float | None) else value for name, value in values.items()}
+    fault, strength = values.pop("fault", None), values.pop("fault_strength", None)
+    if strength is not None and fault is None:
+        raise ValueError("fault-strength must come with --fault; got no fault")
+    if unknown := [name for name in values if name not in known]:
+        near = get_close_matches(unknown[0].replace("-", "_"), known, n=1)
+        raise ValueError(f"there is no setting {unknown[0]!r}" + (f"; did you mean {near[0]!r}?" if near else "."))
     settings = Settings(**values)
     return settings if fault in (NO_FAULT, None) else faulty(settings, fault, strength or "gross")
 

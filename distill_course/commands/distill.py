@@ -14,7 +14,7 @@ from ..checkpoints import CHECKPOINT, WHERE, resumable
 from ..machine import counted
 from ..other_teachers import named_teacher
 from ..run_folders import new_run_folder
-from ..settings import fitted
+from ..settings import fitted, settings_of
 from .commands import MOST_SEEDS, answer, balanced, complain, cut_of, finding_lines, newest_teacher, report_of, say
 from .seeds import run_seeds
 
@@ -26,7 +26,7 @@ def run_distill(options) -> int:
     import time
 
     from distill_kit.data import load_dataset
-    settings, seeds = settings_of(options), getattr(options, "seeds", 1)
+    settings, seeds = settings_asked(options), getattr(options, "seeds", 1)
     started = time.perf_counter()
     dataset = load_dataset(settings.data, **cut_of(settings))
     load_seconds = time.perf_counter() - started
@@ -75,14 +75,12 @@ def run_distill(options) -> int:
     return complain(report["stopped"], 1) if "stopped" in report else 0
 
 
-def settings_of(options) -> Settings:
+def settings_asked(options) -> Settings:
     """Read the settings from the options. Raises ValueError for options that do not go together."""
     if hasattr(options, "resume"):
         return settings_in(Path(options.resume), vars(options))
-    names = {field.name for field in dataclasses.fields(Settings)}
-    settings = Settings(**{name: value for name, value in vars(options).items() if name in names})
-    if hasattr(options, "fault_strength") and not hasattr(options, "fault"):
-        raise ValueError("fault-strength must come with --fault; got no fault")
+    names = {"fault", "fault_strength", *(field.name for field in dataclasses.fields(Settings))}
+    settings = settings_of({name: value for name, value in vars(options).items() if name in names})
     seeds = getattr(options, "seeds", 1)
     check_whole("seeds", seeds, 1, MOST_SEEDS)
     if seeds > 1 and settings.labels_only:
@@ -90,9 +88,6 @@ def settings_of(options) -> Settings:
                          f"labels only for each seed; got {settings.alpha:g}")
     if seeds > 1 and hasattr(options, "fault"):
         raise ValueError(f"fault must come without --seeds, which compares healthy students; got {options.fault}")
-    if hasattr(options, "fault"):
-        from ..diagnosis import faulty
-        return faulty(settings, options.fault, getattr(options, "fault_strength", "gross"))
     return settings
 
 

@@ -2,20 +2,19 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from distill_kit.schedules import check_whole
 from distill_kit.settings import Settings
 from distill_kit.views import VIEWS
 
 from ..settings import settings_of
-from ..shipped import tomllib
+from ..shipped import read_stored, tomllib
 
 VERSION = 1  # of what a run computes. Raise it by hand where a figure can change: results of both are never mixed
 GROUP = 5    # runs that differ only in their seed and are claimed together, at most
-PARTS = {"shared": dict, "grid": dict, "arms": dict, "seeds": int | list}  # of a table in a plan file
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,13 @@ class Planned:
     views: int = len(VIEWS)            # of each image: the first of VIEWS, if more of teacher_training.ALL_VIEWS
     measure: str | None = None         # a column more in each row, of lab.measures.MEASURES
     probes: bool = False               # is the trained run probed (diagnosis.probe)?
+
+    def __post_init__(self):
+        check_whole("views", self.views, 1)
+        for name, kind, words in (("teacher", str | None, "a name, or a table of settings"),
+                                  ("measure", str | None, "a name"), ("probes", bool, "true or false")):
+            if not isinstance(value := getattr(self, name), kind):
+                raise ValueError(f"{name} must be {words}; got {value!r}")
 
     def key(self, data: str, teacher: str) -> str:
         """Hash all that the run's figures depend on; data, teacher: fingerprints.
@@ -53,9 +59,7 @@ class Planned:
                 own.leave_out or "", self.views, own.device or "", own.precision)
 
 
-FLOATS = [field.name for field in fields(Settings) if field.type in (float, float | None)]
-NAMES = [field.name for field in (*fields(Settings), *fields(Planned)) if field.name not in (
-    "settings", "arm", "taught_by")] + ["fault", "fault_strength"]
+OWN = {"teacher", "views", "measure", "probes"}  # values of a plan that are no settings
 
 
 def planned(arm: str, values: dict) -> Planned:
@@ -66,12 +70,8 @@ def planned(arm: str, values: dict) -> Planned:
 
     teacher: a name, or the values of a student that is to be the teacher. Raises ValueError for what is wrong.
     """
-    if unknown := [name for name in values if name not in NAMES]:
-        near = get_close_matches(unknown[0].replace("-", "_"), NAMES, n=1)
-        raise ValueError(f"a plan has no setting {unknown[0]!r}" + (f"; did you mean {near[0]!r}?" if near else "."))
-    own = {field.name: values[field.name] for field in fields(Planned) if field.name in values}
-    settings = settings_of({name: float(value) if type(value) is int and name in FLOATS else value  # 1 is 1.0
-                            for name, value in values.items() if name not in own})
+    own = {name: value for name, value in values.items() if name in OWN}
+    settings = settings_of({name: value for name, value in values.items() if name not in own})
     if isinstance(own.get("teacher"), dict):
         same = {name: getattr(settings, name) for name in ("data", "epochs", "device", "precision", "threads")}
         own["taught_by"] = settings_of({**same, **own.pop("teacher"), "seed": settings.seed})
@@ -94,33 +94,28 @@ def crossed(grid: dict[str, list], arms: dict[str, dict] | None = None) -> dict[
 def read_plan(path: Path | str) -> list[tuple[str, dict]]:
     """Read the runs of a plan file (TOML): names and values, as `planned` takes them.
 
-    Each table is a part of the plan, with the keys of PARTS: `shared` values, a `grid` of lists, named `arms` with
-    values of their own, and `seeds`, a number or a list. Raises FileNotFoundError, or ValueError naming part and key.
+    Each table is a part of the plan: `shared` values, a `grid` of lists, `arms` with values of their own, and `seeds`,
+    a number or a list; assets/plan-schema.json says it in full. Raises FileNotFoundError, or ValueError naming the
+    place.
     """
-    runs, path = [], Path(path)
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+    if not (path := Path(path)).exists():
+        raise FileNotFoundError(f"no plan at {path}")
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no plan at {path}") from None
+        parts = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"plan {path} cannot be read as TOML: {error}") from None
-    for name, part in tables.items():
-        where = f"plan {path}, part {name!r}"
-        if not isinstance(part, dict) or (odd := part.keys() - PARTS.keys()):
-            raise ValueError(f"{where}: a part is a table with {', '.join(PARTS)}"
-                             + (f"; got {sorted(odd)[0]!r}" if isinstance(part, dict) else ""))
-        wrong = [key for key, value in part.items() if not isinstance(value, PARTS[key]) or isinstance(value, bool)]
-        wrong += [key for key, own in {**part.get("grid", {}), **part.get("arms", {})}.items() if not wrong and (
-            not isinstance(own, dict) if key in part.get("arms", {}) else not isinstance(own, list) or not own)]
+    wrong = best_match(Draft202012Validator(read_stored("plan-schema")).iter_errors(parts))
+    if wrong is not None:
+        raise ValueError(f"plan {path}, {wrong.json_path.removeprefix('$.')}: {wrong.schema['description']} "
+                         f"({wrong.message})")
+    runs = []
+    for name, part in parts.items():
         seeds = part.get("seeds", 1)
-        seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
-        if wrong or not seeds or not all(type(seed) is int for seed in seeds):
-            raise ValueError(f"{where}: {(wrong or ['seeds'])[0]} cannot be that. shared and each of arms are tables, "
-                             "each of a grid is a list of values, seeds a number or a list of them")
         runs += [(": ".join(filter(None, (name, arm))), {**part.get("shared", {}), **values, "seed": seed})
-                 for arm, values in crossed(part.get("grid", {}), part.get("arms")).items() for seed in seeds]
-    if not runs:
-        raise ValueError(f"plan {path} has no part: write a table such as [mine], with a grid")
+                 for arm, values in crossed(part.get("grid", {}), part.get("arms")).items()
+                 for seed in (range(seeds) if isinstance(seeds, int) else seeds)]
     return runs
 
 
