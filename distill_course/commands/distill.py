@@ -15,7 +15,8 @@ from ..machine import counted
 from ..other_teachers import named_teacher
 from ..run_folders import new_run_folder
 from ..settings import fitted, settings_of
-from .commands import MOST_SEEDS, answer, balanced, complain, cut_of, finding_lines, newest_teacher, report_of, say
+from . import commands
+from .commands import answer, balanced, complain, finding_lines, report_of, rows_of, say
 from .seeds import run_seeds
 
 BESIDE_RESUME = {*WHERE, "resume", "teacher", "json", "command", "known"}
@@ -28,14 +29,14 @@ def run_distill(options) -> int:
     from distill_kit.data import load_dataset
     settings, seeds = settings_asked(options), getattr(options, "seeds", 1)
     started = time.perf_counter()
-    dataset = load_dataset(settings.data, **cut_of(settings))
+    dataset = load_dataset(settings.data, **commands.cut_of(settings))
     load_seconds = time.perf_counter() - started
     say(dataset.notice)
     asked, settings = settings, fitted(settings, dataset, vars(options))
     if settings != asked:
         say(f"The student learns from all {settings.images:,} images that are there to train with, in batches of "
             f"{settings.batch_size}.")
-    named = getattr(options, "teacher", None) or newest_teacher(dataset)
+    named = getattr(options, "teacher", None) or commands.newest_teacher(dataset)
     teacher, _ = named_teacher(dataset, named)
     by = f" --teacher {quote(named)}" if named else ""
     materials = Materials.of(settings, dataset, teacher)
@@ -55,22 +56,17 @@ def run_distill(options) -> int:
     report["load_seconds"] = load_seconds
     if not options.json:
         report["picture"] = draw(run, folder)
-    count = len(materials.watched.labels)
-    watched = f"; after each epoch it was measured on {count:,}" if count < len(materials.validation) else ""
+    count, every, complete = len(materials.watched.labels), len(materials.validation), "stopped" not in report
     answer(options, report, [
-        ("images", report["data"]),
-        ("test accuracy", f"{report['test_accuracy']:.2%}{balanced(report, 'test')}" if "stopped" not in report else
-                          "not looked at"),
-        ("validation accuracy", f"{report['val_accuracy']:.2%} of all {len(materials.validation):,} images"
-                                f"{balanced(report, 'val')}{watched}"),
-        ("training", f"{report['seconds']:.1f} s in {counted(report['threads'], 'thread')}, "
-                     f"{report['images_per_second']:,.0f} images a second"),
-        *([("other programs", f"kept {report['cores_taken']:.1f} of {cores()} cores busy; training has had "
-                              f"{report['cores_used']:.1f}")] if "cores_taken" in report else []),
-        ("the teacher's answers", f"{report['teacher_seconds']:.1f} s"), ("history", report["history"]),
-        *([("picture", report["picture"])] if "picture" in report else []),
-        *([(f"{settings.leave_out} first or second", f"{report['rank2_left_out']:.1%}")]
-          if "rank2_left_out" in report else []), *finding_lines(findings, withheld)])
+        *rows_of("distill", **report, every=every, threads_in_words=counted(report["threads"], "thread"),
+                 measured=f"{report['test_accuracy']:.2%}{balanced(report, 'test')}" if complete else "not looked at",
+                 balanced=balanced(report, "val"),
+                 watched=f"; after each epoch it was measured on {count:,}" if count < every else ""),
+        *(rows_of("distill beside others", **report, cores=cores()) if "cores_taken" in report else []),
+        ("picture", report.get("picture")),
+        (f"{settings.leave_out} first or second",
+         f"{report['rank2_left_out']:.1%}" if "rank2_left_out" in report else None),
+        *finding_lines(findings, withheld)])
     (folder / CHECKPOINT).unlink(missing_ok=True)  # now that the figures are told
     return complain(report["stopped"], 1) if "stopped" in report else 0
 
@@ -82,7 +78,7 @@ def settings_asked(options) -> Settings:
     names = {"fault", "fault_strength", *(field.name for field in dataclasses.fields(Settings))}
     settings = settings_of({name: value for name, value in vars(options).items() if name in names})
     seeds = getattr(options, "seeds", 1)
-    check_whole("seeds", seeds, 1, MOST_SEEDS)
+    check_whole("seeds", seeds, 1, commands.MOST_SEEDS)
     if seeds > 1 and settings.labels_only:
         raise ValueError(f"alpha must be below 1 with --seeds, which trains a student with the teacher and one by "
                          f"labels only for each seed; got {settings.alpha:g}")
