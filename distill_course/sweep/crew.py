@@ -29,7 +29,7 @@ from distill_kit.settings import Settings
 from ..diagnosis import probe
 from ..machine import machine
 from .plan import VERSION, Planned
-from .stock import Stock
+from .stock import Stock, materials_of
 
 TRIES = 5  # attempts per run when its process dies
 NO_WORKER = ("no worker process could begin. A script must call this below `if __name__ == \"__main__\":`, for each "
@@ -164,8 +164,8 @@ def result_from(run: Planned, source: Source) -> dict:
     if isinstance(source, tuple):
         dataset, teacher = source
         if run.taught_by is not None:
-            teacher = finished(run.taught_by, Materials.of(run.taught_by, dataset, teacher)).student
-        source = Materials.of(run.settings, dataset, teacher)
+            teacher = finished(run.taught_by, materials_of(run.taught_by, run.views, dataset, teacher)).student
+        source = materials_of(run.settings, run.views, dataset, teacher)
     trained = finished(run.settings, source, run.measure)
     return plain({"arm": run.arm, "teacher": run.teacher, "settings": asdict(run.settings), "version": VERSION,
                   "taught_by": run.taught_by and asdict(run.taught_by), "report": trained.report(),

@@ -8,6 +8,8 @@ from distill_kit.data import load_dataset
 from distill_kit.data.imageset import Dataset
 from distill_kit.models import ConvNet
 from distill_kit.run import Materials, Run
+from distill_kit.settings import Settings
+from distill_kit.views import VIEWS
 
 from ..checkpoints import of_images, of_network
 from ..other_teachers import named_teacher
@@ -15,6 +17,13 @@ from ..teacher_training import ALL_VIEWS
 from .plan import Planned
 
 NEED_TEACHER = {"teacher_in_train_mode"}  # changes that ask the teacher itself, and not only for its kept logits
+
+
+def materials_of(settings: Settings, views: int, dataset: Dataset, teacher: nn.Module) -> Materials:
+    """Make materials with so many views of each image: the first of VIEWS, or of ALL_VIEWS where more are asked for."""
+    return Materials(dataset, teacher, images=settings.images, data_seed=settings.data_seed,
+                     leave_out_class=settings.leave_out, device=settings.device, precision=settings.precision,
+                     views=(VIEWS if views <= len(VIEWS) else ALL_VIEWS)[:views])
 
 
 class Stock:
@@ -53,11 +62,8 @@ class Stock:
 
     def materials(self, run: Planned) -> Materials:
         """Make the materials of a run."""
-        settings = run.settings
-        return self._kept("materials", run.needs, lambda: Materials(
-            self.dataset(run), self.teacher(run), images=settings.images, data_seed=settings.data_seed,
-            leave_out_class=settings.leave_out, device=settings.device, precision=settings.precision,
-            views=ALL_VIEWS[:run.views]))
+        return self._kept("materials", run.needs, lambda: materials_of(
+            run.settings, run.views, self.dataset(run), self.teacher(run)))
 
     def check(self, runs: Iterable[Planned]) -> None:
         """Raise ValueError for a run that these images do not allow, before any has begun."""
