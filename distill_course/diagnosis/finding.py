@@ -2,7 +2,7 @@
 import functools
 import math
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from distill_kit.metrics import BIT
 
@@ -60,7 +60,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Reference:
-    """What healthy runs on some images came to, measured (benchmarks/stored/reference.py).
+    """What healthy runs on some images came to, measured (benchmarks/stored/make.py).
 
     Without a reference run, low accuracy is not reported.
     """
@@ -93,7 +93,8 @@ def median(rows: list[dict], column: str) -> float | None:
 @functools.cache
 def references() -> dict[str, Reference]:
     """Return the references that ship with the course, by the name of the data set."""
-    return {name: Reference(**entry) for name, entry in read_stored("reference").items()}
+    return {name: Reference(**{field.name: entry[field.name] for field in fields(Reference)})
+            for name, entry in read_stored("reference").items()}
 
 
 def reference_for(data: str | None) -> Reference | None:
