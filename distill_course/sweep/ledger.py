@@ -185,8 +185,13 @@ class Ledger:
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Keep own claims alive until the `with` ends, however busy this process is; then let go what is still held."""
+        """Keep own claims alive until the `with` ends, however busy this process is; then let go what is still held.
+
+        A SQLite file is let go as well, so that this process may open it again.
+        """
         ended = threading.Event()
+        if self._one_writer:
+            self._lock.acquire()
 
         def beat() -> None:
             while not ended.wait(BEAT):
@@ -202,6 +207,8 @@ class Ledger:
             with contextlib.suppress(RuntimeError):
                 for number in list(self.held):
                     self._end(number)
+            if self._one_writer:
+                self._lock.release(force=True)
 
 
 def _owner(process: int) -> dict:
