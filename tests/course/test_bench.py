@@ -88,7 +88,8 @@ def test_results_come_in_the_order_of_the_runs(monkeypatch):
     results = [(1, {"report": {"test_accuracy": 0.2}}), (0, {"report": {"test_accuracy": 0.1}})]
     monkeypatch.setattr(shared, "side_by_side", lambda runs, stock, **how: iter(results))
     runs = [Planned(Settings()), Planned(Settings(seed=1))]
-    assert [result["report"]["test_accuracy"] for result in shared.results(runs, DATASET, ColourTeacher())] == [0.1, 0.2]
+    made = shared.results(runs, DATASET, ColourTeacher())
+    assert [result["report"]["test_accuracy"] for result in made] == [0.1, 0.2]
     results.insert(1, (1, {"error": "its process ended with status -9"}))
     with pytest.raises(RuntimeError, match="run 1: its process ended with status -9"):
         shared.results(runs, DATASET, ColourTeacher())

@@ -20,6 +20,7 @@ from settle import Again, settled  # noqa: E402
 
 from distill_course.comparisons import COMPARISONS, Results, kept, paired  # noqa: E402
 from distill_course.diagnosis.finding import Reference  # noqa: E402
+from distill_course.sweep.carry_out import carry_out  # noqa: E402
 from distill_course.sweep.crew import result_from  # noqa: E402
 from distill_course.sweep.plan import VERSION, keyed, planned  # noqa: E402
 from distill_course.sweep.stock import Stock  # noqa: E402
@@ -163,17 +164,13 @@ class Two(part.Part):
 
 def test_a_part_is_written_when_all_its_runs_are_there_and_not_before(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DISTILL_KIT_RUNS", str(tmp_path / "runs"))
-    ledgers, real = [], make.Ledger
-    monkeypatch.setattr(make, "Ledger", lambda *given: ledgers.append(real(*given)) or ledgers[-1])
 
     def made(compare=False):
-        """Call it as a process of its own would be, at whose end the study's file is let go."""
         status = make.make("two", two, stock, SimpleNamespace(workers=1, storage=None, compare=compare))
-        ledgers[-1]._lock.release()
         return status, capsys.readouterr().out
     two, stock = Two(tmp_path / "two.json"), Stock(DATASET, ColourTeacher())
     with monkeypatch.context() as patch:
-        patch.setattr(make, "train", lambda *_: {"some key": "its process ended"})
+        patch.setattr(make, "train", lambda plan, ledger, *_: carry_out({}, ledger, tmp_path, stock, 1))
         status, out = made()
     assert status == 1 and not two.file.exists()
     assert "nothing is written, for 3 runs have no result: a, a again, b" in out
