@@ -16,15 +16,18 @@ import course  # noqa: E402
 import make  # noqa: E402
 import part  # noqa: E402
 import published  # noqa: E402
+import sick  # noqa: E402
 from settle import Again, settled  # noqa: E402
 
 from distill_course.comparisons import COMPARISONS, Results, kept, paired  # noqa: E402
+from distill_course.diagnosis import faulty  # noqa: E402
 from distill_course.diagnosis.finding import Reference  # noqa: E402
 from distill_course.sweep.carry_out import carry_out  # noqa: E402
 from distill_course.sweep.crew import result_from  # noqa: E402
 from distill_course.sweep.plan import VERSION, keyed, planned  # noqa: E402
 from distill_course.sweep.stock import Stock  # noqa: E402
 from distill_kit.models import STUDENTS  # noqa: E402
+from distill_kit.settings import Settings  # noqa: E402
 
 DATASET = coloured_dataset()
 CIFAR10 = Stock(replace(DATASET, name="cifar10"), ColourTeacher())  # for plans, which ask for no image
@@ -45,6 +48,15 @@ def test_a_plan_has_just_the_runs_that_its_file_holds(name, monkeypatch):
     assert len(held) == len(set(held)) and set(held) == set(runs)
     plan = keyed(dict.fromkeys(runs.values()), lambda run: (run.settings.data, "teacher"))  # no run twice
     assert {run.settings.seed for run in plan.values()} == {run.settings.seed for run in runs.values()}
+
+
+@pytest.mark.parametrize("half", ["dev", "unseen"])
+def test_runs_of_the_diagnosis_have_their_faults_and_are_probed(half):
+    runs = make.PARTS[f"diagnosis/{half}"].runs(CIFAR10)
+    for case in sick.diagnosis.cases(half):
+        settings, run = Settings(**case["settings"], data=case["data"]), runs[str(case["number"])]
+        assert run.probes and run.settings == (faulty(settings, case["fault"], case["strength"])
+                                               if case["fault"] else settings)
 
 
 def test_the_game_is_made_of_the_first_half():
