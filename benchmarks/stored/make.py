@@ -48,9 +48,12 @@ def main() -> int:
             return 0
         stock = Stock()
         return max(make(name, PARTS[name], stock, options) for name in names)
-    except (ConnectionError, FileNotFoundError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         print(f"make.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("make.py: interrupted; the same command goes on", file=sys.stderr)
+        return 130
 
 
 def named(what: str) -> list[str]:
