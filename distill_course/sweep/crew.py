@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 
@@ -150,6 +151,7 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
     try:
         if multiprocessing.parent_process() is not None:
             torch.set_num_threads(run.settings.threads or 1)
+            source = own_teacher(source)
         made = result_from(run, source)
     except Exception as error:  # whatever it is, the other runs go on
         return {"error": str(error) if isinstance(error, ValueError | RuntimeError) else
@@ -157,6 +159,15 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
     if path is not None:
         replace_file(path, json.dumps(made).encode())
     return made
+
+
+def own_teacher(source: Source) -> Source:
+    """Give a process a teacher in memory of its own: tensors are shared, and a run may train the teacher's norms."""
+    if isinstance(source, tuple):
+        return source[0], deepcopy(source[1])
+    if (teacher := source.logits.teacher) is not None:
+        teacher.module = deepcopy(teacher.module)
+    return source
 
 
 def result_from(run: Planned, source: Source) -> dict:
