@@ -1,7 +1,7 @@
 """Is `diagnose` right? Runs with known faults, and healthy ones; thresholds from one half, figures from the other.
 
-    python benchmarks/diagnosis.py train dev|unseen [--workers 2]   trains what is missing of a half (resumes)
-    python benchmarks/diagnosis.py score dev|unseen                 prints figures; of the unseen half: diagnosis.json
+    python benchmarks/stored/make.py diagnosis          trains both halves, and goes on where it was interrupted
+    python benchmarks/diagnosis.py score dev|unseen     prints figures; of the unseen half: diagnosis.json
 
 The truth of a run is written down before: the findings of its fault (distill_course/diagnosis/faults.py), none for a
 healthy run.
@@ -9,20 +9,13 @@ healthy run.
 import argparse
 import gzip
 import json
-import multiprocessing
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import cycle, product
 from pathlib import Path
 from statistics import median
 
-import torch
-
-from distill_course import habits  # noqa: F401 (registers the changes that some runs name)
-from distill_course.diagnosis import FAULTS, STRENGTHS, Finding, diagnose, faulty, probe, reference_for
-from distill_kit import Materials, Run, Settings, load_dataset, load_teacher
-from distill_kit.history import plain
+from distill_course.diagnosis import FAULTS, STRENGTHS, Finding, diagnose, reference_for
 
 HERE = Path(__file__).parent
 DATA = ("cifar10", "shapes10")
@@ -87,71 +80,15 @@ def cases(half: str, faults: Iterable[str] = tuple(FAULTS)) -> list[dict]:
             for number, case in enumerate(listed)]
 
 
-def results(half: str) -> Path:
-    """Return where new runs of a half are written; older ones lie beside it, packed."""
-    return HERE / f"diagnosis-{half}.jsonl"
+def packed(half: str) -> Path:
+    """Return the file with the runs of a half, one a line."""
+    return HERE / f"diagnosis-{half}.jsonl.gz"
 
 
 def done(half: str) -> dict[int, dict]:
     """Read the runs that there are, by their number and in its order."""
-    path, packed = results(half), results(half).with_suffix(".jsonl.gz")
-    lines = gzip.decompress(packed.read_bytes()).decode().splitlines() if packed.exists() else []
-    lines += path.read_text().splitlines() if path.exists() else []
+    lines = gzip.decompress(packed(half).read_bytes()).decode().splitlines() if packed(half).exists() else []
     return dict(sorted((entry["number"], entry) for entry in map(json.loads, lines)))
-
-
-_shelf: dict = {}  # in a worker process: data sets with their teachers, and the newest materials
-
-
-def _open(threads: int) -> None:
-    torch.set_num_threads(threads)
-
-
-def _train(case: dict) -> dict:
-    if case["data"] not in _shelf:
-        dataset = load_dataset(case["data"])
-        _shelf[case["data"]] = dataset, load_teacher(dataset)[0], {}
-    dataset, teacher, materials = _shelf[case["data"]]
-    settings = settings_of(case)
-    if settings.images not in materials:
-        materials.clear()
-        materials[settings.images] = Materials.of(settings, dataset, teacher)
-    run = Run(settings, materials[settings.images])
-    for _ in run.rows():
-        pass
-    started = time.perf_counter()
-    probes = probe(run)
-    return {**case, "probes": short(probes), "probe_seconds": time.perf_counter() - started,
-            "seconds": run.history[-1]["seconds"], "rows": [short(row) for row in run.history]}
-
-
-def settings_of(case: dict) -> Settings:
-    """Return the settings of a run of `cases`, with its fault."""
-    settings = Settings(**{**case["settings"], "data": case["data"]})
-    return faulty(settings, case["fault"], case["strength"]) if case["fault"] else settings
-
-
-def short(figures: dict) -> dict:
-    """Round to six digits, and replace NaN, which JSON does not have."""
-    return plain({name: float(f"{value:.6g}") if isinstance(value, float) else value
-                  for name, value in figures.items()})
-
-
-def train(half: str, workers: int, limit: int | None) -> None:
-    """Train what is missing of a half, `limit` runs at most."""
-    there = done(half)
-    missing = [case for case in cases(half) if case["number"] not in there]
-    # Cases of the same images side by side share their materials.
-    missing.sort(key=lambda case: (case["data"], case["settings"].get("images", 5_000)))
-    missing = missing[:limit]
-    print(f"{half}: {len(missing)} runs to train", flush=True)
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, _open, (1,)) as pool, open(results(half), "a") as file:
-        for place, result in enumerate(pool.imap(_train, missing, chunksize=1)):
-            file.write(json.dumps(result) + "\n")
-            file.flush()
-            if place % 10 == 9:
-                print(f"{place + 1} of {len(missing)}, {time.strftime('%H:%M:%S')}", flush=True)
 
 
 def interval(hits: int, n: int) -> list[float]:
@@ -220,9 +157,8 @@ def score(half: str) -> dict:
                 "mild": figures([entry for entry in costly if entry["strength"] == "mild"], probes),
                 "harmless": figures(harmless, probes, every),
                 "harmful": figures([entry for entry in strong if lost(entry, level) >= 2], probes)}
-    seconds = [entry["probe_seconds"] for entry in entries]
     return {**part(True), "history_only": part(False), "runs": len(entries), "half": half,
-            "seconds": {"probes_median": median(seconds), "probes_most": max(seconds)}}
+            "version": min(entry["version"] for entry in entries)}
 
 
 def show(report: dict, half: str) -> None:
@@ -242,20 +178,19 @@ def show(report: dict, half: str) -> None:
                       entry["strength"], entry["settings"], "->", names)
 
 
+def write_score() -> dict:
+    """Write the figures of the half that set no threshold into diagnosis.json, and return them."""
+    report = score("unseen")
+    (HERE / "diagnosis.json").write_text(json.dumps(report, indent=1) + "\n")
+    return report
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "score"))
+    parser.add_argument("what", choices=("score",))
     parser.add_argument("half", choices=tuple(RUNS))
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--limit", type=int, help="train no more runs than these")
     options = parser.parse_args()
-    if options.what == "train":
-        train(options.half, options.workers, options.limit)
-        return
-    report = score(options.half)
-    show(report, options.half)
-    if options.half == "unseen":
-        (HERE / "diagnosis.json").write_text(json.dumps(report, indent=1) + "\n")
+    show(write_score() if options.half == "unseen" else score(options.half), options.half)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ import argparse
 from dataclasses import replace
 from statistics import mean
 
-from shared import trained, write_json
+from shared import results, write_json
 
 from distill_course.diagnosis import FAULTS, faulty
-from distill_kit import Materials, Settings, load_dataset, load_teacher
+from distill_course.sweep.plan import Planned
+from distill_kit import Settings, load_dataset, load_teacher
 
 
 def main() -> None:
@@ -24,15 +25,12 @@ def main() -> None:
     for data in options.data:
         dataset = load_dataset(data)
         teacher = load_teacher(dataset)[0]
-
-        def share(settings: Settings, dataset=dataset, teacher=teacher) -> float:
-            return trained(settings, Materials.of(settings, dataset, teacher)).report()["val_accuracy"]
         for name in [name for name, fault in FAULTS.items() if fault.harmless]:
             usual = {setting: getattr(Settings, setting) for setting in FAULTS[name].itself}
-            pairs = []
-            for seed in range(200, 200 + options.seeds):
-                ill = faulty(Settings(data=data, seed=seed), name, "gross")
-                pairs.append((share(ill), share(replace(ill, changes=(), **usual))))
+            ill = [faulty(Settings(data=data, seed=seed), name, "gross") for seed in range(200, 200 + options.seeds)]
+            runs = [Planned(settings) for settings in (*ill, *(replace(each, changes=(), **usual) for each in ill))]
+            shares = [result["report"]["val_accuracy"] for result in results(runs, dataset, teacher)]
+            pairs = list(zip(shares, shares[len(ill):]))
             report.setdefault(name, {})[data] = {"with": [a for a, _ in pairs], "without": [b for _, b in pairs]}
             print(data, name, f"{100 * mean(a - b for a, b in pairs):+.2f} points", flush=True)
     write_json("diagnosis_harmless.json", report)

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
-from shared import reports, trained, write_json
+from shared import results, trained, write_json
 from torch import nn
 
 from distill_course.lab.experiments import EXPERIMENTS
 from distill_course.lab.session import Session
 from distill_course.machine import machine
-from distill_course.many import train_many
+from distill_course.sweep.plan import Planned
 from distill_kit import step
 from distill_kit.data import Dataset, load_dataset
 from distill_kit.devices import choose_device, choose_precision
@@ -33,7 +33,7 @@ SEEDS = 5       # of the runs that are timed singly
 WHAT = {
     "quick run": "of 5,000 images, the first of a process first: seconds of each",
     "45,000 images, 8 epochs": "seconds of each",
-    "75 students": "train_many of 5 temperatures, 5 alphas, 3 seeds, 8 epochs: seconds of all, and only of training",
+    "75 students": "as a plan of 5 temperatures, 5 alphas, 3 seeds, 8 epochs: seconds of all, and only of training",
     "lab": "seconds from a new seed to the end of the run itself, a median of 3 for each experiment",
     "test accuracy": "of the runs of the first two lines with seed 0, and the mean of the 75 students",
 }
@@ -60,7 +60,8 @@ def measure(dataset: Dataset, teacher: nn.Module) -> dict:
         figures[name] = [round(run.history[-1]["seconds"], 3) for run in runs]
         accuracy[name] = runs[0].report()["test_accuracy"]
     began = time.perf_counter()
-    made = reports(train_many([Settings(epochs=QUICK_EPOCHS, **each) for each in GRID], dataset, teacher), len(GRID))
+    runs = [Planned(Settings(epochs=QUICK_EPOCHS, **each)) for each in GRID]
+    made = [result["report"] for result in results(runs, dataset, teacher)]
     figures["75 students"] = [round(time.perf_counter() - began, 1), round(sum(each["seconds"] for each in made), 1)]
     accuracy["75 students"] = round(sum(each["test_accuracy"] for each in made) / len(made), 4)
     figures["lab"] = {name: lab_seconds(name, dataset, teacher) for name in EXPERIMENTS}

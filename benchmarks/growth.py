@@ -13,12 +13,12 @@ from dataclasses import replace
 from itertools import islice
 
 import torch
-from shared import trained
+from shared import results, trained
 from torch import nn
 
 from distill_course.commands.bench import measure
 from distill_course.commands.bench_loops import ARTICLE_IMAGES, pictures_loader
-from distill_course.many import train_many
+from distill_course.sweep.plan import Planned
 from distill_kit import load_dataset, load_teacher
 from distill_kit.data.imageset import Dataset, ImageSet
 from distill_kit.losses import distillation_terms
@@ -69,9 +69,8 @@ def by_processes(settings: Settings, dataset: Dataset, teacher: nn.Module, say: 
     for workers in sorted({1, torch.get_num_threads()}):
         say(f"{STUDENTS_AT_ONCE} students, {workers} at once")
         started = time.perf_counter()
-        asked = [replace(settings, seed=seed) for seed in range(STUDENTS_AT_ONCE)]
-        for _ in train_many(asked, dataset, teacher, workers=workers, progress=False):
-            pass
+        asked = [Planned(replace(settings, seed=seed)) for seed in range(STUDENTS_AT_ONCE)]
+        results(asked, dataset, teacher, workers=workers, progress=False)
         seconds[workers] = (time.perf_counter() - started) / STUDENTS_AT_ONCE
     return seconds
 

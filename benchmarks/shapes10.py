@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 
 import torch
-from shared import ROOT, reports, spread, write_json, write_part
+from shared import ROOT, results, spread, write_json, write_part
 
-from distill_course.many import train_many
 from distill_course.settings import favourite
+from distill_course.sweep.plan import Planned
 from distill_kit.data import Dataset, ImageSet, load_dataset
 from distill_kit.data.shapes10 import best_accuracy
 from distill_kit.metrics import measure
@@ -65,8 +65,9 @@ def measured(dataset: Dataset, weights: str | None, seeds: int) -> dict:
     for name, (shared, *arms) in EFFECTS.items():
         if "never seen" in name:
             shared = {**shared, "leave_out": favourite(dataset)}
-        settings = [Settings(data=dataset.name, seed=seed, **shared, **arm) for arm in arms for seed in range(seeds)]
-        made = reports(train_many(settings, dataset, teacher), len(settings))
+        runs = [Planned(Settings(data=dataset.name, seed=seed, **shared, **arm))
+                for arm in arms for seed in range(seeds)]
+        made = [result["report"] for result in results(runs, dataset, teacher)]
         # How often the class never seen is ranked first or second, where there is one.
         figures = [100 * row.get("rank2_left_out", row["test_accuracy"]) for row in made]
         report["effects"][name] = row = summary(figures[:seeds], figures[seeds:])

@@ -1,10 +1,14 @@
 """What several benchmarks share: a run to its end, means and spreads, and files that are written anew."""
 import json
 import statistics
-from collections.abc import Iterable
 from pathlib import Path
 
-from distill_course.many import FAILED, REPORT
+from torch import nn
+
+from distill_course.sweep.crew import trained as side_by_side
+from distill_course.sweep.plan import Planned
+from distill_course.sweep.stock import Stock
+from distill_kit.data.imageset import Dataset
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 
@@ -20,14 +24,15 @@ def trained(settings: Settings, materials: Materials) -> Run:
     return run
 
 
-def reports(rows: Iterable[dict], count: int) -> list[dict]:
-    """Pick the reports from the rows of `train_many`, in the settings' order. Raises RuntimeError for a failure."""
-    made: list[dict] = [{}] * count
-    for row in rows:
-        if row["kind"] == FAILED:
-            raise RuntimeError(f"setting {row['index']}: {row['error']}")
-        if row["kind"] == REPORT:
-            made[row["index"]] = row
+def results(runs: list[Planned], dataset: Dataset, teacher: nn.Module, **how) -> list[dict]:
+    """Train runs side by side (`sweep.crew.trained`) and return the results in their order. Raises RuntimeError where
+    any failed. how: workers, progress.
+    """
+    made: list[dict] = [{}] * len(runs)
+    for place, result in side_by_side(runs, Stock(dataset, teacher), **how):
+        if "error" in result:
+            raise RuntimeError(f"run {place}: {result['error']}")
+        made[place] = result
     return made
 
 

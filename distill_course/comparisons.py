@@ -18,6 +18,7 @@ from .machine import machine_in_words
 from .shipped import read_stored
 from .statistics import Paired
 from .sweep.crew import trained
+from .sweep.plan import VERSION
 from .sweep.stock import Stock
 
 KEPT = ("val_accuracy", "val_loss", "train_loss", "train_accuracy", "gradient_norm", "clipped")  # of each epoch's row
@@ -33,6 +34,7 @@ class Results:
     date: str = ""
     stored: bool = False
     name: str = ""                     # in COMPARISONS
+    version: int = VERSION             # of the code that trained them
 
     def values(self, arm: str, figure: str = "") -> list[float]:
         """Return a figure for each seed, a share from 0 to 1."""

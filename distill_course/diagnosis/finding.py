@@ -65,7 +65,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Reference:
-    """What healthy runs on some images came to, measured (benchmarks/stored/reference.py).
+    """What healthy runs on some images came to, measured (benchmarks/stored/make.py).
 
     Without a reference run, low accuracy is not reported.
     """
@@ -75,6 +75,7 @@ class Reference:
     runs: int
     steps: int                # that such a run takes
     teacher_accuracy: float   # of the shipped teacher, on validation images
+    version: int = 0          # of the code that trained them (sweep.plan.VERSION)
 
 
 def figures(rows: list[dict], column: str) -> list[Evidence]:

@@ -1,4 +1,4 @@
-"""Results of the lab that ship with the course (benchmarks/stored/lab.py): how seeds differ, a run for each stop."""
+"""Results of the lab that ship with the course (benchmarks/stored/make.py): how seeds differ, a run for each stop."""
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 
@@ -162,8 +163,10 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
 
 def result_from(run: Planned, source: Source, key: str | None = None) -> dict:
     """Train a run and return its result; raises what training raises."""
-    if isinstance(source, tuple):
-        dataset, teacher = source
+    if isinstance(source, Materials):  # whose tensors all processes share, and a run may move the teacher's statistics
+        source.logits.teacher = deepcopy(source.logits.teacher)
+    else:
+        dataset, teacher = source[0], deepcopy(source[1])
         if run.taught_by is not None:
             teacher = finished(run.taught_by, materials_of(run.taught_by, run.views, dataset, teacher)).student
         source = materials_of(run.settings, run.views, dataset, teacher)

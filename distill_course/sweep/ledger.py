@@ -183,7 +183,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Keep own claims alive until the `with` ends, however busy this process is; then let go what is still held."""
+        """Keep own claims alive until the `with` ends, however busy this process is; then let go of all, and the file."""
         ended = threading.Event()
 
         def beat() -> None:
@@ -200,6 +200,8 @@ class Ledger:
             with contextlib.suppress(RuntimeError):
                 for number in list(self.held):
                     self._end(number)
+            if self._one_writer:
+                self._lock.release(force=True)
 
 
 def _owner(process: int) -> dict:
