@@ -20,7 +20,7 @@ from published import FirstRun, Recipes
 from settle import settled
 from sick import Gallery, Half
 
-from distill_course.commands.sweep import train
+from distill_course.commands.sweep import agree, train
 from distill_course.comparisons import COMPARISONS
 from distill_course.run_folders import runs_folder
 from distill_course.sweep.ledger import Ledger
@@ -87,7 +87,7 @@ def trained(study: str, runs: dict, stock: Stock, workers: int | None, storage: 
     stock.check(plan.values())
     folder = runs_folder() / "sweeps" / study
     ledger = Ledger(study, storage or f"sqlite:///{folder.absolute() / 'study.db'}")
-    ledger.plan = {"version": VERSION, "keys": [*plan]}
+    agree(ledger, [*plan], extend=True)
     for sentence in dict.fromkeys(train(plan, ledger, folder, stock, workers).values()):
         print(f"{study}: {sentence}", file=sys.stderr)
     for clash in ledger.clashes:

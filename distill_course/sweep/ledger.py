@@ -183,7 +183,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Keep own claims alive until the `with` ends, however busy this process is; then let go of all, and the file."""
+        """Keep own claims alive until the `with` ends, however busy this process is; then let go of all of them."""
         ended = threading.Event()
 
         def beat() -> None:
