@@ -121,7 +121,7 @@ def test_imports_have_no_cycle():
 
 
 FILES = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"),
-                ROOT / "notebooks" / "build.py", ROOT / "start.py"])
+                *(ROOT / "notebooks").glob("*.py"), ROOT / "start.py"])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
