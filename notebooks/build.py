@@ -15,6 +15,7 @@ It becomes three cells: the task, the stub (in notebooks/solutions: the answer) 
 `NAME_cases` in the module of distill_course/exercises that is named after the lesson. All texts also go into
 distill_course/assets/exercises.json, where the package reads them.
 `{{head}}` in the first cell becomes badges, an estimate of the time it takes, and where the stored outputs come from.
+A cell whose words rest on stored results says so in its header: see rests.py.
 """
 import argparse
 import ast
@@ -41,8 +42,8 @@ from distill_course.exercises import Exercise
 from distill_course.exercises.checking import judge
 from distill_course.exercises.verdict import RIGHT
 from distill_kit import REPOSITORY
+from notebooks.rests import SOURCES, tags
 
-SOURCES = sorted((HERE / "source").glob("*.py"))
 TEXTS = HERE.parent / "distill_course" / "assets" / "exercises.json"
 EXERCISE, CASES = "exercise: ", "_cases"
 PARTS = {"answer": "code", "stub": "code", "hints": "markdown", "also": "markdown"}  # cells behind an exercise's task
@@ -173,12 +174,11 @@ def expanded(parts: list[NotebookNode | Exercise], name: str, solution: bool) ->
                       new_code_cell(f'check({part.name}, "{part.name}")', metadata={"tags": ["check"]},
                                     outputs=[verdict_on(code, part)])]
             continue
-        tags = {"tags": list(part.metadata["tags"])} if part.metadata.get("tags") else {}
-        if part.cell_type == "markdown":
-            text = part.source.replace("](../", "](../../") if solution else part.source  # one folder further down
-            cells.append(new_markdown_cell(text, metadata=tags))
-        else:
-            cells.append(new_code_cell(part.source, metadata=tags))
+        names = [*part.metadata.get("tags", ()), *tags(part.metadata.get("rests", ()))]
+        make = {"markdown": new_markdown_cell, "code": new_code_cell}[part.cell_type]
+        deeper = solution and part.cell_type == "markdown"
+        cells.append(make(part.source.replace("](../", "](../../") if deeper else part.source,  # links, one folder down
+                          metadata={"tags": names} if names else {}))
     return cells
 
 

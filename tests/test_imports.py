@@ -14,7 +14,8 @@ import distill_kit
 ROOT = Path(distill_kit.__file__).parents[1]
 PACKAGES = ("distill_kit", "distill_course")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tqdm", "IPython")
+HEAVY = ("torchvision", "matplotlib", "scipy", "torchmetrics", "ipywidgets", "tqdm", "IPython", "optuna",
+         "sqlalchemy")
 DOOR = "distill_kit.__main__"  # `python -m distill_kit` is a contract, and its commands are the course's
 
 
@@ -98,6 +99,25 @@ def imported_by(path):
 GRAPH = {name_of(path): set(imported_by(path)) for path in MODULES}
 
 
+def reached_from(*names):
+    """Modules that some modules import, and those that these import, wherever in a file."""
+    reached, waiting = set(), list(names)
+    while waiting:
+        if (name := waiting.pop()) not in reached:
+            reached.add(name)
+            waiting += GRAPH[name]
+    return reached
+
+
+def test_only_a_sweep_loads_its_ledger():
+    """Optuna and its database take a second and more to load, and are not installed with the course."""
+    loaded = modules_after(f"import {', '.join(NAMES - {DOOR})}")
+    assert NAMES - {DOOR} <= loaded and not loaded & {"optuna", "sqlalchemy", "psycopg", "pyarrow"}
+    lab = {name for name in NAMES if name.startswith("distill_course.lab")}
+    without = reached_from("distill_course.commands.distill", "distill_course.comparisons", *lab)
+    assert "distill_course.sweep.crew" in without and "distill_course.sweep.ledger" not in without
+
+
 def test_only_the_door_of_the_kit_names_the_course():
     assert [name for name, imported in GRAPH.items() if name.startswith("distill_kit")
             and any(other.startswith("distill_course") for other in imported)] == [DOOR]
@@ -121,7 +141,7 @@ def test_imports_have_no_cycle():
 
 
 FILES = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"),
-                ROOT / "notebooks" / "build.py", ROOT / "start.py"])
+                *(ROOT / "notebooks").glob("*.py"), ROOT / "start.py"])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("kit", "course", "dev")
+PARTS = ("kit", "course", "sweep", "dev")
 NAMES = {"PIL": "pillow", "IPython": "ipykernel", "tomllib": "tomli"}  # module -> the listed package that brings it
 OPTIONAL = {"certifi"}  # downloads do without it
 ASKED_FOR = {"timm", "onnx", "onnxruntime", "onnxscript"}  # a teacher or a format that needs one says what to install
@@ -55,7 +55,7 @@ def test_what_the_kit_imports_is_in_its_list():
 
 
 def test_what_the_course_imports_is_in_its_list_or_the_kits():
-    assert imported("distill_course") <= listed("kit", "course") | ASKED_FOR
+    assert imported("distill_course") <= listed("kit", "course", "sweep") | ASKED_FOR
 
 
 def test_the_kits_list_holds_nothing_that_is_not_imported():
@@ -103,7 +103,7 @@ def test_the_wheel_asks_for_what_the_kit_needs_and_has_extras(wheel):
     metadata = message_from_bytes(wheel.read(name))
     needs = [Requirement(words) for words in metadata.get_all("Requires-Dist")]
     extra = {part: {need.name for need in needs if f'extra == "{part}"' in str(need.marker)} for part in PARTS[1:]}
-    assert sorted(metadata.get_all("Provides-Extra")) == ["course", "dev"]
+    assert sorted(metadata.get_all("Provides-Extra")) == sorted(PARTS[1:])
     assert extra == {part: listed(part) for part in PARTS[1:]}
     always = {need.name for need in needs if "extra" not in str(need.marker)}
     assert always == listed("kit")

@@ -30,7 +30,8 @@ def test_set_up_installs_all_and_is_skipped_the_second_time(kit, commands):
     assert ran == []
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements/course.txt", "pyproject.toml", "start.py"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements/course.txt", "requirements/sweep.txt",
+                                  "pyproject.toml", "start.py"])
 def test_a_changed_file_means_a_new_set_up(kit, commands, name):
     start = load(kit)
     ran = commands(start)

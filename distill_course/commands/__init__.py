@@ -8,6 +8,8 @@ import sys
 from .commands import complain
 from .options import parser, unknown_option
 
+SWEEP = ("optuna", "sqlalchemy", "psycopg", "pyarrow", "jsonschema")  # what requirements/sweep.txt brings
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status; arguments: those of the process where None."""
@@ -20,7 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(unknown_option(unknown[0], options))
         return options.command(options)
     except ModuleNotFoundError as error:
-        return complain(f"{error}. Install what is missing: pip install \"distill_kit[course]\" (in a clone: "
+        extra = "sweep" if error.name in SWEEP else "course"
+        return complain(f"{error}. Install what is missing: pip install \"distill_kit[{extra}]\" (in a clone: "
                         "pip install -r requirements.txt)", 1)
     except (ValueError, FileNotFoundError) as error:
         return complain(error, 2)

@@ -48,14 +48,15 @@ def examine(device: str | None = None) -> dict:
 
     cores: those that this process may run on; cpu_quota: of which a container may use so many, None where all;
     cores_taken: those that other programs keep busy now; threads: torch's.
-    notes: what the course lacks where the kit was installed without it, which is no problem.
+    notes: what sweeps lack, and the course where the kit was installed without it, which is no problem.
     """
     taken, _ = Load().cores()
     kit = requirements("kit")
-    course = [need for need in requirements("course") if need not in kit]
+    course, sweep = ([need for need in requirements(part) if need not in kit] for part in ("course", "sweep"))
     problems, notes = lacks("kit", kit), lacks("course", course)
     if checkout():  # who has the notebooks wants them to run
         problems, notes = problems + notes, []
+    notes += lacks("sweep", sweep)
     memory = psutil.virtual_memory()
     if memory.total < LEAST_MEMORY:
         problems.append(f"{memory.total / 1e9:.1f} GB of memory; the course needs {LEAST_MEMORY / 1e9:.0f} GB.")
@@ -65,7 +66,7 @@ def examine(device: str | None = None) -> dict:
     precision = choose_precision("auto", chosen)
     seconds = slider_run_seconds(chosen, precision)
     return {"ok": not problems, "problems": problems, "notes": notes, "python": platform.python_version(),
-            "packages": {need.name: _version(need.name) for need in kit + course}, "device": str(chosen),
+            "packages": {need.name: _version(need.name) for need in kit + course + sweep}, "device": str(chosen),
             "precision": precision, "threads": torch.get_num_threads(), "cores": openmp.cores(),
             "cpu_quota": openmp.cpu_quota(), "cores_taken": round(taken, 1),
             "memory": {"total": memory.total, "available": memory.available}, "data": data_at_hand(),
@@ -73,7 +74,10 @@ def examine(device: str | None = None) -> dict:
 
 
 def requirements(part: str) -> list[Requirement]:
-    """List what "kit" or "course" needs on this Python: a checkout's list, else what the installed package asks for."""
+    """List what a part ("kit", "course", "sweep") needs on this Python.
+
+    A checkout's list, else what the installed package asks for.
+    """
     lines = (here / "requirements" / f"{part}.txt").read_text(encoding="utf-8").splitlines() if (here := checkout()) \
         else importlib.metadata.requires("distill_kit")
     needs = [Requirement(words) for line in lines if (words := line.partition("#")[0].strip())]
@@ -84,7 +88,7 @@ def lacks(part: str, needs: list[Requirement]) -> list[str]:
     """Say which packages are missing or too old, with their mend; nothing where all are there."""
     wanting = [f"{need.name}{need.specifier}" + (f" (here: {version})" if version else "") for need in needs
                if not (version := _version(need.name)) or not need.specifier.contains(version, prereleases=True)]
-    how = "-r requirements.txt" if checkout() else "distill_kit" if part == "kit" else '"distill_kit[course]"'
+    how = "-r requirements.txt" if checkout() else "distill_kit" if part == "kit" else f'"distill_kit[{part}]"'
     return [f"The {part} needs {', '.join(wanting)}: pip install {how}"] if wanting else []
 
 

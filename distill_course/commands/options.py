@@ -75,7 +75,8 @@ def list_of(kind: type) -> Callable[[str], list]:
     """Make a reader of lists, "1,2,4"; "none" is the value of what is left out."""
     def read(text: str) -> list:
         try:
-            return [None if part == "none" else kind(part or None) for part in text.split(",")]
+            values = [None if part == "none" else kind(part or None) for part in text.split(",")]
+            return [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
         except (TypeError, ValueError):
             raise argparse.ArgumentTypeError(f"takes values with commas between them; got {text!r}") from None
     return read

@@ -30,7 +30,7 @@ def run_sweep(options) -> int:
     looks = next((name for name in ("status", "export") if name in given), None)
     if looks:
         refuse(given.keys() - BESIDE, f"{looks} takes --study and --storage only")
-        ledger = Ledger(options.study, storage, write=False, patience=5)
+        ledger = Ledger(options.study, storage, write=False)
         failed, keys = ledger.errors, ledger.study.user_attrs["plan"]["keys"]
         if "export" in given:
             say(f"{export(ledger.results, keys, Path(options.export))} runs are written to {options.export}")
@@ -48,7 +48,7 @@ def run_sweep(options) -> int:
         ("runs", f"{report['finished']:,} of {len(keys):,} are finished, {len(ledger.claimed):,} at work"),
         ("failed", f"{len(failed)}: {failed[0]}" if failed else None), ("study", options.study),
         ("storage", ledger.shown), ("time", f"{report['seconds']:.0f} s"),
-        ("a table", f"python -m distill_kit sweep --study {options.study} --export FILE.csv")])
+        ("a table", f"--study {options.study} --export FILE.csv, with the same --storage if one was given")])
     for clash in ledger.clashes:
         complain(clash, 1)
     return 1 if failed or ledger.clashes else 0
@@ -142,6 +142,7 @@ def export(results: dict[str, dict], keys: list[str], path: Path) -> int:
             flat = [name for name in columns if name != "epoch_rows"]
             table = csv.DictWriter(text := io.StringIO(), flat, extrasaction="ignore")
             table.writeheader()
-            table.writerows(rows)
+            table.writerows({name: json.dumps(value) if isinstance(value, dict | list) else value
+                             for name, value in row.items()} for row in rows)
             file.write(text.getvalue().encode())
     return len(rows)

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from distill_kit.settings import Settings
 
 BEAT, STALE = 10, 30               # seconds between heartbeats; without any, until a claim is free
-PATIENCE, PATIENCE_FILE = 75, 10   # seconds for which a database may be away, or a file locked
+AT_FIRST, PATIENCE = 10, 75        # seconds for which a database may be away: at the beginning; while runs are trained
 CLOCKS = {"seconds", "teacher_seconds", "images_per_second"}  # of a report: no figures of the student
 
 
@@ -41,7 +41,7 @@ class Ledger:
     Raises FileNotFoundError, ValueError or RuntimeError, each with a sentence, where there is no such study.
     """
 
-    def __init__(self, name: str, url: str, write: bool = True, patience: float = PATIENCE):
+    def __init__(self, name: str, url: str, write: bool = True):
         from optuna import create_study, exceptions, load_study, logging, storages
         from sqlalchemy import exc
         from sqlalchemy.engine import make_url
@@ -53,15 +53,14 @@ class Ledger:
             if address.drivername == "postgresql":  # which has several drivers: the extra `sweep` installs this
                 address = address.set(drivername="postgresql+psycopg")
             address.get_dialect().import_dbapi()
-        except (AttributeError, exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
+        except (AttributeError, exc.ArgumentError, exc.NoSuchModuleError) as error:
             raise ValueError("storage must be a database's address, sqlite:///FILE or postgresql://USER@HOST/NAME; got "
                              f"{url!r} ({error})") from None
         self.name, self.write = name, write
         self._one_writer = address.get_backend_name() == "sqlite"
         if self._one_writer:
             self._lock = _open_file(Path(address.database or ""), write)
-        self._away, self._patience = (exceptions.StorageInternalError, exc.DBAPIError), (
-            PATIENCE_FILE if self._one_writer else patience)
+        self._away, self._patience = (exceptions.StorageInternalError, exc.DBAPIError), AT_FIRST
         storage = self._ask(lambda: storages.RDBStorage(
             address.render_as_string(hide_password=False), heartbeat_interval=BEAT, grace_period=STALE))
         try:
@@ -77,6 +76,7 @@ class Ledger:
         self.held: dict[int, tuple[str, ...]] = {}  # own claims: the keys of each, by the trial's id
         self._read, self._met = set(), set()        # ids of finished trials, and of claims of others
         self.look()
+        self._patience = AT_FIRST if self._one_writer else PATIENCE
 
     def _ask(self, question: Callable):
         """Ask the storage; where it does not answer, for a while again and again. Then RuntimeError with a sentence."""

@@ -272,7 +272,7 @@ measured = {T: 100 * sum(v) / len(v) for T, v in unseen.by("temperature").items(
 print(guess_at_1.against(measured[1]))
 print(guess_at_10.against(measured[10]))
 
-# %% [markdown]
+# %% [markdown] rests=["class never seen"]
 # The line rises all the way. At T = 20 the student puts a class that it has never seen among its first two far more
 # often than at T = 1, and every interval above lies clear of zero. For scale: by chance a class is among the first two
 # of ten in one case of five. All five dots at T = 1 lie below that. All that the student knows of the class comes from
@@ -311,7 +311,7 @@ print(all_classes.origin)
 print(*paired(all_classes), sep="\n")
 print(*paired(all_classes, "T = 4"), sep="\n")
 
-# %% [markdown]
+# %% [markdown] rests=["temperature", "class never seen"]
 # The first block compares each temperature with T = 1, the second with T = 4. From T = 1 to 4 the student gains. For 8
 # and 16, against 4, both intervals hold zero. So the article is right that a low temperature wastes the teacher. These
 # seeds show no fall up to 16. Above 20, where the article expects one, was not tried. "T = 4 or more" is all that these

@@ -315,7 +315,7 @@ measured = {pair.arm: pair.mean for pair in paired(habits)}
 print("Constant rate.", guess_constant.against(measured["constant rate"]))
 print("Teacher in train mode.", guess_train_mode.against(measured["teacher in train mode"]))
 
-# %% [markdown]
+# %% [markdown] rests=["habits"]
 # Each row is an arm. It has a dot for each seed, a stroke for their mean, and a bar for the interval. The dashed line
 # is where nothing would change. Two bars lie wholly to the left of it. The other four lie across it or just touch it:
 # that may be luck.
@@ -350,7 +350,7 @@ def paired_after(epoch):
 for epoch in (1, 4, 8):
     print(f"After epoch {epoch}, {paired_after(epoch)[0]}")
 
-# %% [markdown]
+# %% [markdown] rests=["habits: all habits", "habits: no warm-up"]
 # Not early. After the first epoch the student that skipped warm-up is not behind: it had the full rate at once, so it
 # may be ahead, or that may be luck. The price shows at the end. You cannot judge a habit by the first epoch. (The last
 # line printed is not the figure from further up. Here it is the last epoch on 2,000 images, there it is the best
@@ -378,7 +378,7 @@ for name, images in (("mixed", seen), ("by class", by_class)):
     print(f"{name:9} eval mode {share_right(images, False):.1%} right, "
           f"train mode {share_right(images, True):.1%}")
 
-# %% [markdown]
+# %% [markdown] rests=["habits: all habits", "habits: teacher in train mode"]
 # In eval mode the order makes no difference. In train mode the teacher does well as long as each batch looks like the
 # whole, and badly where it does not. Training batches are mixed, and therefore the arm above lost nothing. Its interval
 # only just touches zero, so here is a second look at the same students, on the test images:
@@ -386,7 +386,7 @@ for name, images in (("mixed", seen), ("by class", by_class)):
 # %%
 print(paired(habits, figure="test_accuracy")[-1])
 
-# %% [markdown]
+# %% [markdown] rests=["habits: all habits", "habits: teacher in train mode"]
 # There zero lies outside: these students are a little *better*. Be careful with that. It is one interval of many,
 # picked after a look at the others, and nothing here says why. But it does show that this fault need not cost anything.
 # No curve of accuracies shows it to you, until the day when batches are no longer mixed. So ask the teacher itself:
@@ -414,7 +414,7 @@ for arm, runs in habits.arms.items():
     print(f"{arm:22} stopped early: {stopped} of {len(curves)};  "
           f"best minus last: {gain:.2f} points")
 
-# %% [markdown]
+# %% [markdown] rests=["habits", "how long", "whose labels: 1,000 labelled images"]
 # None of them would have stopped. And best minus last is a fraction of a point. Some of it is flattery: the best epoch
 # was picked on the very images that it is measured on, so the difference cannot be below 0. Here the habit did nothing.
 # In [5. Convergence](05_convergence_diagnostics.ipynb) you will meet longer runs in which it does harm.
@@ -430,7 +430,7 @@ from distill_course import Lab
 lab = Lab("plain", dataset, teacher)
 lab
 
-# %% [markdown]
+# %% [markdown] rests=["habits"]
 # Three questions for the lab. Which is worse, ten times higher or ten times lower, and how do the two curves differ in
 # the first epochs and in the last? At the rate that looks best, how far apart are three seeds? With 500 training
 # images, does the same rate still look best?

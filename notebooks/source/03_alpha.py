@@ -140,7 +140,7 @@ gain = {pair.arm: pair.mean for pair in paired(clean, "alpha = 0.7")}
 print(labels_only.against(gain["alpha = 1.0"]))
 print(mostly_teacher.against(gain["alpha = 0.1"]))
 
-# %% [markdown]
+# %% [markdown] rests=["alpha"]
 # Each small dot is a student. The line goes through the means. From 0 to 0.5 it is flat. From there on it falls.
 #
 # Against 0.7 every interval lies clear of zero. 0.9 and 1 are worse, as the article has it. But 0.5, 0.3, 0.1 and 0 are
@@ -220,7 +220,7 @@ print("Against alpha = 0.1:", *paired(false, "alpha = 0.1")[2:], sep="\n")
 gain = {pair.arm: pair.mean for pair in paired(false)}
 with_false_labels.against(gain["alpha = 0.1"])
 
-# %% [markdown]
+# %% [markdown] rests=["alpha", "alpha, false labels"]
 # On the left both lines begin in the same place: at alpha = 0 no label is read. On the right they lie far apart. False
 # labels cost the student without a teacher more than ten points. They cost the student with alpha = 0.1 hardly any.
 #
@@ -267,7 +267,7 @@ figure
 print(control.origin)
 print(*paired(control), sep="\n")
 
-# %% [markdown]
+# %% [markdown] rests=["teacher of false labels: labels alone", "teacher of false labels: a teacher that saw them too"]
 # Each dot is a pair of students. The dashed line would be no gain at all. Something is left: a point or two, clear of
 # zero, from a teacher that knows nothing but the same false labels. Where does it come from? Train such a teacher, and
 # ask it about the images whose labels are false.
@@ -285,7 +285,7 @@ print(f"{wrong.sum():,} images have a false label. It says the label as it came 
       f"{(says == true.labels)[wrong].float().mean():.0%} of them, the false label for "
       f"{(says == given)[wrong].float().mean():.0%}.")
 
-# %% [markdown]
+# %% [markdown] rests=["teacher of false labels"]
 # It repeats few of the false labels that it was trained on: images that look alike outvote them. So this teacher, too,
 # is nearer to the truth than a false label, and hands that on. Yet its gain is a small part of what the course's
 # teacher brings. The rest came from what the student was not given: true labels, and labels of many more images.
@@ -308,7 +308,7 @@ figure
 print(few.origin)
 print(*paired(few, "alpha = 0.1"), sep="\n")
 
-# %% [markdown]
+# %% [markdown] rests=["alpha", "alpha, false labels", "alpha, few labels"]
 # The picture looks like the one before: together at alpha = 0, far apart at alpha = 1. This time 0.5 falls behind 0.1
 # as well, clear of zero. The hard term is a mean over the images that *have* a label. With fewer of them, each label is
 # louder.
@@ -336,7 +336,7 @@ drawings.heat_map(runs.std(2), alphas, temperatures, beside, "T", "alpha")
 left.set_title("mean, % right"), beside.set_title("standard deviation, points")
 figure
 
-# %% [markdown]
+# %% [markdown] rests=["map"]
 # From left to right the means rise up to T = 4, and then mostly stay. From top to bottom they change little at first,
 # and are lowest in the last row. The spread on the right has no pattern: a spread of three students is itself a rough
 # guess.
@@ -351,7 +351,7 @@ clear = stats.ttest_1samp(gains, 0.0, axis=1).pvalue < 0.05
 print(f"{clear.sum()} of {len(clear)} pairs of neighbours can be told apart.",
       f"Luck makes about {0.05 * len(clear):.0f}.")
 
-# %% [markdown]
+# %% [markdown] rests=["map"]
 # Most pairs cannot. Those that can mostly lie where the map is steep: between T = 1 and T = 4, and on the way down to
 # the lowest row. The right part is a plateau, and its largest number may be luck. These runs cannot name the best T and
 # alpha. They can say where *not* to be: at T = 1, and at an alpha of 0.9.
@@ -362,7 +362,7 @@ print(f"{clear.sum()} of {len(clear)} pairs of neighbours can be told apart.",
 row = [f"T = {T}, alpha = 0.7" for T in (1, 2, 8, 16)]
 print(*(pair for pair in paired(grid, "T = 4, alpha = 0.7") if pair.arm in row), sep="\n")
 
-# %% [markdown]
+# %% [markdown] rests=["map"]
 # At T = 16 it does better than at T = 4, clear of zero, and in the map it is level with the rows above. So the
 # article's alpha costs something at T = 4, and nothing that you can see at T = 16: the sliders belong together. But we
 # noticed this only after a look at many squares. Such a result needs new seeds before you believe it.
@@ -409,7 +409,7 @@ mine = train("alpha", dataset, teacher, seeds=3, arms=arms, epochs=EPOCHS)
 for pair in paired(mine):
     print("Single pairs:", *(f"{gain:+.1f}" for gain in pair.differences), " ", pair)
 
-# %% [markdown]
+# %% [markdown] rests=["alpha: alpha = 0.7", "alpha: alpha = 0.5", "alpha: alpha = 0.3"]
 # Look at the single pairs first. If you had trained only one of them, what would you have said? Then look at the
 # intervals. Three pairs make wide intervals: the difference between 0.5 and 0.7 may come clear of zero, the difference
 # between 0.5 and 0.3 hardly will.
@@ -445,7 +445,7 @@ print(f"One pair's gain has a standard deviation of {sd:.2f} points.")
 print(f"Without a common seed it would be {(2 * points.var(dim=1).mean()).sqrt():.2f}.")
 # pairs_needed(gains[0], 0.3)
 
-# %% [markdown]
+# %% [markdown] rests=["alpha"]
 # So the common seed pays: part of the luck is the same for both, and cancels. Now try the rule, with gains drawn by
 # lot. How often does the interval of n pairs find a true difference?
 
@@ -459,7 +459,7 @@ for pairs in (2, 3, 5, 10, 20, 40, 80, 160):
     print(f"{pairs:3} pairs find 1 point in {clear_share(pairs, 1.0):4.0%}, 0.3 in "
           f"{clear_share(pairs, 0.3):4.0%}, 0.1 in {clear_share(pairs, 0.1):4.0%} of all cases")
 
-# %% [markdown]
+# %% [markdown] rests=["alpha", "alpha, false labels", "alpha, few labels", "teacher of false labels", "map"]
 # Read it column by column. A difference of one point needs a handful of pairs; two or three are a gamble. For 0.3 it
 # takes about twenty before you find it four times out of five, for a tenth of a point well over a hundred. Therefore
 # these runs do not say whether 0.1 or 0.3 is better, and it hardly matters.

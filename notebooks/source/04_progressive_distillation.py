@@ -329,7 +329,7 @@ print(*paired(progressive), sep="\n")
 measured = {pair.arm: pair.mean for pair in paired(progressive)}
 print(guess_alpha.against(measured["alpha 0.3 to 0.9"]))
 
-# %% [markdown]
+# %% [markdown] rests=["progressive"]
 # Each dot is a pair, the stroke is the mean, the band is its 95 % interval. The dashed line is zero, the baseline
 # itself. No arm has its mean to the right of it. The article's arm lies to the left with its whole interval: a rising
 # alpha has made things **worse** than an alpha of 0.3 throughout. The same holds for the cosine, and for alpha 0.7
@@ -344,7 +344,7 @@ print(guess_alpha.against(measured["alpha 0.3 to 0.9"]))
 # %%
 print(*paired(progressive, "alpha 0.7 throughout"), sep="\n")
 
-# %% [markdown]
+# %% [markdown] rests=["progressive: alpha 0.3 throughout", "progressive: alpha 0.7 throughout", "progressive: alpha 0.3 to 0.9"]
 # Here it is: alpha 0.3 to 0.9 gains what the article promises. But alpha 0.3 throughout gains more, and needs no
 # schedule. The schedule lies between two constants that it passes on its way, as if it were worth no more than the
 # alphas at which it spends its time. **A schedule has to beat the best constant**, not the constant that happens to be
@@ -358,7 +358,7 @@ for pair in paired(progressive):
     wide = stats.ttest_1samp(pair.differences, 0).confidence_interval(level)
     print(f"{pair.arm}: {level:.1%} interval {wide.low:+.1f} to {wide.high:+.1f}")
 
-# %% [markdown]
+# %% [markdown] rests=["progressive"]
 # They are nearly twice as wide, and now zero lies inside every one, if only just for alpha 0.7. Five seeds are few for
 # eight questions. Two things can be said all the same. The article's arm was named *before* the race: that was a single
 # question, and its narrow interval stands. And a gain of half a point over the fixed 0.3 lies outside even its wide
@@ -373,7 +373,7 @@ apart = (scores[1:].var(axis=1, ddof=1) + scores[0].var(ddof=1)).mean() ** 0.5
 print(f"Spread of the differences: {within:.2f} points; "
       f"if the runs shared nothing: {apart:.2f}.")
 
-# %% [markdown]
+# %% [markdown] rests=["progressive"]
 # It helped a little: most of a seed's luck is not shared. Pairing costs nothing, but it does not replace seeds.
 #
 # ## An assistant between
@@ -411,7 +411,7 @@ print(assistant.origin)
 print(*paired(assistant), sep="\n")
 print(guess_assistant.against(paired(assistant)[0].mean))
 
-# %% [markdown]
+# %% [markdown] rests=["assistant"]
 # Zero lies inside the assistant's interval: it may be luck. So nothing here would pay for a second training. The lower
 # row is for scale: without any teacher the small student loses far more, and that is clear of zero.
 #
@@ -427,7 +427,7 @@ from distill_course import Lab
 lab = Lab("schedule", dataset, teacher)
 lab
 
-# %% [markdown]
+# %% [markdown] rests=["progressive: alpha 0.3 throughout", "progressive: alpha 0.7 throughout", "progressive: alpha 0.3 to 0.9", "progressive: alpha 0.9 to 0.3"]
 # Three questions for the lab. Press *Teacher first, labels later*, and repeat it with three seeds: does the interval
 # hold zero? Then press *Labels first, teacher later*: why does that schedule look so good? (What is it compared with?)
 # And can you find a schedule that beats the best constant alpha? Count your tries: they are comparisons, too.

@@ -339,7 +339,7 @@ seeds = stored("alpha").values("alpha = 1.0")               # the healthy run, l
 spread = 100 * statistics.stdev(seeds)
 print(f"{len(seeds)} seeds spread by {spread:.1f} points (standard deviation).")
 
-# %% [markdown]
+# %% [markdown] rests=["alpha: alpha = 1.0"]
 # That is a tenth of the differences above, or less. Now it is your turn. The presets have a rate too high and a rate
 # too low, this time with the teacher.
 
@@ -441,7 +441,7 @@ against(rates)
 # %%
 print(guess_rate.against(-paired(rates)[0].mean))
 
-# %% [markdown]
+# %% [markdown] rests=["learning rate"]
 # It did not hold. Every dot lies left of the dashed line, which is the rate 0.01. In eight epochs, 0.001 and 0.1 both
 # lose more than ten points. The advice is meant for language models. To find a rate, try a few, a factor of three
 # apart.
@@ -453,7 +453,7 @@ norms = stored("norm")
 # norms = train("norm", dataset, teacher)
 against(norms)
 
-# %% [markdown]
+# %% [markdown] rests=["norm"]
 # It did not hold for this convolutional student: all dots lie far left. But its recipe was chosen with batch norm. The
 # article's reason, other batch sizes, was not tested.
 #
@@ -465,7 +465,7 @@ whose = stored("whose labels")
 # whose = train("whose labels", dataset, teacher)
 against(whose, "5,000 labelled images")
 
-# %% [markdown]
+# %% [markdown] rests=["whose labels"]
 # It held, for 1,000 real labels to 4,000 of the teacher's; 70 to 30 was not tested. Without the 4,000 images some ten
 # points are lost. With them, and without their labels, the difference may be luck. This teacher, though, was trained
 # with those labels. What the teacher's labels do without any others is alpha = 0 in [notebook 3](03_alpha.ipynb).
@@ -486,7 +486,7 @@ ax.set(xlabel="epoch", ylabel="validation accuracy")
 ax.legend(frameon=False, loc="lower right")
 figure
 
-# %% [markdown]
+# %% [markdown] rests=["how long"]
 # More epochs go on paying. "If it plateaus, training is done" misleads. The curves, of one seed each, flatten at three
 # heights, each where its own rate has fallen. Before that, the longest curve jumps up and down for half of its way.
 #
@@ -546,7 +546,7 @@ against(patient)
 # %%
 print(guess_cost.against(-paired(patient)[0].mean))
 
-# %% [markdown]
+# %% [markdown] rests=["how long: 14 epochs", "how long: 28 epochs", "whose labels", "learning rate", "norm"]
 # A patience of 2 stops most of these runs, and costs many points. A patience of 3 stops two, both at a high price; its
 # mean may be luck. A patience of 5 stops none: it costs nothing and saves nothing. While the rate is high, the
 # validation loss jumps, and the best comes at the end. With a falling rate, save epochs by planning fewer.

@@ -510,7 +510,7 @@ for name, module in (("teacher", own_teacher), ("student", student), ("resnet18"
     print(f"{name:8} {parameter_count(module):10,} parameters; "
           f"a single image {single:.2f} ms, each of {len(images)} {many:.2f} ms")
 
-# %% [markdown]
+# %% [markdown] rests=["alpha: alpha = 1.0", "alpha: alpha = 0.1", "alpha, few labels: alpha = 1.0", "alpha, few labels: alpha = 0.1"]
 # Parameters are not time. Compare the student's row with the teacher's, column by column: three ratios, and no two of
 # them are the same. Time also depends on how many images you ask about at once. Measure with the number that you will
 # use, on the machine that you will use.

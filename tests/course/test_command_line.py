@@ -1,12 +1,14 @@
 """python -m distill_kit: a JSON value or text, exit statuses, a sentence for what is wrong. What all commands share."""
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 from small import CLASSES
 from small_commands import DATASET, QUICK, value_of
 
+from distill_course.commands import sweep
 from distill_kit.__main__ import main
 from distill_kit.models import Architecture, make_model
 from distill_kit.weights import save_model
@@ -25,6 +27,19 @@ def test_a_missing_package_is_a_sentence(answer, monkeypatch):
     status, _, errors = answer("distill", *QUICK)
     assert status == 1 and "Traceback" not in errors
     assert "tqdm" in errors.splitlines()[-1] and "pip install \"distill_kit[course]\"" in errors.splitlines()[-1]
+
+
+@pytest.mark.parametrize("missing, arguments", [
+    ("optuna", ["--status"]), ("sqlalchemy", ["--status"]), ("pyarrow", ["--export", "table.parquet"])])
+def test_a_missing_package_that_only_sweeps_need_is_a_sentence_that_names_their_extra(answer, missing, arguments,
+                                                                                      monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    if missing == "pyarrow":  # it is needed last
+        monkeypatch.setattr(sweep, "Ledger", lambda *_, **__: SimpleNamespace(plan={}, results={}))
+    monkeypatch.setitem(sys.modules, missing, None)
+    status, out, errors = answer("sweep", "--study", "some", *arguments)
+    assert status == 1 and out == "" and "Traceback" not in errors and not (tmp_path / "table.parquet").exists()
+    assert missing in errors.splitlines()[-1] and "pip install \"distill_kit[sweep]\"" in errors.splitlines()[-1]
 
 
 def test_teacher_evaluate_answers_with_its_accuracy(answer):

@@ -53,7 +53,7 @@ def lists(monkeypatch, tmp_path):
     def write(**lines):
         monkeypatch.setattr(doctor, "checkout", lambda: tmp_path)
         (tmp_path / "requirements").mkdir()
-        for part in ("kit", "course"):
+        for part in ("kit", "course", "sweep"):
             (tmp_path / "requirements" / f"{part}.txt").write_text(
                 "# what it needs\n\n" + "\n".join(lines.get(part, [])))
     return write
@@ -77,12 +77,21 @@ def test_in_a_checkout_a_missing_package_is_a_problem_with_its_mend(lists):
                                   "The course needs no-such-course!=7.0.*: pip install -r requirements.txt"]
 
 
+def test_in_a_checkout_what_only_sweeps_need_is_a_note(lists):
+    lists(kit=["torch>=2.4"], sweep=["no-such-sweep>=4.3  # why", "torch>=2.4"])
+    report = doctor.examine("cpu")
+    assert report["ok"] and list(report["packages"]) == ["torch", "no-such-sweep"]
+    assert report["notes"] == ["The sweep needs no-such-sweep>=4.3: pip install -r requirements.txt"]
+
+
 def test_where_only_the_kit_was_installed_the_course_is_a_note(installed):
-    installed("torch>=2.4", 'no-such-course; extra == "course"', 'scipy; extra == "course"', 'no-such; extra == "dev"')
+    installed("torch>=2.4", 'no-such-course; extra == "course"', 'scipy; extra == "course"',
+              'no-such-sweep[binary]>=2; extra == "sweep"', 'no-such; extra == "dev"')
     report = doctor.examine("cpu")
     assert report["ok"] and report["problems"] == [] and report["packages"]["no-such-course"] is None
-    assert report["notes"] == ['The course needs no-such-course: pip install "distill_kit[course]"']
-    assert list(report["packages"]) == ["torch", "no-such-course", "scipy"]
+    assert report["notes"] == ['The course needs no-such-course: pip install "distill_kit[course]"',
+                               'The sweep needs no-such-sweep>=2: pip install "distill_kit[sweep]"']
+    assert list(report["packages"]) == ["torch", "no-such-course", "scipy", "no-such-sweep"]
 
 
 def test_where_the_kit_lacks_something_it_is_a_problem_there_too(installed):
@@ -91,8 +100,8 @@ def test_where_the_kit_lacks_something_it_is_a_problem_there_too(installed):
     assert doctor.examine("cpu")["problems"] == [f"The kit needs torch>=999 (here: {here}): pip install distill_kit"]
 
 
-def test_every_package_of_kit_and_course_is_looked_for():
-    assert {"torch", "psutil", "ipywidgets", "scipy"} <= set(doctor.examine("cpu")["packages"])
+def test_every_package_of_kit_course_and_sweep_is_looked_for():
+    assert {"torch", "psutil", "ipywidgets", "scipy", "optuna"} <= set(doctor.examine("cpu")["packages"])
     assert "pytest" not in doctor.examine("cpu")["packages"]  # who learns needs no tests
 
 
