@@ -25,7 +25,7 @@ class Planned:
     arm: str = ""                      # its name in the plan
     teacher: str | None = None         # as `distill --teacher` takes it
     taught_by: Settings | None = None  # in its place: a student of these settings and of the run's seed
-    views: int = len(VIEWS)            # of each image, in the order of teacher_training.ALL_VIEWS
+    views: int = len(VIEWS)            # of each image: the kit's own, or so many of teacher_training.ALL_VIEWS
     measure: str | None = None         # a column more in each row, of lab.measures.MEASURES
     probes: bool = False               # is the trained run probed (diagnosis.probe)?
 

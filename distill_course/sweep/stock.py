@@ -8,6 +8,7 @@ from distill_kit.data import load_dataset
 from distill_kit.data.imageset import Dataset
 from distill_kit.models import ConvNet
 from distill_kit.run import Materials, Run
+from distill_kit.views import VIEWS
 
 from ..checkpoints import of_images, of_network
 from ..other_teachers import named_teacher
@@ -57,7 +58,7 @@ class Stock:
         return self._kept("materials", run.needs, lambda: Materials(
             self.dataset(run), self.teacher(run), images=settings.images, data_seed=settings.data_seed,
             leave_out_class=settings.leave_out, device=settings.device, precision=settings.precision,
-            views=ALL_VIEWS[:run.views]))
+            views=VIEWS if run.views == len(VIEWS) else ALL_VIEWS[:run.views]))
 
     def check(self, runs: Iterable[Planned]) -> None:
         """Raise ValueError for a run that these images do not allow, before any has begun."""
