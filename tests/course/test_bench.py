@@ -8,7 +8,6 @@ import pytest
 import torch
 from small import ColourTeacher, coloured_dataset
 
-from distill_course import many
 from distill_course.commands import bench, bench_loops
 from distill_kit.models import parameter_count
 from distill_kit.run import Materials
@@ -84,10 +83,9 @@ def test_fewer_than_one_seed_are_refused_before_anything_is_timed(answer, seeds)
     assert status == 2 and out == "" and errors.startswith(f"distill_kit: seeds must be 1 or more; got {seeds}. ")
 
 
-def test_reports_come_in_the_order_of_the_settings():
-    rows = [{"kind": many.REPORT, "index": 1, "test_accuracy": 0.2}, {"kind": "epoch", "index": 0, "epoch": 1},
-            {"kind": many.REPORT, "index": 0, "test_accuracy": 0.1}]
-    assert [row["test_accuracy"] for row in shared.reports(rows, 2)] == [0.1, 0.2]
-    failed = [*rows, {"kind": many.FAILED, "index": 1, "error": "its process ended with status -9"}]
-    with pytest.raises(RuntimeError, match="setting 1: its process ended with status -9"):
+def test_reports_come_in_the_order_of_the_runs():
+    results = [(1, {"report": {"test_accuracy": 0.2}}), (0, {"report": {"test_accuracy": 0.1}})]
+    assert [report["test_accuracy"] for report in shared.reports(results, 2)] == [0.1, 0.2]
+    failed = [*results, (1, {"error": "its process ended with status -9"})]
+    with pytest.raises(RuntimeError, match="1: its process ended with status -9"):
         shared.reports(failed, 2)
