@@ -1,4 +1,5 @@
 """The command `sweep` on little images and in this process, to test with."""
+import gc
 from types import SimpleNamespace
 
 import pytest
@@ -39,6 +40,7 @@ def sweeps(little_sweeps, answer):
     def run(*options, settings=QUICK):
         status, out, errors = answer("sweep", "--study", "mine", *settings, *options, "--json")
         assert "Traceback" not in errors and "Traceback" not in out
+        gc.collect()  # a ledger keeps its file locked for as long as it is there
         return status, value_of(out) if out else None, errors
     return run
 

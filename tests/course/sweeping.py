@@ -39,7 +39,7 @@ class Sweep:
         self.folder, self.options, self.before = Path(folder), [*map(str, options)], [*before]
         self.environment = {**os.environ, "DISTILL_KIT_RUNS": str(self.folder), "PYTHONPATH": str(ROOT),
                             "OMP_NUM_THREADS": "1", **(environment or {})}
-        self.outs = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
+        self.outs = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.start()
 
     def start(self):

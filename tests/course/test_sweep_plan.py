@@ -83,6 +83,15 @@ def test_a_grid_is_an_arm_for_each_combination_of_values():
         "mine, seed = 3": {"alpha": 1.0, "seed": 3}}
 
 
+@pytest.mark.xfail(strict=True)
+@pytest.mark.parametrize("values", [[4, 4], [0.1234567, 0.1234568]])
+def test_no_value_of_a_grid_is_lost_because_two_have_one_name(values):
+    """Equal runs are refused by `keyed`."""
+    with pytest.raises(ValueError, match="must have each run once"):
+        assert len(keyed([planned(*arm) for arm in crossed({"learning_rate": values}).items()], alike)) == 2
+        raise ValueError("a plan must have each run once: the two differ")
+
+
 def test_a_whole_number_for_a_share_is_the_same_run():
     runs = [planned("", {"temperature": temperature, "alpha": alpha}) for temperature, alpha in ((1, 1), (1.0, 1.0))]
     assert runs[0] == runs[1] and isinstance(runs[0].settings.alpha, float)

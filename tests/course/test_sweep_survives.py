@@ -3,6 +3,7 @@ import os
 import random
 import signal
 import time
+from functools import partial
 
 import pytest
 from sweeping import TINY, Sweep, count_of, figures, results_in, trials_of, until
@@ -36,13 +37,15 @@ def undisturbed(tmp_path_factory, cache):
 
 def kill_ten(own, url, moments, between=lambda number: None):
     """Kill processes of a sweep at random moments; the command is started again where it was killed itself."""
+    def wait(is_so, what, every=0.02):
+        until(lambda: is_so() or own.process.poll() is not None, what, every=every)
+
     for number in range(KILLS):
         between(number)
-        until(lambda: own.finished >= 2 * number or own.process.poll() is not None, f"{2 * number} results")
-        until(lambda: own.workers or own.process.poll() is not None, "a worker")
+        wait(partial(lambda least: own.finished >= least, 2 * number), f"{2 * number} results")
+        wait(lambda: own.workers, "a worker")
         if number in AT_A_CLAIM:
-            before = count_of(url)
-            until(lambda: count_of(url) > before or own.process.poll() is not None, "a claim", every=0.01)
+            wait(partial(lambda before: count_of(url) > before, count_of(url)), "a claim", every=0.01)
         else:
             time.sleep(moments.uniform(0, 0.6))
         assert own.process.poll() is None, f"it ended before kill {number}: {own.end()}"
