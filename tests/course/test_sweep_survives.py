@@ -58,7 +58,7 @@ def kill_ten(own, url, moments, between=lambda number: None):
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_ten_kills_at_random_moments_lose_nothing_and_train_nothing_twice(kind, sweep, undisturbed, cache, tmp_path,
-                                                                        request):
+                                                                          request):
     server, url = None, f"sqlite:///{tmp_path}/study.db"
     if kind == "postgresql":
         server, url = request.getfixturevalue("server"), request.getfixturevalue("database")
