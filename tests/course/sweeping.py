@@ -39,6 +39,7 @@ class Sweep:
         self.folder, self.options, self.before = Path(folder), [*map(str, options)], [*before]
         self.environment = {**os.environ, "DISTILL_KIT_RUNS": str(self.folder), "PYTHONPATH": str(ROOT),
                             "OMP_NUM_THREADS": "1", **(environment or {})}
+        self.groups = []
         self.outs = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.start()
 
@@ -47,6 +48,7 @@ class Sweep:
             [*self.before, sys.executable, "-m", "distill_kit", "sweep", *self.options, "--json"], cwd=ROOT,
             env=self.environment, stdin=subprocess.DEVNULL, stdout=self.outs[0], stderr=self.outs[1],
             start_new_session=True)
+        self.groups.append(self.process.pid)
 
     @property
     def workers(self):
@@ -83,10 +85,21 @@ class Sweep:
         self.process.wait()
 
     def stop(self):
-        """Kill the whole group, if anything of it is left."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """Kill all that is left of it, however often it was started."""
+        for group in self.groups:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
         self.process.wait()
+
+    @property
+    def left(self):
+        """Groups of which a process still runs."""
+        groups = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    groups.append(os.getpgid(process.pid))
+        return set(groups) & set(self.groups)
 
 
 @pytest.fixture

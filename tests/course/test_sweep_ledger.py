@@ -190,7 +190,7 @@ def test_a_database_that_is_away_for_a_while_is_asked_again(here, server, databa
 def test_a_database_that_stays_away_is_a_sentence(here, server):
     here._patience = 1
     server.stop()
-    with pytest.raises(RuntimeError, match=r"^the storage postgresql\+psycopg://kit@.* does not answer \(.*same command"):
+    with pytest.raises(RuntimeError, match=r"^the storage postgresql\+psycopg://.* does not answer \(.*same command"):
         here.claim(("a",), {})
 
 

@@ -74,8 +74,23 @@ def test_ten_kills_at_random_moments_lose_nothing_and_train_nothing_twice(kind, 
     assert status == 0 and "Traceback" not in errors, errors
     assert {name: report[name] for name in ("requested", "finished", "failed", "repeated")} == {
         "requested": RUNS, "finished": RUNS, "failed": 0, "repeated": 0}
+    until(lambda: not own.left, "the end of all processes", seconds=20)
     results = results_in(url)
     assert sorted(key for key, _ in results) == sorted(undisturbed)  # each once
     assert {trial["state"] for trial in trials_of(url)} <= {"COMPLETE", "FAIL"}
     for key, result in results:
         assert figures(result) == figures(undisturbed[key])
+
+
+def test_an_interrupt_from_the_keyboard_ends_them_all_and_the_same_command_goes_on(sweep, cache):
+    own = sweep("--study", "mine", *TINY, "--seeds", "6", "--workers", "2", environment=cache)
+    until(lambda: own.finished, "a result")
+    os.killpg(own.process.pid, signal.SIGINT)  # as a terminal does: to workers as well
+    status, report, errors = own.end()
+    assert status == 130 and report is None and errors.endswith("Interrupted. What was finished is kept.\n"), errors
+    assert "Traceback" not in errors
+    until(lambda: not own.left, "the end of all processes", seconds=20)
+    kept = own.finished
+    own.start()
+    status, report, _ = own.end()
+    assert status == 0 and (report["finished"], report["repeated"]) == (6, 0) and 1 <= kept <= 6
