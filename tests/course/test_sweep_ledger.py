@@ -221,6 +221,7 @@ def test_what_is_finished_when_the_database_goes_away_is_entered_at_the_next_sta
     assert "What was finished is kept on the disk, and the same command goes on" in errors.splitlines()[-1]
     assert len(trained) == 1 == len(list((little_sweeps / "results").glob("*.json")))
     server.start()
+    seconds_pass(database, module.STALE + 1)  # of the claim, for this process still lives
     status, report, errors = command()
     assert status == 0 and len(trained) == 2 and report["finished"] == 2 and report["repeated"] == 0, errors
     assert len(results_in(database)) == 2 and "RUNNING" not in states(database)
