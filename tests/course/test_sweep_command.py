@@ -31,7 +31,7 @@ def test_every_combination_is_trained_and_a_second_start_trains_nothing(grid, tr
     assert status == 0 and trained == [] and counts(again) == (8, 8, 0, 0), errors
 
 
-@pytest.mark.xfail(strict=True)
+@pytest.mark.xfail(strict=False)  # as chance has it: the lock goes with the ledger, when that is collected
 def test_the_file_is_free_when_a_sweep_has_ended(answer, little_sweeps):
     gc.disable()
     try:
