@@ -1,11 +1,11 @@
 """The command `sweep` on little images and in this process, to test with."""
-import gc
 from types import SimpleNamespace
 
 import pytest
 from small import ColourTeacher, coloured_dataset
 from small_commands import QUICK, value_of
 
+from distill_course.sweep import ledger
 from distill_kit.run import Run
 
 DATASET = coloured_dataset()
@@ -35,12 +35,16 @@ def trained(monkeypatch):
 
 
 @pytest.fixture
-def sweeps(little_sweeps, answer):
+def sweeps(little_sweeps, answer, monkeypatch):
     """Runs `sweep --study mine` with options; gives exit status, report (or None) and standard error."""
+    locks, lock = [], ledger._open_file
+    monkeypatch.setattr(ledger, "_open_file", lambda *given: locks.append(lock(*given)) or locks[-1])
+
     def run(*options, settings=QUICK):
         status, out, errors = answer("sweep", "--study", "mine", *settings, *options, "--json")
         assert "Traceback" not in errors and "Traceback" not in out
-        gc.collect()  # a ledger keeps its file locked for as long as it is there
+        for each in locks:  # a ledger keeps its file locked for as long as it is there
+            each.release(force=True)
         return status, value_of(out) if out else None, errors
     return run
 
