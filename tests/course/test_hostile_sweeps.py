@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 from small import ColourTeacher, coloured_dataset
-from test_many import DATASET, SETTINGS, alone, of_each
+from test_crew import DATASET, RUNS, SETTINGS, alone, figures_of
 
-from distill_course import comparisons, many
+from distill_course import comparisons
 from distill_course.comparison_table import COMPARISONS, Comparison
 from distill_course.diagnosis import faulty
 from distill_course.lab import Lab
-from distill_course.many import FAILED, REPORT, train_many
 from distill_course.people import human_votes
+from distill_course.sweep.crew import NO_WORKER
 from distill_course.teacher_training import train_teacher
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
@@ -32,13 +32,12 @@ def kill_a_worker():
     return bool(workers)
 
 
-@pytest.mark.filterwarnings("ignore:Setting")
+@pytest.mark.filterwarnings("ignore:Run")
 def test_h7_a_sweep_whose_first_worker_is_killed_as_it_begins_goes_on():
     """Before it has anything to do, which breaks the pool that it is in."""
     killer = threading.Thread(target=lambda: [time.sleep(0.01) for _ in iter(kill_a_worker, True)])
-    rows = train_many(SETTINGS[:2], DATASET, ColourTeacher(), workers=2, progress=False)
     killer.start()
-    assert of_each(rows, 2) == [alone(each) for each in SETTINGS[:2]]
+    assert figures_of(RUNS[:2], workers=2) == [alone(each) for each in SETTINGS[:2]]
     killer.join()
 
 
@@ -47,38 +46,23 @@ def test_a_script_without_the_guard_is_told_so_in_a_sentence(tmp_path):
     script.write_text(
         f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
         "from small import ColourTeacher, coloured_dataset\n"
-        "from distill_course.many import train_many\nfrom distill_kit.settings import Settings\n"
-        "each = Settings(images=100, epochs=1, batch_size=16, precision='float32', device='cpu')\n"
-        "list(train_many([each], coloured_dataset(), ColourTeacher(), workers=2, progress=False))\n")
+        "from distill_course.sweep.crew import trained\nfrom distill_course.sweep.plan import planned\n"
+        "from distill_course.sweep.stock import Stock\n"
+        "run = planned('', dict(images=100, epochs=1, batch_size=16, precision='float32', device='cpu'))\n"
+        "list(trained([run], Stock(coloured_dataset(), ColourTeacher()), workers=2, progress=False))\n")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1 and done.stderr.splitlines()[-1] == f"RuntimeError: {many.NO_WORKER}"
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == f"RuntimeError: {NO_WORKER}"
     assert done.stderr.count("Traceback") == 1 and "bootstrapping" not in done.stderr
-
-
-@pytest.mark.parametrize("settings", [replace(SETTINGS[0], changes=(f"teacher_in_train_mode{strength}",))
-                                      for strength in ("", ":gross")])
-def test_what_asks_the_teacher_itself_is_refused_before_the_teacher_is_asked(settings, monkeypatch):
-    monkeypatch.setattr("distill_kit.run.Materials.complete", lambda *_, **__: pytest.fail("the teacher is asked"))
-    with pytest.raises(ValueError, match="changes must not name teacher_in_train_mode.* they have no teacher to ask"):
-        next(train_many([SETTINGS[1], settings], DATASET, ColourTeacher(), progress=False))
-
-
-@pytest.mark.parametrize("workers", [1.5, "2", True])
-def test_workers_are_a_whole_number(workers):
-    with pytest.raises(ValueError, match="workers must be 1 or more, or None for as many as threads; got "):
-        next(train_many(SETTINGS, DATASET, ColourTeacher(), workers=workers, progress=False))
 
 
 def test_h7_a_comparison_keeps_what_was_trained_where_another_run_fails(monkeypatch):
     monkeypatch.setitem(COMPARISONS, "tiny", Comparison({"one": {}, "other": {}, "none": {}}, figure="val_accuracy"))
-    monkeypatch.setattr(Comparison, "settings", lambda *_: SETTINGS[0])
-    report = {"kind": REPORT, "val_accuracy": 0.5}
-    rows = [{"kind": "epoch", "index": index} for index in (0, 1, 2)] + [
-        {**report, "index": 0}, {**report, "index": 1}, {**report, "index": 2},
-        *({"kind": FAILED, "index": index, "error": "killed"} for index in (3, 4, 5))]
-    monkeypatch.setattr(comparisons, "train_many", lambda *_, **__: iter(rows))
+    results = [(place, {"settings": {"seed": place % 2}, "report": {"val_accuracy": 0.5}, "rows": []})
+               for place in (1, 0, 2)] + [(place, {"error": "killed"}) for place in (3, 4, 5)]
+    monkeypatch.setattr(comparisons, "trained", lambda *_, **__: iter(results))
     with pytest.warns(UserWarning, match="is left out: killed"):
         results = comparisons.train("tiny", DATASET, ColourTeacher(), seeds=2, progress=False)
+    assert [run["seed"] for run in results.arms["one"]] == [0, 1]
     assert results.values("one") == [0.5, 0.5] and results.values("other") == [0.5] and "none" not in results.arms
 
 
