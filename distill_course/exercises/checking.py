@@ -1,9 +1,9 @@
 """How an answer is judged: it is called on fresh random inputs, watched, and judged by what it does.
 
 A check is a generator function with the name of its exercise: `soften_cases(answer, draw)`. Its docstring says what a
-right answer computes. It calls the answer on inputs of its own and yields a Case for each property. One that takes
-`rows` and `classes` as well is called for each of SIZES. watched.py says what no answer may do, limits.py how long it
-may take.
+right answer computes. It calls the answer on inputs of its own and yields a Case for each property, by the key of its
+sentence in assets/exercise-cases.toml. One that takes `rows` and `classes` as well, or other sizes, is called for each
+that the same table has under these names. watched.py says what no answer may do, limits.py how long it may take.
 """
 import inspect
 from collections.abc import Iterator, Sequence
@@ -12,32 +12,31 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .exercise import Exercise
+from .exercise import TABLE, Exercise
 from .limits import SECONDS, TookTooLong, contained, within
 from .verdict import ERROR, NOT_ATTEMPTED, RIGHT, TOO_LONG, WRONG, Verdict
 from .watched import Answer, Stopped, in_words, line_of, named
 
-SIZES = ((1, 2), (1, 3), (2, 3), (5, 10))  # rows and classes of the inputs: the smallest that fails is shown
-
 
 class Case(NamedTuple):
-    """One property: a sentence that is true of every right answer, and whether it held."""
-    words: str
+    """One property: the key of a sentence that is true of every right answer, and whether it held."""
+    key: str
     holds: bool | Tensor  # of a tensor all must hold
     seen: Sequence = ()   # results that show it, as the answer returned them; where there are none, the last call shows
+    values: dict = {}     # those that the sentence holds
 
 
 Cases = Iterator[Case]
 
 
-def same(words: str, result, other, *seen, tolerance: float = 1e-4) -> Case:
+def same(key: str, result, other, *seen, tolerance: float = 1e-4, **values) -> Case:
     """Make a case that holds where two results are equal. seen: further results that show it."""
-    return Case(words, close(result, other, tolerance), (result, other, *seen))
+    return Case(key, close(result, other, tolerance), (result, other, *seen), values)
 
 
-def different(words: str, result, other) -> Case:
+def different(key: str, result, other) -> Case:
     """Make a case that holds where two results are not equal."""
-    return Case(words, not close(result, other), (result, other))
+    return Case(key, not close(result, other), (result, other))
 
 
 def close(result, other, tolerance: float = 1e-4) -> bool:
@@ -83,16 +82,17 @@ def judge(exercise: Exercise, answer: object, seed: int | None = None) -> Verdic
         kind = NOT_ATTEMPTED if answer is ... else ERROR
         return Verdict(exercise, kind, f"{exercise.name} must be a function; it is {in_words(answer)}.")
     seed = torch.Generator().seed() % 1_000_000 if seed is None else seed
-    watched = Answer(answer, exercise)
+    _, _, *names = inspect.signature(exercise.cases).parameters
+    sizes = TABLE["sizes"][", ".join(names)] if names else [()]
+    watched, draw = Answer(answer, exercise), Draw(seed)
     with contained():
         torch.default_generator.manual_seed(seed)
         try:
-            check, draw = exercise.cases, Draw(seed)
-            sizes = SIZES if "rows" in inspect.signature(check).parameters else [()]
-            cases = (case for size in sizes for case in check(watched, draw, *size))
+            cases = (case for size in sizes for case in exercise.cases(watched, draw, *size))
             failed = within(SECONDS, lambda: next((c for c in cases if not torch.as_tensor(c.holds).all()), None))
             if failed:
-                return Verdict(exercise, WRONG, failed.words, *watched.calls_of(failed.seen), seed)
+                words = TABLE[exercise.name][failed.key].format(**failed.values)
+                return Verdict(exercise, WRONG, words, *watched.calls_of(failed.seen), seed)
             return Verdict(exercise, RIGHT, exercise.also)
         except Stopped as stopped:
             kind, words = stopped.args
