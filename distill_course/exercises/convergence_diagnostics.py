@@ -38,26 +38,23 @@ def update_ratio_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> C
 def ece_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
     """Distances between mean confidence and the share that is right, weighted by the images of a bin."""
     shares, labels = draw.logits(4 * rows, classes).softmax(1), draw.labels(4 * rows, classes)
-    error = answer(shares, labels, 10)
-    yield same("mean_over_images", answer(shares.repeat(2, 1), labels.repeat(2), 10), error)
+    yield same("mean_over_images", answer(shares, labels, 10), answer(shares.repeat(2, 1), labels.repeat(2), 10))
     sure = F.one_hot(labels, classes).float()
     yield same("sure_and_right_is_0", answer(sure, labels, 10), 0)
     yield same("sure_and_wrong_is_1", answer(sure, (labels + 1) % classes, 10), 1)
     yield Case("never_negative", answer(shares, shares.argmax(1), 10) > 0)
     high, low = draw.number(0.91, 0.99), draw.number(0.51, 0.59)
-    two, both, bins = sides(high, low, classes=classes), torch.tensor([1, 0]), 7
+    two, both, bins = sides(classes, high, low), torch.tensor([1, 0]), 7
     for edge in range(bins // classes + 1, bins):  # no confidence is below 1 / classes
         below, above, top = edge / bins - 0.01, edge / bins + 0.01, (edge + 1) / bins - 0.01
-        yield same("bins_do_not_cancel",
-                   answer(sides(above, below, classes=classes), both, bins), (above + 1 - below) / 2)
-        yield same("one_bin_does_cancel",
-                   answer(sides(above, top, classes=classes), both, bins), abs((above + top) / 2 - 0.5))
-    four, mixed = sides(high, high, high, low, classes=classes), torch.tensor([0, 0, 0, 1])
+        yield same("bins_do_not_cancel", answer(sides(classes, above, below), both, bins), (above + 1 - below) / 2)
+        yield same("one_bin_does_cancel", answer(sides(classes, above, top), both, bins), abs((above + top) / 2 - 0.5))
+    four, mixed = sides(classes, high, high, high, low), torch.tensor([0, 0, 0, 1])
     yield same("weighted_by_images", answer(four, mixed, 10), (3 * (1 - high) + low) / 4)
     yield same("single_bin", answer(two, both, 1), (high + low) / 2 - 0.5)
 
 
-def sides(*firsts: float, classes: int) -> torch.Tensor:
+def sides(classes: int, *firsts: float) -> torch.Tensor:
     """Probabilities [len(firsts), classes]: class 0 has these, the others have equal parts of the rest."""
     first = torch.tensor(firsts)[:, None]
     return torch.cat([first, ((1 - first) / (classes - 1)).expand(-1, classes - 1)], dim=1)

@@ -47,15 +47,14 @@ def soft_loss_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Case
     yield same("mean_over_rows", answer(student.repeat(2, 1), teacher.repeat(2, 1), t), loss)
     yield same("sum_over_classes",
                answer(*(F.pad(logits, (0, 1), value=-50 * t) for logits in (student, teacher)), t), loss)
-    label = draw.labels(rows, classes)
-    yield same("sure_teacher_is_a_label",
-               answer(student, 30.0 * F.one_hot(label, classes), 1.0), F.cross_entropy(student, label))
+    sure = 30.0 * F.one_hot(draw.labels(rows, classes), classes)
+    yield same("sure_teacher_is_a_label", answer(student, sure, 1.0), F.cross_entropy(student, sure.argmax(1)))
     yield same("scales_with_T_squared", answer(2 * student, 2 * teacher, 2 * t), 4 * loss, loss)
     student.requires_grad_(), teacher.requires_grad_()
     to_student, to_teacher = gradients(answer(student, teacher, t), student, teacher)
     yield Case("student_gets_a_gradient", to_student.any())
     yield Case("teacher_gets_no_gradient", not to_teacher.any())
-    yield same("gradient_of_T_squared_KL", to_student, gradients(t**2 * divergence(student, teacher, t), student)[0])
+    yield same("gradient_of_T_squared_KL", to_student, t**2 * torch.func.grad(divergence)(student, teacher, t))
 
 
 def soft_gradient_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
@@ -71,9 +70,7 @@ def soft_gradient_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> 
     yield same("mean_over_rows", 2 * twice[:rows], gradient, twice, tolerance=1e-5)
     hot, hotter = answer(student, teacher, 1e2), answer(student, teacher, 4e2)
     yield same("shrinks_with_T_squared", 1e4 * hot, 16e4 * hotter, hot, hotter, tolerance=2e-2)
-    inputs = student.clone().requires_grad_()
-    by_autograd, = gradients(divergence(inputs, teacher, t), inputs)
-    yield same("what_autograd_finds", gradient, by_autograd, tolerance=1e-5)
+    yield same("what_autograd_finds", gradient, torch.func.grad(divergence)(student, teacher, t), tolerance=1e-5)
 
 
 def divergence(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:

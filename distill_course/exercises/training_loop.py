@@ -16,12 +16,11 @@ def hard_term_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Case
     yield same("sure_student_has_0", answer(50.0 * F.one_hot(labels, classes), labels), 0)
     yield same("mean_over_rows", answer(logits.repeat(2, 1), labels.repeat(2)), loss)
     yield same("natural_logarithm", answer(0 * logits, labels), math.log(classes))
-    unknown = torch.full((rows,), -100)
-    mixed, others = (answer(torch.cat([logits, draw.logits(rows, classes)]), torch.cat([labels, unknown]))
-                     for _ in range(2))
+    half = F.pad(labels, (0, rows), value=-100)
+    mixed, others = (answer(torch.cat([logits, draw.logits(rows, classes)]), half) for _ in range(2))
     yield same("unlabelled_logits_do_not_count", mixed, others)
     yield same("mean_over_labelled_rows", mixed, loss)
-    yield same("no_labels_give_0", answer(logits, unknown), 0)
+    yield same("no_labels_give_0", answer(logits, half[rows:]), 0)
     losses = [loss(logits.requires_grad_(), labels) for loss in (answer, F.cross_entropy)]
     (gradient,), (right,) = (gradients(loss, logits) for loss in losses)
     yield Case("student_gets_a_gradient", gradient.any())
@@ -54,12 +53,12 @@ def far_from_zero(rows: int, classes: int, draw: Draw) -> torch.Tensor:
 
 def learning_rate_at_cases(answer: Answer, draw: Draw, warmup: int, steps: int) -> Cases:
     """Warm-up in equal steps, then half a cosine wave that would be 0 one step after the last."""
-    peak, down = draw.number(0.5, 2), steps - warmup
+    peak, quarter = draw.number(0.5, 2), (steps - warmup) // 4
     given = [answer(torch.tensor(step), peak, warmup, steps) for step in range(steps)]  # tensors: changes show
     rates = [rate.item() for rate in given]
     for step in (0, warmup, steps - 1):
-        yield same("scales_with_peak",
-                   answer(torch.tensor(step), 2 * peak, warmup, steps), 2 * given[step], given[step])
+        higher = answer(torch.tensor(step), 2 * peak, warmup, steps)
+        yield same("scales_with_peak", higher, 2 * given[step], given[step])
     yield Case("first_step_moves", rates[0] > 1e-6, given[:1])
     yield Case("never_above_peak", max(rates) < 1.0001 * peak, [given[rates.index(max(rates))]])
     yield same("peak_after_warmup", given[warmup], peak)
@@ -70,10 +69,8 @@ def learning_rate_at_cases(answer: Answer, draw: Draw, warmup: int, steps: int) 
     for step in range(warmup, steps - 1):
         yield Case("falls_after_warmup", rates[step] > rates[step + 1], given[step:step + 2])
     yield Case("last_step_moves", rates[-1] > 1e-6, given[-1:])
-    if down % 2 == 0:
-        yield same("half_peak_half_way", given[warmup + down // 2], peak / 2)
-    first, second, third = (rates[warmup + part * (down // 4)] for part in range(3))
-    yield Case("slow_at_first", first - second < 0.99 * (second - third),
-               given[warmup:warmup + down // 2 + 1:down // 4])
+    yield same("half_peak_half_way", given[warmup + 2 * quarter], peak / 2)
+    first, second, third = rates[warmup:steps - quarter:quarter]
+    yield Case("slow_at_first", first - second < 0.99 * (second - third), given[warmup:steps - quarter:quarter])
     for step in range(warmup, steps):
-        yield same("half_a_cosine_wave", given[step], peak * math.cos(math.pi * (step - warmup) / down / 2) ** 2)
+        yield same("half_a_cosine_wave", given[step], peak * math.cos(math.pi * (step - warmup) / (steps - warmup) / 2) ** 2)

@@ -50,8 +50,7 @@ def ask_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
         first, second = (answer(teacher.train(), images) for _ in range(2))
         yield Case("no_gradient", not first.requires_grad)
         yield same("dropout_rests", second, first)
-        with torch.no_grad():
-            output = teacher.eval()(images)
+        output = teacher.eval()(images)
         yield same("logits_of_the_teacher", first, getattr(output, "logits", output))
 
 
@@ -61,8 +60,7 @@ def times_faster_cases(answer: Answer, draw: Draw, repeats: int) -> Cases:
     times, slower = answer(teacher, student), answer(teacher, 2 * student)
     yield Case("slower_is_smaller", slower < times, (times, slower))
     yield same("no_unit", answer(1_000 * teacher, 1_000 * student), times)
-    turned = torch.cat([student[:1], student[1:].roll(1)])
-    yield same("order_does_not_count", answer(teacher, turned), times)
+    yield same("order_does_not_count", answer(teacher, torch.cat([student[:1], student[1:].roll(1)])), times)
     for first in (30.0, 0.01):
         yield same("first_does_not_count", answer(teacher, torch.cat([torch.tensor([first]), student[1:]])), times)
     held_up = torch.where(student == student[1:].max(), 40, student)
