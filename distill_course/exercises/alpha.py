@@ -3,7 +3,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from .checking import Answer, Case, Cases, Draw, different, same
 
@@ -23,7 +22,7 @@ def mixed_target_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> C
     yield same("straight_line", target, shares + alpha * (one_hot - shares))
 
 
-def contradicted(draw: Draw, rows: int, classes: int) -> tuple[Tensor, Tensor]:
+def contradicted(draw: Draw, rows: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Labels [rows], neighbours of which differ, and a teacher's probabilities [rows, classes], least for the label."""
     labels = (draw.labels(1, classes) + torch.arange(rows)) % classes
     logits = draw.logits(rows, classes)
@@ -58,7 +57,7 @@ def false_labels_cases(answer: Answer, draw: Draw) -> Cases:
     yield Case("class_and_place_are_independent", evenly(drawn[chosen] * 8 // classes, 8, 0.02))
 
 
-def evenly(labels: Tensor, classes: int, lenient: float) -> Tensor:
+def evenly(labels: torch.Tensor, classes: int, lenient: float) -> torch.Tensor:
     """Say of each class whether its share is as large as that of any other, or nearly."""
     return (torch.bincount(labels, minlength=classes) / len(labels) - 1 / classes).abs() < lenient
 
@@ -100,7 +99,7 @@ def pairs_needed_cases(answer: Answer, draw: Draw) -> Cases:
         yield same("rounded_up", answer(spread(math.sqrt(pairs + rest) / 2.8), 1.0), pairs + 1)
 
 
-def spread(sd: float, mean: float = 0.0) -> Tensor:
+def spread(sd: float, mean: float = 0.0) -> torch.Tensor:
     """Five gains with just this standard deviation, four of them on one side."""
     return mean + sd * torch.tensor([-1.0, -1, -1, -1, 4]) / math.sqrt(5)
 

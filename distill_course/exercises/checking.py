@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .exercise import TABLE, Exercise
+from .exercise import EVERY, TABLE, Exercise
 from .limits import SECONDS, TookTooLong, contained, within
 from .verdict import ERROR, NOT_ATTEMPTED, RIGHT, TOO_LONG, WRONG, Verdict
 from .watched import Answer, Stopped, in_words, line_of, named
@@ -41,35 +41,31 @@ def different(key: str, result, other) -> Case:
 
 def close(result, other, tolerance: float = 1e-4) -> bool:
     """Say whether two results are equal but for rounding."""
-    result, other = torch.as_tensor(result).double(), torch.as_tensor(other).double()
-    return bool(torch.isclose(result, other, rtol=tolerance, atol=tolerance).all())
+    both = (torch.as_tensor(numbers).double() for numbers in (result, other))
+    return torch.allclose(*both, rtol=tolerance, atol=tolerance)
 
 
-def gradients(loss: Tensor, *inputs: Tensor) -> list[Tensor]:
+def gradients(loss: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
     """Compute the gradient of a loss for each input, 0 where none reaches it."""
-    if not loss.requires_grad:
-        return [torch.zeros_like(x) for x in inputs]
-    return torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)
+    attached = loss + 0 * sum(x.sum() for x in inputs)  # to each of them, so that there is a way back
+    return torch.autograd.grad(attached, inputs)
 
 
-class Draw:
+class Draw(torch.Generator):
     """Random inputs, from a seed of their own."""
-
-    def __init__(self, seed: int):
-        self.generator = torch.Generator().manual_seed(seed)
 
     def logits(self, rows: int, classes: int) -> Tensor:
         """Draw float32 [rows, classes], each row with one clear first."""
-        logits = torch.randn(rows, classes, generator=self.generator)
+        logits = torch.randn(rows, classes, generator=self)
         return logits.scatter_add(1, logits.argmax(1, keepdim=True), torch.ones(rows, 1))
 
     def labels(self, rows: int, classes: int) -> Tensor:
         """Draw int64 [rows], from 0 to classes - 1."""
-        return torch.randint(classes, (rows,), generator=self.generator)
+        return torch.randint(classes, (rows,), generator=self)
 
     def uniform(self, *shape: int) -> Tensor:
         """Draw float32 of this shape, from 0 to 1."""
-        return torch.rand(shape, generator=self.generator)
+        return torch.rand(shape, generator=self)
 
     def number(self, low: float, high: float) -> float:
         """Draw a number between the two, with two digits behind the point."""
@@ -84,7 +80,7 @@ def judge(exercise: Exercise, answer: object, seed: int | None = None) -> Verdic
     seed = torch.Generator().seed() % 1_000_000 if seed is None else seed
     _, _, *names = inspect.signature(exercise.cases).parameters
     sizes = TABLE["sizes"][", ".join(names)] if names else [()]
-    watched, draw = Answer(answer, exercise), Draw(seed)
+    watched, draw = Answer(answer, exercise), Draw().manual_seed(seed)
     with contained():
         torch.default_generator.manual_seed(seed)
         try:
@@ -97,8 +93,7 @@ def judge(exercise: Exercise, answer: object, seed: int | None = None) -> Verdic
         except Stopped as stopped:
             kind, words = stopped.args
         except TookTooLong as error:
-            kind, words = TOO_LONG, (f"{line_of(error, answer)}stopped after {SECONDS:g} seconds. Is there a loop "
-                                     "without an end? If not, it needs a quicker way.")
+            kind, words = TOO_LONG, line_of(error, answer) + EVERY["in_time"].format(seconds=SECONDS)
         except Exception as error:  # the check's own lines stumble over what came back
-            kind, words = WRONG, f"It can be computed with what it returns. The check stopped at {named(error)}"
+            kind, words = WRONG, EVERY["computable"].format(error=named(error))
     return Verdict(exercise, kind, words, watched.inputs, watched.result, seed)

@@ -45,8 +45,8 @@ def soft_loss_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Case
     yield same("equal_logits_at_any_T", answer(teacher, teacher, t), 0)
     yield Case("never_negative", loss > -1e-6, (loss,))
     yield same("mean_over_rows", answer(student.repeat(2, 1), teacher.repeat(2, 1), t), loss)
-    yield same("sum_over_classes",
-               answer(*(F.pad(logits, (0, 1), value=-50 * t) for logits in (student, teacher)), t), loss)
+    wider = [F.pad(logits, (0, 1), value=-50 * t) for logits in (student, teacher)]
+    yield same("sum_over_classes", answer(*wider, t), loss)
     sure = 30.0 * F.one_hot(draw.labels(rows, classes), classes)
     yield same("sure_teacher_is_a_label", answer(student, sure, 1.0), F.cross_entropy(student, sure.argmax(1)))
     yield same("scales_with_T_squared", answer(2 * student, 2 * teacher, 2 * t), 4 * loss, loss)

@@ -5,9 +5,9 @@ from html import escape
 from ..shown import bundle, button, folded, widgets
 from .exercise import Exercise
 
-NOT_ATTEMPTED, ERROR, WRONG, RIGHT = "not attempted", "an error in your code", "not yet right", "right"
-TOO_LONG = "takes too long"
-SIGNS = {NOT_ATTEMPTED: "○", ERROR: "▲", TOO_LONG: "▲", WRONG: "✗", RIGHT: "✓"}  # beside the word, never instead of it
+# What kinds there are, each with a sign, which stands beside the word, never instead of it
+SIGNS = {"not attempted": "○", "an error in your code": "▲", "takes too long": "▲", "not yet right": "✗", "right": "✓"}
+NOT_ATTEMPTED, ERROR, TOO_LONG, WRONG, RIGHT = SIGNS
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,8 @@ class Verdict:
         """The same for a notebook, with the hints to unfold where the answer is not right."""
         words = " ".join(marked(sentence) for sentence in self.sentences)
         head = f"<p>{SIGNS[self.kind]} <b>{self.kind[0].upper() + self.kind[1:]}.</b> {words}</p>"
-        if self.kind == RIGHT:
-            return head
-        return head + "".join(folded(f"Hint {number}", f"<p>{marked(hint)}</p>")
-                              for number, hint in enumerate(self.exercise.hints, start=1))
+        hints = [] if self.kind == RIGHT else self.exercise.hints
+        return head + "".join(folded(f"Hint {n}", f"<p>{marked(hint)}</p>") for n, hint in enumerate(hints, start=1))
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         words = {"text/plain": str(self), "text/html": self.html}

@@ -30,8 +30,7 @@ def normalised_cases(answer: Answer, draw: Draw, rows: int, height: int, width: 
 
 def channels(draw: Draw, low: float, high: float) -> Tensor:
     """float32 [3], no two alike."""
-    places = torch.randperm(3, generator=draw.generator) + draw.uniform(1)
-    return low + (high - low) * places / 3
+    return low + (high - low) * (torch.randperm(3, generator=draw) + draw.uniform(1)) / 3
 
 
 class Wrapping(nn.Sequential):

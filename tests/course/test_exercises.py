@@ -8,6 +8,7 @@ import inspect
 import linecache
 import math
 import random
+import re
 import time
 from pathlib import Path
 from string import Formatter
@@ -20,7 +21,7 @@ from equivalent import EQUIVALENT
 from mutants import mutants
 from torch import nn
 
-from distill_course.exercises import Prediction, check, every_exercise, find
+from distill_course.exercises import Prediction, check, checking, every_exercise, find, watched
 from distill_course.exercises.checking import judge
 from distill_course.exercises.exercise import TABLE
 from distill_course.exercises.verdict import ERROR, NOT_ATTEMPTED, RIGHT, WRONG
@@ -135,7 +136,12 @@ def test_every_case_has_a_sentence_and_every_sentence_a_case(name):
 
 def test_the_table_of_cases_has_the_exercises_and_the_sizes_that_checks_take():
     names = [", ".join([*inspect.signature(exercise.cases).parameters][2:]) for exercise in every_exercise()]
-    assert {*names} - {""} == TABLE["sizes"].keys() and {"sizes", *EVERY} == TABLE.keys()
+    assert {*names} - {""} == TABLE["sizes"].keys() and {"sizes", "every answer", *EVERY} == TABLE.keys()
+
+
+def test_every_sentence_that_holds_of_every_answer_is_used():
+    code = inspect.getsource(checking) + inspect.getsource(watched)
+    assert {*re.findall(r'EVERY\["(\w+)"\]', code)} == TABLE["every answer"].keys()
 
 
 def test_an_error_is_shown_with_its_line():
