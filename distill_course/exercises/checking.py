@@ -74,9 +74,10 @@ class Draw(torch.Generator):
 
 def judge(exercise: Exercise, answer: object, seed: int | None = None) -> Verdict:
     """Judge an answer. seed: of the inputs; a fresh one where None."""
+    if answer is ...:
+        return Verdict(exercise, NOT_ATTEMPTED, EVERY["untouched"])
     if not callable(answer):
-        kind = NOT_ATTEMPTED if answer is ... else ERROR
-        return Verdict(exercise, kind, f"{exercise.name} must be a function; it is {in_words(answer)}.")
+        return Verdict(exercise, ERROR, f"{exercise.name} must be a function; it is {in_words(answer)}.")
     seed = torch.Generator().seed() % 1_000_000 if seed is None else seed
     _, _, *names = inspect.signature(exercise.cases).parameters
     sizes = TABLE["sizes"][", ".join(names)] if names else [()]

@@ -1,6 +1,5 @@
 """Checks of 04_progressive_distillation."""
 import torch
-from torch import Tensor
 
 from .checking import Answer, Case, Cases, Draw, same
 
@@ -31,12 +30,11 @@ def easiest_cases(answer: Answer, draw: Draw, images: int, classes: int) -> Case
     rise = 50.0 * torch.arange(images)[:, None]
     yield same("shift_changes_nothing", answer(logits + rise, 1.0), answer(logits - rise, 1.0))
     yield same("any_class_counts", answer(logits.roll(1, 1), 1.0), places)
-    undecided = torch.cat([torch.zeros(1, classes), logits[1:]])
-    yield Case("undecided_comes_last", answer(undecided, 1.0)[-1] == 0)
+    yield Case("undecided_comes_last", answer(torch.cat([torch.zeros(1, classes), logits[1:]]), 1.0)[-1] == 0)
     yield same("highest_probability_counts", places, logits.softmax(1).amax(1).argsort(descending=True))
 
 
-def apart(draw: Draw, images: int, classes: int) -> Tensor:
+def apart(draw: Draw, images: int, classes: int) -> torch.Tensor:
     """Logits whose highest probabilities lie so far apart that rounding cannot change their order.
 
     With three classes and more, other measures give other orders: the lead of the first over the second, the sum of
@@ -68,6 +66,6 @@ def false_alarms_cases(answer: Answer, draw: Draw, races: int, arms: int) -> Cas
     yield same("quiet_races_halve_it", answer(*map(torch.cat, zip(single, quiet))), 0.5)
 
 
-def beside(clear: tuple[Tensor, Tensor], quiet: tuple[Tensor, Tensor], count: int) -> tuple[Tensor, Tensor]:
+def beside(clear: tuple[torch.Tensor, ...], quiet: tuple[torch.Tensor, ...], count: int) -> tuple[torch.Tensor, ...]:
     """Lows and highs, `count` arms of each race from `clear`, from the second one on, and the others from `quiet`."""
     return tuple(torch.cat([a[:, :count], b[:, count:]], dim=1).roll(1, 1) for a, b in zip(clear, quiet))

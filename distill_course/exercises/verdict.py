@@ -15,7 +15,7 @@ class Verdict:
     """The verdict on an answer. A notebook shows it where it is the last line of a cell."""
     exercise: Exercise
     kind: str
-    words: str = ""      # the error, or the property that did not hold
+    words: str = ""      # the error, the property that did not hold, or what to do
     inputs: str = ""     # the smallest that show it
     result: str = ""     # what the answer made of them
     seed: int = 0        # of the inputs
@@ -23,8 +23,6 @@ class Verdict:
     @property
     def sentences(self) -> list[str]:
         """What the learner reads, without the sign and the kind."""
-        if self.kind == NOT_ATTEMPTED:
-            return ["Put your code in place of the `...` above, run that cell, and then this one."]
         words = f"This should hold, and does not: {self.words}" if self.kind == WRONG else self.words
         sentences = [words if words.endswith((".", "!", "?")) else f"{words}."] if words else []
         if self.inputs and self.kind in (ERROR, TOO_LONG, WRONG):
@@ -32,10 +30,8 @@ class Verdict:
             sentences.append(f"Seen with {self.inputs}{came}.")
         return sentences
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return " ".join([f"{SIGNS[self.kind]} {self.exercise.name}: {self.kind}.", *self.sentences])
-
-    __repr__ = __str__
 
     @property
     def html(self) -> str:

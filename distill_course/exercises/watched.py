@@ -58,10 +58,9 @@ class Answer:
         """Make an ordinary tensor of what came back. Raises Stopped where that cannot be done."""
         if result is ...:
             raise Stopped(*self.dots())
-        if result is None:
-            raise Stopped(WRONG, EVERY["something"])
         if not isinstance(result, Tensor | float | int | np.number | np.ndarray):
-            raise Stopped(WRONG, EVERY["tensor"].format(kind=type(result).__name__))
+            words = EVERY["something" if result is None else "tensor"]
+            raise Stopped(WRONG, words.format(kind=type(result).__name__))
         try:
             result = torch.as_tensor(result.copy() if isinstance(result, np.ndarray) else result).as_subclass(Tensor)
         except Exception as error:
@@ -76,7 +75,7 @@ class Answer:
         untouched = [part.co_code for stub in stubs for part in compile(stub, "stub", "exec").co_consts
                      if inspect.iscode(part)]
         if code is None or code.co_code in untouched:
-            return NOT_ATTEMPTED, ""
+            return NOT_ATTEMPTED, EVERY["untouched"]
         lines = enumerate(linecache.getlines(code.co_filename)[code.co_firstlineno - 1:], code.co_firstlineno)
         place = next((f", in line {number}, `{line.strip()}`" for number, line in lines if DOTS.search(line)), "")
         return WRONG, EVERY["no_dots"].format(place=place)
