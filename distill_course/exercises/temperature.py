@@ -1,6 +1,4 @@
 """Checks of 01_temperature."""
-import math
-
 import torch
 import torch.nn.functional as F
 
@@ -34,7 +32,7 @@ def entropy_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
     halves, coin = shares.repeat(1, 2) / 2, answer(torch.tensor([[0.5, 0.5]]), shape=(1,))
     yield same("halved_classes_add_a_coin", answer(halves), bits + coin, bits, coin)
     yield same("coin_is_one_bit", coin, 1)
-    yield same("equal_classes_are_log2_C", answer(0 * shares + 1 / classes), math.log2(classes))
+    yield same("equal_classes_are_log2_C", answer(0 * shares + 1 / classes), torch.tensor(classes).log2())
 
 
 def soft_loss_cases(answer: Answer, draw: Draw, rows: int, classes: int) -> Cases:
