@@ -1,9 +1,9 @@
 """How an answer is judged: it is called on fresh random inputs, watched, and judged by what it does.
 
 A check is a generator function with the name of its exercise: `soften_cases(answer, draw)`. Its docstring says what a
-right answer computes. It calls the answer on inputs of its own and yields a Case for each property. One that takes
-`rows` and `classes` as well is called for each of SIZES. watched.py says what no answer may do, limits.py how long it
-may take.
+right answer computes. It calls the answer on inputs of its own and yields a Case for each property, by the key of its
+sentence in assets/exercise-cases.toml. One that takes `rows` and `classes` as well, or other sizes, is called for each
+that the same table has under these names. watched.py says what no answer may do, limits.py how long it may take.
 """
 import inspect
 from collections.abc import Iterator, Sequence
@@ -12,65 +12,60 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .exercise import Exercise
+from .exercise import EVERY, TABLE, Exercise
 from .limits import SECONDS, TookTooLong, contained, within
 from .verdict import ERROR, NOT_ATTEMPTED, RIGHT, TOO_LONG, WRONG, Verdict
 from .watched import Answer, Stopped, in_words, line_of, named
 
-SIZES = ((1, 2), (1, 3), (2, 3), (5, 10))  # rows and classes of the inputs: the smallest that fails is shown
-
 
 class Case(NamedTuple):
-    """One property: a sentence that is true of every right answer, and whether it held."""
-    words: str
+    """One property: the key of a sentence that is true of every right answer, and whether it held."""
+    key: str
     holds: bool | Tensor  # of a tensor all must hold
     seen: Sequence = ()   # results that show it, as the answer returned them; where there are none, the last call shows
+    values: dict = {}     # those that the sentence holds
 
 
 Cases = Iterator[Case]
 
 
-def same(words: str, result, other, *seen, tolerance: float = 1e-4) -> Case:
+def same(key: str, result, other, *seen, tolerance: float = 1e-4, **values) -> Case:
     """Make a case that holds where two results are equal. seen: further results that show it."""
-    return Case(words, close(result, other, tolerance), (result, other, *seen))
+    return Case(key, close(result, other, tolerance), (result, other, *seen), values)
 
 
-def different(words: str, result, other) -> Case:
+def different(key: str, result, other) -> Case:
     """Make a case that holds where two results are not equal."""
-    return Case(words, not close(result, other), (result, other))
+    return Case(key, not close(result, other), (result, other))
 
 
 def close(result, other, tolerance: float = 1e-4) -> bool:
     """Say whether two results are equal but for rounding."""
-    result, other = torch.as_tensor(result).double(), torch.as_tensor(other).double()
-    return bool(torch.isclose(result, other, rtol=tolerance, atol=tolerance).all())
+    both = (torch.as_tensor(numbers).double() for numbers in (result, other))
+    return torch.allclose(*both, rtol=tolerance, atol=tolerance)
 
 
-def gradients(loss: Tensor, *inputs: Tensor) -> list[Tensor]:
+def gradients(loss: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
     """Compute the gradient of a loss for each input, 0 where none reaches it."""
-    if not loss.requires_grad:
-        return [torch.zeros_like(x) for x in inputs]
-    return torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)
+    attached = loss + 0 * sum(x.sum() for x in inputs)  # to each of them, so that there is a way back
+    return torch.autograd.grad(attached, inputs)
 
 
-class Draw:
+class Draw(torch.Generator):
     """Random inputs, from a seed of their own."""
-
-    def __init__(self, seed: int):
-        self.generator = torch.Generator().manual_seed(seed)
 
     def logits(self, rows: int, classes: int) -> Tensor:
         """Draw float32 [rows, classes], each row with one clear first."""
-        logits = torch.randn(rows, classes, generator=self.generator)
+        logits = torch.randn(rows, classes, generator=self)
         return logits.scatter_add(1, logits.argmax(1, keepdim=True), torch.ones(rows, 1))
 
     def labels(self, rows: int, classes: int) -> Tensor:
         """Draw int64 [rows], from 0 to classes - 1."""
-        return torch.randint(classes, (rows,), generator=self.generator)
+        return torch.randint(classes, (rows,), generator=self)
 
     def uniform(self, *shape: int) -> Tensor:
         """Draw float32 of this shape, from 0 to 1."""
-        return torch.rand(shape, generator=self.generator)
+        return torch.rand(shape, generator=self)
 
     def number(self, low: float, high: float) -> float:
         """Draw a number between the two, with two digits behind the point."""
@@ -79,26 +74,27 @@ class Draw:
 
 def judge(exercise: Exercise, answer: object, seed: int | None = None) -> Verdict:
     """Judge an answer. seed: of the inputs; a fresh one where None."""
+    if answer is ...:
+        return Verdict(exercise, NOT_ATTEMPTED, EVERY["untouched"])
     if not callable(answer):
-        kind = NOT_ATTEMPTED if answer is ... else ERROR
-        return Verdict(exercise, kind, f"{exercise.name} must be a function; it is {in_words(answer)}.")
+        return Verdict(exercise, ERROR, f"{exercise.name} must be a function; it is {in_words(answer)}.")
     seed = torch.Generator().seed() % 1_000_000 if seed is None else seed
-    watched = Answer(answer, exercise)
+    _, _, *names = inspect.signature(exercise.cases).parameters
+    sizes = TABLE["sizes"][", ".join(names)] if names else [()]
+    watched, draw = Answer(answer, exercise), Draw().manual_seed(seed)
     with contained():
         torch.default_generator.manual_seed(seed)
         try:
-            check, draw = exercise.cases, Draw(seed)
-            sizes = SIZES if "rows" in inspect.signature(check).parameters else [()]
-            cases = (case for size in sizes for case in check(watched, draw, *size))
+            cases = (case for size in sizes for case in exercise.cases(watched, draw, *size))
             failed = within(SECONDS, lambda: next((c for c in cases if not torch.as_tensor(c.holds).all()), None))
             if failed:
-                return Verdict(exercise, WRONG, failed.words, *watched.calls_of(failed.seen), seed)
+                words = TABLE[exercise.name][failed.key].format(**failed.values)
+                return Verdict(exercise, WRONG, words, *watched.calls_of(failed.seen), seed)
             return Verdict(exercise, RIGHT, exercise.also)
         except Stopped as stopped:
             kind, words = stopped.args
         except TookTooLong as error:
-            kind, words = TOO_LONG, (f"{line_of(error, answer)}stopped after {SECONDS:g} seconds. Is there a loop "
-                                     "without an end? If not, it needs a quicker way.")
+            kind, words = TOO_LONG, line_of(error, answer) + EVERY["in_time"].format(seconds=SECONDS)
         except Exception as error:  # the check's own lines stumble over what came back
-            kind, words = WRONG, f"It can be computed with what it returns. The check stopped at {named(error)}"
+            kind, words = WRONG, EVERY["computable"].format(error=named(error))
     return Verdict(exercise, kind, words, watched.inputs, watched.result, seed)

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
-from ..shipped import read_stored
+from ..shipped import read_stored, read_table
+
+TABLE = read_table("exercise-cases")  # sentences of the cases, by exercise and key, and the sizes of their inputs
+EVERY = TABLE["every answer"]         # those that hold whatever the exercise
 
 
 @dataclass(frozen=True)

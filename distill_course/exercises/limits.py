@@ -3,7 +3,6 @@ import _thread
 import ctypes
 import io
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -26,7 +25,7 @@ def within(seconds: float, work: Callable[[], object]) -> object:
 
     What stays inside one call into C cannot be stopped: `time.sleep(1000)`, `sum(itertools.count())`.
     """
-    thread, working, watching = ctypes.c_ulong(threading.get_ident()), threading.Lock(), threading.Lock()
+    working, watching, thread = _thread.allocate_lock(), _thread.allocate_lock(), ctypes.c_ulong(_thread.get_ident())
     interrupt = ctypes.pythonapi.PyThreadState_SetAsyncExc  # it takes effect when the thread next runs Python
 
     def watch(wait: float = seconds) -> None:

@@ -5,9 +5,9 @@ from html import escape
 from ..shown import bundle, button, folded, widgets
 from .exercise import Exercise
 
-NOT_ATTEMPTED, ERROR, WRONG, RIGHT = "not attempted", "an error in your code", "not yet right", "right"
-TOO_LONG = "takes too long"
-SIGNS = {NOT_ATTEMPTED: "○", ERROR: "▲", TOO_LONG: "▲", WRONG: "✗", RIGHT: "✓"}  # beside the word, never instead of it
+# What kinds there are, each with a sign, which stands beside the word, never instead of it
+SIGNS = {"not attempted": "○", "an error in your code": "▲", "takes too long": "▲", "not yet right": "✗", "right": "✓"}
+NOT_ATTEMPTED, ERROR, TOO_LONG, WRONG, RIGHT = SIGNS
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Verdict:
     """The verdict on an answer. A notebook shows it where it is the last line of a cell."""
     exercise: Exercise
     kind: str
-    words: str = ""      # the error, or the property that did not hold
+    words: str = ""      # the error, the property that did not hold, or what to do
     inputs: str = ""     # the smallest that show it
     result: str = ""     # what the answer made of them
     seed: int = 0        # of the inputs
@@ -23,8 +23,6 @@ class Verdict:
     @property
     def sentences(self) -> list[str]:
         """What the learner reads, without the sign and the kind."""
-        if self.kind == NOT_ATTEMPTED:
-            return ["Put your code in place of the `...` above, run that cell, and then this one."]
         words = f"This should hold, and does not: {self.words}" if self.kind == WRONG else self.words
         sentences = [words if words.endswith((".", "!", "?")) else f"{words}."] if words else []
         if self.inputs and self.kind in (ERROR, TOO_LONG, WRONG):
@@ -32,20 +30,16 @@ class Verdict:
             sentences.append(f"Seen with {self.inputs}{came}.")
         return sentences
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return " ".join([f"{SIGNS[self.kind]} {self.exercise.name}: {self.kind}.", *self.sentences])
-
-    __repr__ = __str__
 
     @property
     def html(self) -> str:
         """The same for a notebook, with the hints to unfold where the answer is not right."""
         words = " ".join(marked(sentence) for sentence in self.sentences)
         head = f"<p>{SIGNS[self.kind]} <b>{self.kind[0].upper() + self.kind[1:]}.</b> {words}</p>"
-        if self.kind == RIGHT:
-            return head
-        return head + "".join(folded(f"Hint {number}", f"<p>{marked(hint)}</p>")
-                              for number, hint in enumerate(self.exercise.hints, start=1))
+        hints = [] if self.kind == RIGHT else self.exercise.hints
+        return head + "".join(folded(f"Hint {n}", f"<p>{marked(hint)}</p>") for n, hint in enumerate(hints, start=1))
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         words = {"text/plain": str(self), "text/html": self.html}

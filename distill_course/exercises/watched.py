@@ -2,7 +2,6 @@
 import copy
 import inspect
 import linecache
-import math
 import re
 import traceback
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .exercise import Exercise
+from .exercise import EVERY, Exercise
 from .limits import TookTooLong, settings
 from .verdict import ERROR, NOT_ATTEMPTED, WRONG
 
@@ -43,16 +42,15 @@ class Answer:
             raise Stopped(ERROR, line + named(error)) from error
         self.result = in_words(result)
         if settings() != set_before:
-            raise Stopped(WRONG, "torch stays set as it was: gradients are on again afterwards, for which "
-                          "`with torch.no_grad():` cares, and the default dtype is the same.")
+            raise Stopped(WRONG, EVERY["settings_stay"])
         if words := "".join(map(changed, given, inputs)):
-            raise Stopped(WRONG, f"What it is given stays as it is. {words}")
+            raise Stopped(WRONG, EVERY["inputs_stay"].format(how=words))
         result = self.numbers(result)
         if tuple(result.shape) != shape:
             wanted = f"a tensor of shape {list(shape)}" if shape else "one number (a tensor of shape [])"
-            raise Stopped(WRONG, f"It returns {wanted} here; this one has the shape {list(result.shape)}.")
+            raise Stopped(WRONG, EVERY["shape"].format(wanted=wanted, shape=list(result.shape)))
         if not torch.isfinite(result).all():
-            raise Stopped(WRONG, "From finite inputs it makes finite numbers.")
+            raise Stopped(WRONG, EVERY["finite"])
         self.calls.append((result, self.inputs, self.result))
         return result
 
@@ -60,16 +58,15 @@ class Answer:
         """Make an ordinary tensor of what came back. Raises Stopped where that cannot be done."""
         if result is ...:
             raise Stopped(*self.dots())
-        if result is None:
-            raise Stopped(WRONG, "It returns something. Is there a `return`?")
         if not isinstance(result, Tensor | float | int | np.number | np.ndarray):
-            raise Stopped(WRONG, f"It returns a tensor, not {type(result).__name__}.")
+            words = EVERY["something" if result is None else "tensor"]
+            raise Stopped(WRONG, words.format(kind=type(result).__name__))
         try:
             result = torch.as_tensor(result.copy() if isinstance(result, np.ndarray) else result).as_subclass(Tensor)
         except Exception as error:
-            raise Stopped(WRONG, "It returns numbers that a tensor can hold.") from error
+            raise Stopped(WRONG, EVERY["numbers"]) from error
         if result.dtype is torch.bool or result.is_complex() or result.device.type != "cpu":
-            raise Stopped(WRONG, f"It returns real numbers on the CPU, not {result.dtype} on {result.device}.")
+            raise Stopped(WRONG, EVERY["real"].format(dtype=result.dtype, device=result.device))
         return result
 
     def dots(self) -> tuple[str, str]:
@@ -78,10 +75,10 @@ class Answer:
         untouched = [part.co_code for stub in stubs for part in compile(stub, "stub", "exec").co_consts
                      if inspect.iscode(part)]
         if code is None or code.co_code in untouched:
-            return NOT_ATTEMPTED, ""
+            return NOT_ATTEMPTED, EVERY["untouched"]
         lines = enumerate(linecache.getlines(code.co_filename)[code.co_firstlineno - 1:], code.co_firstlineno)
         place = next((f", in line {number}, `{line.strip()}`" for number, line in lines if DOTS.search(line)), "")
-        return WRONG, f"Code stands in place of every `...`. Here one is left{place}."
+        return WRONG, EVERY["no_dots"].format(place=place)
 
     def described(self, inputs: tuple) -> str:
         """Describe inputs: "logits = [[0.3, -1.2]], temperature = 2.0"."""
@@ -91,9 +88,7 @@ class Answer:
 
     def calls_of(self, results: Sequence) -> tuple[str, str]:
         """Describe the calls that gave these results, or the last call where there are none: inputs and result."""
-        returned = {id(result) for result, *_ in self.calls}
-        wanted = [id(result) for result in results if id(result) in returned]
-        shown = [words for result, *words in self.calls if id(result) in wanted][-len(wanted):]
+        shown = [words for result, *words in self.calls if id(result) in map(id, results)]
         *before, (inputs, words) = shown or [(self.inputs, self.result)]
         return "".join(f"{earlier}, which gave {came}; and with " for earlier, came in before) + inputs, words
 
@@ -103,14 +98,12 @@ def changed(before: object, after: object) -> str:
     if isinstance(before, nn.Module):
         weights = (module.state_dict().values() for module in (before, after))
         same = repr(before) == repr(after) and not any(map(changed, *weights))
-        return "" if same else "A module keeps its layers, weights and their type; only its mode may change."
+        return "" if same else EVERY["module"]
     if not isinstance(before, Tensor):
         return ""
     if after.grad is not None or before.requires_grad != after.requires_grad:
-        return "It keeps its `requires_grad` and gets no gradient: `x.detach()` makes a copy; `backward()` comes later."
-    return "" if before.dtype == after.dtype and torch.equal(before, after) else (
-        "An operation whose name ends in `_` changes it in place, and so does an assignment to a part of it, as in "
-        "`x[0] = 1`.")
+        return EVERY["gradient"]
+    return "" if before.dtype == after.dtype and torch.equal(before, after) else EVERY["numbers_in_place"]
 
 
 def code_of(function: Callable) -> CodeType | None:
@@ -138,7 +131,7 @@ def numbers_in_words(value: Tensor) -> str:
     if not value.is_floating_point():
         return str(value.tolist())
     largest = value[value.isfinite()].abs().amax().item() if value.isfinite().any() else 0.0
-    digits = 3 if largest >= 0.01 or not largest else 3 - math.floor(math.log10(largest))  # never all of them 0
+    digits = 3 if largest >= 0.01 or not largest else 3 - int(np.floor(np.log10(largest)))  # never all of them 0
     return str(np.round(value.double().numpy(), digits).tolist())
 
 

@@ -2,12 +2,15 @@
 
     python tests/course/test_exercises.py      write docs/exercises.md, the matrix of all exercises
 """
+import ast
 import importlib
+import inspect
 import linecache
 import math
 import random
 import time
 from pathlib import Path
+from string import Formatter
 
 import numpy as np
 import pytest
@@ -17,8 +20,9 @@ from equivalent import EQUIVALENT
 from mutants import mutants
 from torch import nn
 
-from distill_course.exercises import Prediction, check, every_exercise, find
+from distill_course.exercises import Prediction, check, checking, every_exercise, find, watched
 from distill_course.exercises.checking import judge
+from distill_course.exercises.exercise import TABLE
 from distill_course.exercises.verdict import ERROR, NOT_ATTEMPTED, RIGHT, WRONG
 from distill_course.exercises.watched import in_words
 
@@ -113,6 +117,32 @@ def test_three_hints_begin_with_a_question_and_there_is_a_task(name):
     exercise, _ = EVERY[name]
     assert len(exercise.hints) == 3 and exercise.hints[0].endswith("?")
     assert exercise.task.strip() and f"def {name}(" in exercise.stub or f"class {name}" in exercise.stub
+
+
+def cases_in(check):
+    """The cases that a check makes: for each its key, and the names of values for its sentence."""
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(check))) if isinstance(node, ast.Call)]
+    return {(call.args[0].value, *sorted(keyword.arg for keyword in call.keywords if keyword.arg != "tolerance"))
+            for call in calls if getattr(call.func, "id", "") in ("Case", "same", "different")}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_case_has_a_sentence_and_every_sentence_a_case(name):
+    fields = {key: {field for _, field, *_ in Formatter().parse(words) if field} for key, words in TABLE[name].items()}
+    assert cases_in(EVERY[name][0].cases) == {(key, *sorted(names)) for key, names in fields.items()}
+    assert all(words.endswith(".") for words in TABLE[name].values())
+
+
+def test_the_table_of_cases_has_the_exercises_and_the_sizes_that_checks_take():
+    names = [", ".join([*inspect.signature(exercise.cases).parameters][2:]) for exercise in every_exercise()]
+    assert {*names} - {""} == TABLE["sizes"].keys() and {"sizes", "every answer", *EVERY} == TABLE.keys()
+
+
+def test_every_sentence_that_holds_of_every_answer_is_used():
+    places = [node.slice for module in (checking, watched) for node in ast.walk(ast.parse(inspect.getsource(module)))
+              if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "EVERY"]
+    keys = [node.value for place in places for node in ast.walk(place) if isinstance(node, ast.Constant)]
+    assert {*keys} - {None} == TABLE["every answer"].keys()
 
 
 def test_an_error_is_shown_with_its_line():
