@@ -35,13 +35,10 @@ class PlainTally(figures.Tally):
             correct=(predicted == labels).sum(), agreed=agreed, labelled=labelled,
             images=torch.full_like(labelled, count), teacher_correct=nothing, entropy=nothing, teacher_entropy=nothing))
 
-    def label_mix(self):
-        return None
-
 
 PLAIN = (  # where a name is looked up, and what stands there instead
     (step, "Tally", PlainTally), (figures, "Tally", PlainTally), (training, "Tally", PlainTally),
-    (figures, "matrices", lambda student: []),
+    (figures, "matrices", lambda student: []), (figures, "label_mix", lambda *_: None),
     (training, "counting_dead_units", lambda student, counted: nullcontext()))
 
 

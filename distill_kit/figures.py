@@ -5,7 +5,7 @@ Everything here is cheap and stays on the device until an epoch is over: reading
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import torch
@@ -50,8 +50,6 @@ class Tally:
     def __init__(self, device: torch.device):
         self._sums = torch.zeros(len(Sums._fields), device=device,
                                  dtype=torch.float64 if device.type != "mps" else torch.float32)
-        self._labels: list[Tensor] = []
-        self._classes = 0
 
     @staticmethod
     @torch.no_grad()
@@ -73,15 +71,9 @@ class Tally:
             images=torch.full_like(labelled, count), teacher_correct=teacher_correct,
             entropy=entropy(logits, temperature).sum(), teacher_entropy=teacher_entropy))
 
-    def add(self, sums: Tensor, labels: Tensor, classes: int) -> None:
-        """Add the sums of a batch with these labels."""
+    def add(self, sums: Tensor) -> None:
+        """Add the sums of a batch."""
         self._sums += sums
-        self._labels.append(class_numbers(labels))
-        self._classes = classes
-
-    def is_finite(self) -> bool:
-        """Is the loss still a finite number?"""
-        return bool(torch.isfinite(self._sums[0]))
 
     def figures(self, prefix: str) -> dict[str, float | None]:
         """Means under their column names; None for what needs labels or a teacher where there are none.
@@ -102,11 +94,6 @@ class Tally:
                 f"{prefix}_entropy": sums.entropy / sums.images,
                 f"{prefix}_teacher_entropy": sums.teacher_entropy / sums.images if taught else None}
 
-    def label_mix(self) -> float | None:
-        """How mixed the labels of the batches added so far are: see `label_mix`."""
-        sizes = [len(labels) for labels in self._labels]
-        return label_mix(torch.cat(self._labels).cpu().split(sizes), self._classes, least=32)  # a GPU waits once
-
 
 class EpochFigures:
     """Figures of one epoch, gathered step by step. Make it before the first step: it looks at the weights."""
@@ -114,7 +101,7 @@ class EpochFigures:
     def __init__(self, student: nn.Module, clip_norm: float):
         self.clip_norm, self.weights = clip_norm, matrices(student)
         self.before = [weight.detach().clone() for weight in self.weights]
-        self.tally, self.norms = Tally(next(student.parameters()).device), []
+        self.tally, self.norms, self.labels = Tally(next(student.parameters()).device), [], []
         self.numbers: Numbers | None = None  # of the last step
 
     def add(self, batch: Batch, numbers: Numbers, stepped: Stepped) -> None:
@@ -125,7 +112,8 @@ class EpochFigures:
                           "alpha": numbers.alpha, "temperature": numbers.temperature}
             self.taught, self.classes = batch.teacher_logits is not None, stepped.logits.shape[1]
         self.norms.append(stepped.norm.clone())  # a recorded step writes into the same place again
-        self.tally.add(stepped.sums, batch.labels, self.classes)
+        self.labels.append(class_numbers(batch.labels))
+        self.tally.add(stepped.sums)
         self.numbers = numbers
 
     def step_row(self, epoch: int, steps: int) -> Row:
@@ -136,8 +124,10 @@ class EpochFigures:
         """Make the epoch's row, without what validation adds. Raises ValueError where there was no step."""
         if not self.norms:
             raise ValueError(f"batches must yield a batch in every epoch; epoch {epoch} had none")
+        labels = torch.cat(self.labels).cpu().split([len(labels) for labels in self.labels])  # a GPU waits once
         row = {**self.step_row(epoch, steps), "kind": EPOCH, **gradient_figures(self.norms, self.clip_norm),
-               "update_ratio": None if self.moved is None else float(self.moved), "label_mix": self.tally.label_mix(),
+               "update_ratio": None if self.moved is None else float(self.moved),
+               "label_mix": label_mix(labels, self.classes, least=32),
                "classes": self.classes, "threads": torch.get_num_threads()}
         if epoch == 1:
             row |= {f"first_{name}": float(value) for name, value in self.first.items()}
@@ -222,10 +212,9 @@ def counting_dead_units(student: nn.Module, figures: dict):
         output = output[:LOOKED_AT].detach()
         over = [axis for axis in range(output.ndim) if axis != 1]
         largest.append(output.amax(dim=over).flatten() if output.ndim > 1 else output)  # (channels,)
-    handles = [module.register_forward_hook(look) for module in student.modules() if isinstance(module, nn.ReLU)]
-    try:
+    with ExitStack() as hooks:
+        for module in student.modules():
+            if isinstance(module, nn.ReLU):
+                hooks.enter_context(module.register_forward_hook(look))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
-        figures["dead_units"] = (torch.cat(largest) <= 0).float().mean().item() if largest else None
+    figures["dead_units"] = (torch.cat(largest) <= 0).float().mean().item() if largest else None

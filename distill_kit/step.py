@@ -46,10 +46,9 @@ class Step:
         check_temperature(numbers.temperature)
         check_alpha(numbers.alpha)
         check_teacher(batch.teacher_logits, numbers.alpha)
-        terms, logits, norm, sums = self._call(*batch, *numbers_on(self.device, *numbers))
-        return Stepped(LossTerms(*terms), logits, norm, sums)
+        return self._call(*batch, *numbers_on(self.device, *numbers))
 
-    def _learn(self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, temperature, alpha) -> tuple:
+    def _learn(self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, temperature, alpha) -> Stepped:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_ratio", 1.0)  # see optimizers.Muon
         with casting(self.device, self.precision):
@@ -64,4 +63,4 @@ class Step:
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)  # again: a gradient would keep a recording's memory
         terms, logits = LossTerms(*(term.detach() for term in terms)), logits.detach()
-        return terms, logits, norm, Tally.of(terms, logits, teacher_logits, labels, temperature)
+        return Stepped(terms, logits, norm, Tally.of(terms, logits, teacher_logits, labels, temperature))

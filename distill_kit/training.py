@@ -70,7 +70,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
                     train_mode(student, frozen)  # the caller may have measured it meanwhile, in eval mode
 
             row = figures.epoch_row(epoch, steps)
-            finite = figures.tally.is_finite()
+            finite = math.isfinite(row["train_loss"])
             if finite and plain and (stale := stale_norms(student, steps - before)):
                 with casting(step.device, precision):
                     measure_anew(student, stale, plain())
@@ -104,7 +104,7 @@ def validate(student: nn.Module, batches: Iterable[Batch], temperature: float = 
         with casting(device, precision), counting:
             logits = logits_of(student(images))
         terms = loss(logits, teacher_logits, labels, temperature, alpha)
-        tally.add(Tally.of(terms, logits, teacher_logits, labels, temperature), labels, logits.shape[1])
+        tally.add(Tally.of(terms, logits, teacher_logits, labels, temperature))
     return {**tally.figures(prefix), **dead}
 
 
@@ -123,11 +123,9 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
             if row["kind"] == EPOCH and row.get("val_accuracy") is not None:
                 rank = (row["val_accuracy"], -row["val_hard"])
                 row["best"] = "stopped" not in row and rank > best.get("rank", ())
+                waited = 0 if row["best"] else waited + 1
                 if row["best"]:
-                    waited = 0
                     best.update(rank=rank, weights=deepcopy(student.state_dict()))  # with versions: some ask for them
-                else:
-                    waited += 1
                 if patience is not None and waited >= patience:
                     row.setdefault("stopped", f"No better epoch in {patience}: stopped early, best weights restored.")
             yield row

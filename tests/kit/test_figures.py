@@ -34,7 +34,7 @@ def test_tally_counts_what_the_teacher_gets_right_and_both_entropies():
     logits, teacher = torch.eye(3), torch.tensor([[9.0, 0, 0], [9.0, 0, 0], [0, 0, 9.0]])
     labels = torch.tensor([0, 1, 2])
     tally = Tally(torch.device("cpu"))
-    tally.add(Tally.of(distillation_terms(logits, teacher, labels, 2.0, 0.5), logits, teacher, labels, 2.0), labels, 3)
+    tally.add(Tally.of(distillation_terms(logits, teacher, labels, 2.0, 0.5), logits, teacher, labels, 2.0))
     figures = tally.figures("train")
     assert figures["train_teacher_accuracy"] == pytest.approx(2 / 3)
     assert figures["train_entropy"] == pytest.approx(entropy(logits, 2).mean().item(), rel=1e-6)
@@ -56,13 +56,10 @@ def test_batches_with_few_labels_do_not_make_labels_look_sorted():
     """Thirteen labels of ten classes cannot show all of their entropy, however well they are mixed."""
     generator = torch.Generator().manual_seed(0)
     for labelled, is_told in ((5, False), (13, False), (20, False), (40, True), (256, True)):
-        tally = Tally(torch.device("cpu"))
-        for _ in range(40):
-            labels = torch.randint(10, (256,), generator=generator)
-            labels[labelled:] = -100
-            tally.add(torch.zeros(11), labels, 10)
-        assert (tally.label_mix() is not None) == is_told
-        assert not is_told or tally.label_mix() == pytest.approx(1, abs=0.03)
+        batches = torch.randint(10, (40, 256), generator=generator)
+        batches[:, labelled:] = -100
+        mix = label_mix(batches.unbind(), 10, least=32)
+        assert (mix is not None) == is_told and (not is_told or mix == pytest.approx(1, abs=0.03))
 
 
 def test_label_mix_needs_labels_of_two_classes():
@@ -127,7 +124,7 @@ def test_terms_add_up_to_the_loss_also_where_some_batches_have_no_label():
     for labels in ([0, 2, 1, 1], [-100] * 4, [2, -100, -100, -100], [0, 1, -100]):
         student, teacher = (torch.randn(len(labels), 3, generator=generator) for _ in range(2))
         labels = torch.tensor(labels)
-        tally.add(Tally.of(distillation_terms(student, teacher, labels, 2.0, 0.3), student, teacher, labels), labels, 3)
+        tally.add(Tally.of(distillation_terms(student, teacher, labels, 2.0, 0.3), student, teacher, labels))
     figures = tally.figures("train")
     assert figures["train_loss"] == pytest.approx(0.3 * figures["train_hard"] + 0.7 * figures["train_soft"], rel=1e-6)
 
