@@ -1,6 +1,5 @@
 """One step of training: forward, loss, backward, clipping, update; on a GPU recorded and replayed where asked for."""
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ FLOAT16_SCALE = 2.0**10  # lifts small gradients above what float16 rounds to 0;
 
 
 class Step:
-    """A context in which each call trains `student` on one batch.
+    """What trains `student` on one batch each time that it is called; close it to give back what a recording holds.
 
     recorded: on a GPU, capture the step as a CUDA graph at the second batch and replay it from then on. Loss and
     student must then not branch on values or draw random numbers of their own.
@@ -32,14 +31,12 @@ class Step:
         self.device = self.parameters[0].device
         self.scaler = torch.amp.GradScaler(self.device.type, init_scale=FLOAT16_SCALE, enabled=precision == "float16")
         waits = self.device.type != "cuda" or self.scaler.is_enabled()  # a scaler waits for the GPU
-        self._learning = Recorded(self._learn) if recorded and not waits else nullcontext(self._learn)
+        self._call = Recorded(self._step) if recorded and not waits else self._step
 
-    def __enter__(self) -> "Step":
-        self._call = self._learning.__enter__()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._learning.__exit__(*error)
+    def close(self) -> None:
+        """Give back the memory of a recording."""
+        if isinstance(self._call, Recorded):
+            self._call.close()
 
     def __call__(self, batch: Batch, numbers: Numbers) -> Stepped:
         """Take one step. Raises ValueError for a schedule's value or logits that cannot be."""
@@ -48,7 +45,7 @@ class Step:
         check_teacher(batch.teacher_logits, numbers.alpha)
         return self._call(*batch, *numbers_on(self.device, *numbers))
 
-    def _learn(self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, temperature, alpha) -> Stepped:
+    def _step(self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, temperature, alpha) -> Stepped:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_ratio", 1.0)  # see optimizers.Muon
         with casting(self.device, self.precision):

@@ -3,7 +3,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from copy import deepcopy
 
 import torch
@@ -55,7 +55,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
     """
     behind = after or {"epoch": 0, "steps": 0, "seconds": 0.0}
     clock, steps, frozen = Clock(behind["seconds"]), behind["steps"], frozen_norms(student)
-    with Step(student, optimizer, loss, clip_norm, precision, recorded) as step:
+    with closing(Step(student, optimizer, loss, clip_norm, precision, recorded)) as step:
         for epoch in range(behind["epoch"] + 1, epochs + 1):
             train_mode(student, frozen)
             figures, before = EpochFigures(student, clip_norm), steps
