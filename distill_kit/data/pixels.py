@@ -7,12 +7,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from ..files import printable, reason
 from .cache import Arrays
 from .folder import Listing, in_few_words
+from .imageset import SIZES
 
-SIZES = 8, 96         # pixels a side that the networks of the kit are made for
 DEFAULT_SIZE = 32     # of images that have not one size
 MOST_BYTES = 2 << 30  # decoded, as bytes; beyond it a set of images would fill the memory of a laptop
 VERSION = 3           # of what is decoded, part of the key under which it is kept
@@ -23,14 +24,12 @@ NOT_DECODED = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 @cache
 def formats() -> tuple[str, ...]:
     """List the formats of Pillow that are decoded."""
-    from PIL import Image
     Image.init()
     return tuple(name for name in Image.ID if name not in NOT_DECODED)
 
 
 def endings() -> set[str]:
     """List the endings of the names of files in these formats."""
-    from PIL import Image
     return {ending for ending, name in Image.registered_extensions().items() if name in formats()}
 
 
@@ -44,7 +43,6 @@ def decode(listing: Listing, size: int | None = None, progress: bool = True) -> 
         formats and modes with their counts.
     Raises ValueError naming the files that cannot be read.
     """
-    from PIL import Image
     from tqdm.auto import tqdm
 
     paths = {part: [listing.root / file[2] for file in files] for part, files in listing.files.items()}
@@ -88,7 +86,6 @@ def decode(listing: Listing, size: int | None = None, progress: bool = True) -> 
 
 def _head(path: Path) -> tuple[tuple[int, int], str, str, bool]:
     """Read of an image width and height, mode, format and whether it may be transparent; nothing is decoded."""
-    from PIL import Image
     with Image.open(path, formats=formats()) as image:
         return image.size, image.mode, image.format, _has_alpha(image)
 
@@ -100,7 +97,6 @@ def _has_alpha(image) -> bool:
 
 def _square(path: Path, size: int) -> np.ndarray:
     """Decode an image, turned as its EXIF orientation says, on white, cut to a square: uint8 [size, size, 3]."""
-    from PIL import Image, ImageOps
     with Image.open(path, formats=formats()) as image:
         image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at half its size, a quarter or an eighth
         image.load()
