@@ -16,7 +16,7 @@ from .history import EPOCH, Row, best_row, save_history
 from .kept_logits import KeptLogits
 from .memory import keep_freed_memory
 from .metrics import accuracy, answers, balanced_accuracy, share_in_top
-from .models import STUDENTS, ConvNet, Stem, make_model, whitening_stem
+from .models import STUDENTS, ConvNet, make_model, whitening_stem
 from .neighbours import Room, next_with
 from .optimizers import OPTIMIZERS, RECORDABLE
 from .parts import Parts
@@ -75,7 +75,7 @@ class Materials:
                    leave_out_class=settings.leave_out, device=settings.device, precision=settings.precision)
 
     @functools.cached_property
-    def stem(self) -> Stem:
+    def stem(self) -> dict[str, Tensor]:
         """The first layer of every student that learns from these images."""
         return whitening_stem(self.training.images)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from distill_course import checkpoints
 from distill_course.checkpoints import CHECKPOINT, resumable
 from distill_kit import training
 from distill_kit.history import load_history
-from distill_kit.neighbours import using_threads
 from distill_kit.weights import load_model
 
 pytestmark = pytest.mark.usefixtures("global_random_state_untouched")
@@ -197,10 +197,11 @@ def test_a_folder_of_images_may_have_moved(tmp_path):
     assert load_history(tmp_path / "cut")[0]["data"] == "there"
 
 
-def test_another_precision_or_number_of_threads_is_said(tmp_path):
+def test_another_precision_or_number_of_threads_is_said(tmp_path, request):
     cut_after(1, tmp_path)
-    with using_threads(torch.get_num_threads() + 1):
-        run = run_of(epochs=EPOCHS, precision="bfloat16")
+    request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    run = run_of(epochs=EPOCHS, precision="bfloat16")
     with pytest.warns(UserWarning, match="precision was 'float32' and is 'bfloat16', threads was . and is .*digits"):
         rows = list(resumable(run, tmp_path))
     assert rows[-1]["epoch"] == EPOCHS
