@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .batches import Batch
 from .devices import casting, numbers_on
-from .figures import Stepped, Tally
+from .figures import Stepped, sums_of
 from .losses import LossTerms, check_alpha, check_logits, check_teacher, check_temperature
 from .models import logits_of
 from .optimizers import trained
@@ -60,4 +60,4 @@ class Step:
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)  # again: a gradient would keep a recording's memory
         terms, logits = LossTerms(*(term.detach() for term in terms)), logits.detach()
-        return Stepped(terms, logits, norm, Tally.of(terms, logits, teacher_logits, labels, temperature))
+        return Stepped(terms, logits, norm, sums_of(terms, logits, teacher_logits, labels, temperature))

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from .batches import Batch
 from .devices import casting, choose_device, choose_precision
-from .figures import Clock, EpochFigures, Tally, counting_dead_units
+from .figures import Clock, EpochFigures, counting_dead_units, means, no_sums, sums_of
 from .history import EPOCH, Row
 from .loaders import LoaderBatches
 from .losses import check_alpha, check_teacher, check_temperature, distillation_terms
@@ -98,14 +98,14 @@ def validate(student: nn.Module, batches: Iterable[Batch], temperature: float = 
     """
     student.eval()
     device = next(student.parameters()).device
-    tally, dead = Tally(device), {}
+    sums, dead = no_sums(device), {}
     for number, (images, labels, teacher_logits) in enumerate(batches):
         counting = counting_dead_units(student, dead) if dead_units and number == 0 else nullcontext()
         with casting(device, precision), counting:
             logits = logits_of(student(images))
         terms = loss(logits, teacher_logits, labels, temperature, alpha)
-        tally.add(Tally.of(terms, logits, teacher_logits, labels, temperature))
-    return {**tally.figures(prefix), **dead}
+        sums += sums_of(terms, logits, teacher_logits, labels, temperature)
+    return {**means(sums, prefix), **dead}
 
 
 def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = None,
