@@ -84,11 +84,6 @@ class Materials:
         if training:
             self.logits.complete(progress)
 
-    def save_logits(self) -> None:
-        """Keep the teacher's logits on the disk, for later runs."""
-        self.logits.save()
-        self.watched.logits.save()
-
     @property
     def teacher_seconds(self) -> float:
         """Seconds that the teacher has been at work so far."""
@@ -181,7 +176,8 @@ class Run:
                             save_history(Path(folder, "history.jsonl"), about, self.history)
                     yield row
         finally:
-            materials.save_logits()
+            materials.logits.save()
+            materials.watched.logits.save()
             if folder is not None and self.history:
                 save_model(self.student, Path(folder, "student.safetensors"),
                            {"settings": asdict(self.settings), "data": self.training.source,

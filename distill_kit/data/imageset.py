@@ -57,9 +57,8 @@ class ImageSet:
 
     def __getitem__(self, rows) -> "ImageSet":
         """Return the set of these rows: a slice, or an int64 or bool tensor."""
-        probabilities = None if self.probabilities is None else _take(self.probabilities, rows)
-        return replace(self, images=_take(self.images, rows), labels=_take(self.labels, rows),
-                       probabilities=probabilities)
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{name: _take(value, rows) for name, value in tensors.items()})
 
 
 @dataclass(frozen=True, eq=False)

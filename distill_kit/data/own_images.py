@@ -8,7 +8,7 @@ from ..files import printable
 from .cache import Arrays, cached
 from .folder import TEST, VALIDATION, Listing, counted, in_few_words, list_images
 from .imageset import Dataset, cut_up
-from .pixels import VERSION, decode, endings
+from .pixels import ENDINGS, VERSION, decode
 
 NOT_OWN = ("auto", "cifar10", "shapes10", "cifar100")  # a folder of such a name is not that data set
 
@@ -16,7 +16,7 @@ NOT_OWN = ("auto", "cifar10", "shapes10", "cifar100")  # a folder of such a name
 def read_own(root: Path, progress: bool = True, size: int | None = None, validation_share: float | None = None,
              test_share: float | None = None) -> Dataset:
     """Read a folder of images; see `load_dataset`. `details` of the data set says what was there and what was done."""
-    listing = list_images(root, endings())
+    listing = list_images(root, ENDINGS)
     arrays, details = decoded(listing, size, progress)
     name, shown = printable(root.resolve().name), printable(root)
     name = shown if name.lower().replace("-", "") in NOT_OWN else name

@@ -3,7 +3,6 @@ import json
 import warnings
 from collections import Counter
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +18,9 @@ MOST_BYTES = 2 << 30  # decoded, as bytes; beyond it a set of images would fill 
 VERSION = 3           # of what is decoded, part of the key under which it is kept
 # A PostScript file is a program that Pillow would have run; the others it knows and cannot decode.
 NOT_DECODED = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
-
-
-@cache
-def formats() -> tuple[str, ...]:
-    """List the formats of Pillow that are decoded."""
-    Image.init()
-    return tuple(name for name in Image.ID if name not in NOT_DECODED)
-
-
-def endings() -> set[str]:
-    """List the endings of the names of files in these formats."""
-    return {ending for ending, name in Image.registered_extensions().items() if name in formats()}
+Image.init()  # so that Pillow knows all its formats
+FORMATS = tuple(name for name in Image.ID if name not in NOT_DECODED)
+ENDINGS = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}  # of names of files
 
 
 def decode(listing: Listing, size: int | None = None, progress: bool = True) -> Arrays:
@@ -86,7 +76,7 @@ def decode(listing: Listing, size: int | None = None, progress: bool = True) -> 
 
 def _head(path: Path) -> tuple[tuple[int, int], str, str, bool]:
     """Read of an image width and height, mode, format and whether it may be transparent; nothing is decoded."""
-    with Image.open(path, formats=formats()) as image:
+    with Image.open(path, formats=FORMATS) as image:
         return image.size, image.mode, image.format, _has_alpha(image)
 
 
@@ -97,7 +87,7 @@ def _has_alpha(image) -> bool:
 
 def _square(path: Path, size: int) -> np.ndarray:
     """Decode an image, turned as its EXIF orientation says, on white, cut to a square: uint8 [size, size, 3]."""
-    with Image.open(path, formats=formats()) as image:
+    with Image.open(path, formats=FORMATS) as image:
         image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at half its size, a quarter or an eighth
         image.load()
         with suppress(Exception):  # odd metadata turn nothing
