@@ -151,7 +151,7 @@ class Run:
         """Train, once: yield a row an epoch and a light row every `every` steps. `seconds` leaves the teacher out.
 
         folder: gets the history after every epoch and the student at the end, whichever way the run ends. A run that is
-        to go on after it was killed is trained by the course (distill_course.checkpoints).
+        to go on after it was killed is trained by `resumable` (checkpoints.py).
         """
         if self.began:
             raise RuntimeError("this run has been trained; make another Run of the same settings")
