@@ -20,28 +20,22 @@ from distill_kit import Materials, Settings, figures, load_dataset, load_teacher
 from distill_kit.settings import QUICK_EPOCHS
 
 
-class PlainTally(figures.Tally):
+@torch.no_grad()
+def plain_sums(terms, logits, teacher_logits, labels, temperature=1.0):
     """Loss with its terms, accuracy and agreement, and nothing else: what a row had before."""
-
-    @staticmethod
-    @torch.no_grad()
-    def of(terms, logits, teacher_logits, labels, temperature=1.0):
-        predicted = logits.argmax(dim=1)
-        labelled, count = (labels >= 0).sum(), len(labels)
-        agreed = labelled * torch.nan if teacher_logits is None else (predicted == teacher_logits.argmax(dim=1)).sum()
-        hard, nothing = terms.hard * labelled, labelled * 0.0
-        return torch.stack(figures.Sums(
-            total=terms.total * count, hard=hard, labelled_hard=hard, soft=terms.soft * count,
-            correct=(predicted == labels).sum(), agreed=agreed, labelled=labelled,
-            images=torch.full_like(labelled, count), teacher_correct=nothing, entropy=nothing, teacher_entropy=nothing))
-
-    def label_mix(self):
-        return None
+    predicted = logits.argmax(dim=1)
+    labelled, count = (labels >= 0).sum(), len(labels)
+    agreed = labelled * torch.nan if teacher_logits is None else (predicted == teacher_logits.argmax(dim=1)).sum()
+    hard, nothing = terms.hard * labelled, labelled * 0.0
+    return torch.stack(figures.Sums(
+        total=terms.total * count, hard=hard, labelled_hard=hard, soft=terms.soft * count,
+        correct=(predicted == labels).sum(), agreed=agreed, labelled=labelled,
+        images=torch.full_like(labelled, count), teacher_correct=nothing, entropy=nothing, teacher_entropy=nothing))
 
 
 PLAIN = (  # where a name is looked up, and what stands there instead
-    (step, "Tally", PlainTally), (figures, "Tally", PlainTally), (training, "Tally", PlainTally),
-    (figures, "matrices", lambda student: []),
+    (step, "sums_of", plain_sums), (training, "sums_of", plain_sums),
+    (figures, "matrices", lambda student: []), (figures, "label_mix", lambda *_, **__: None),
     (training, "counting_dead_units", lambda student, counted: nullcontext()))
 
 

@@ -14,7 +14,7 @@ from distill_kit.batches import Batch, ViewBatches
 from distill_kit.changes import register
 from distill_kit.devices import casting
 from distill_kit.models import logits_of
-from distill_kit.parts import Parts
+from distill_kit.run import Parts
 from distill_kit.schedules import constant, cosine, linear, warmup_then
 from distill_kit.teachers import Teacher
 

@@ -35,7 +35,7 @@ class ViewBatches:
         self._generator = torch.Generator().manual_seed(seed)
         self._offset = torch.randint(len(bank.views), (len(labels),), generator=self._generator)
         self._passes = 0
-        self._queue = iter(())
+        self._queue: list[Tensor] = []  # the batches of this pass that are still to come
 
     def __len__(self) -> int:
         return self.steps
@@ -50,11 +50,11 @@ class ViewBatches:
     def epoch(self) -> Iterator[Tensor]:
         """Yield the rows of the batches of one epoch: int64 [n] each. Whoever wants no images goes through these."""
         for _ in range(self.steps):
-            rows = next(self._queue, None)
-            if rows is None:
-                self._queue = self._new_pass()
-                rows = next(self._queue)
-            yield rows
+            if not self._queue:
+                self._passes += 1
+                order = self.draw_order()
+                self._queue = list(order[: len(order) // self.batch_size * self.batch_size].split(self.batch_size))
+            yield self._queue.pop(0)
 
     def draw_order(self) -> Tensor:
         """Draw the order of the next pass: int64, every row once."""
@@ -63,11 +63,6 @@ class ViewBatches:
     def ask_teacher(self, rows: Tensor, views: Tensor) -> Tensor | None:
         """Fetch the teacher's logits for image `rows[k]` in view `views[k]`, float16 [n, C]; None without a teacher."""
         return None if self.logits is None else self.logits.take(rows, views)
-
-    def _new_pass(self) -> Iterator[Tensor]:
-        self._passes += 1
-        order = self.draw_order()
-        return iter(order[: len(order) // self.batch_size * self.batch_size].split(self.batch_size))
 
 
 class PlainBatches:

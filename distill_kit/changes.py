@@ -1,10 +1,10 @@
-"""Changes to a run: functions from its parts (parts.py) to the parts that the loop is given, known by name.
+"""Changes to a run: functions from its parts (run.Parts) to the parts that the loop is given, known by name.
 
 The kit has none of its own. Whoever has one registers it; `Settings(changes=("no_warmup",))` then asks for it.
 """
 from collections.abc import Callable
 
-CHANGES: dict[str, Callable] = {}  # from parts.Parts to parts.Parts, by name
+CHANGES: dict[str, Callable] = {}  # from run.Parts to run.Parts, by name
 
 
 def register(name: str, change: Callable) -> None:

@@ -5,7 +5,7 @@ Everything here is cheap and stays on the device until an epoch is over: reading
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import torch
@@ -41,71 +41,53 @@ class Stepped(NamedTuple):
     terms: LossTerms
     logits: Tensor   # float [N, C]
     norm: Tensor     # length of the gradient before clipping
-    sums: Tensor     # of the batch: see Tally.of
+    sums: Tensor     # of the batch: see sums_of
 
 
-class Tally:
-    """Running sums over an epoch. `of` sums one batch, inside a recorded step; `add` accumulates."""
+def no_sums(device: torch.device) -> Tensor:
+    """The tensor [11] to which the sums of batches are added."""
+    dtype = torch.float64 if device.type != "mps" else torch.float32
+    return torch.zeros(len(Sums._fields), dtype=dtype, device=device)
 
-    def __init__(self, device: torch.device):
-        self._sums = torch.zeros(len(Sums._fields), device=device,
-                                 dtype=torch.float64 if device.type != "mps" else torch.float32)
-        self._labels: list[Tensor] = []
-        self._classes = 0
 
-    @staticmethod
-    @torch.no_grad()
-    def of(terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
-           temperature: float | Tensor = 1.0) -> Tensor:
-        """Sum one batch: a tensor in the order of `Sums`. logits [N, C], labels as the loss takes them."""
-        logits, labels = logits.float(), class_numbers(labels)
-        predicted = logits.argmax(dim=1)                                              # (N,)
-        labelled, count = (labels >= 0).sum(), len(labels)
-        agreed = teacher_correct = teacher_entropy = labelled * torch.nan
-        if teacher_logits is not None:
-            teacher_logits = teacher_logits.float()
-            taught = teacher_logits.argmax(dim=1)                                     # (N,)
-            agreed, teacher_correct = (predicted == taught).sum(), (taught == labels).sum()
-            teacher_entropy = entropy(teacher_logits, temperature).sum()
-        return torch.stack(Sums(
-            total=terms.total * count, hard=terms.hard * count, labelled_hard=terms.hard * labelled,
-            soft=terms.soft * count, correct=(predicted == labels).sum(), agreed=agreed, labelled=labelled,
-            images=torch.full_like(labelled, count), teacher_correct=teacher_correct,
-            entropy=entropy(logits, temperature).sum(), teacher_entropy=teacher_entropy))
+@torch.no_grad()
+def sums_of(terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
+            temperature: float | Tensor = 1.0) -> Tensor:
+    """Sum one batch: a tensor in the order of `Sums`. logits [N, C], labels as the loss takes them."""
+    logits, labels = logits.float(), class_numbers(labels)
+    predicted = logits.argmax(dim=1)                                                  # (N,)
+    labelled, count = (labels >= 0).sum(), len(labels)
+    agreed = teacher_correct = teacher_entropy = labelled * torch.nan
+    if teacher_logits is not None:
+        teacher_logits = teacher_logits.float()
+        taught = teacher_logits.argmax(dim=1)                                         # (N,)
+        agreed, teacher_correct = (predicted == taught).sum(), (taught == labels).sum()
+        teacher_entropy = entropy(teacher_logits, temperature).sum()
+    return torch.stack(Sums(
+        total=terms.total * count, hard=terms.hard * count, labelled_hard=terms.hard * labelled,
+        soft=terms.soft * count, correct=(predicted == labels).sum(), agreed=agreed, labelled=labelled,
+        images=torch.full_like(labelled, count), teacher_correct=teacher_correct,
+        entropy=entropy(logits, temperature).sum(), teacher_entropy=teacher_entropy))
 
-    def add(self, sums: Tensor, labels: Tensor, classes: int) -> None:
-        """Add the sums of a batch with these labels."""
-        self._sums += sums
-        self._labels.append(class_numbers(labels))
-        self._classes = classes
 
-    def is_finite(self) -> bool:
-        """Is the loss still a finite number?"""
-        return bool(torch.isfinite(self._sums[0]))
+def means(sums: Tensor, prefix: str) -> dict[str, float | None]:
+    """Means under their column names; None for what needs labels or a teacher where there are none.
 
-    def figures(self, prefix: str) -> dict[str, float | None]:
-        """Means under their column names; None for what needs labels or a teacher where there are none.
-
-        While training the terms are means over batches, as they enter the total, so that they add up to it. On
-        validation images the hard term is the mean over labelled images.
-        """
-        sums = Sums(*self._sums.tolist())
-        if not sums.images:
-            raise ValueError(f"no batch to compute {prefix}_loss from: is the loader empty?")
-        taught, labelled = not math.isnan(sums.agreed), sums.labelled > 0
-        hard = sums.hard / sums.images if prefix == TRAIN else sums.labelled_hard / max(sums.labelled, 1)
-        return {f"{prefix}_loss": sums.total / sums.images, f"{prefix}_hard": hard if labelled else None,
-                f"{prefix}_soft": sums.soft / sums.images if taught else None,
-                f"{prefix}_accuracy": sums.correct / sums.labelled if labelled else None,
-                f"{prefix}_agreement": sums.agreed / sums.images if taught else None,
-                f"{prefix}_teacher_accuracy": sums.teacher_correct / sums.labelled if taught and labelled else None,
-                f"{prefix}_entropy": sums.entropy / sums.images,
-                f"{prefix}_teacher_entropy": sums.teacher_entropy / sums.images if taught else None}
-
-    def label_mix(self) -> float | None:
-        """How mixed the labels of the batches added so far are: see `label_mix`."""
-        sizes = [len(labels) for labels in self._labels]
-        return label_mix(torch.cat(self._labels).cpu().split(sizes), self._classes, least=32)  # a GPU waits once
+    While training the terms are means over batches, as they enter the total, so that they add up to it. On
+    validation images the hard term is the mean over labelled images.
+    """
+    sums = Sums(*sums.tolist())
+    if not sums.images:
+        raise ValueError(f"no batch to compute {prefix}_loss from: is the loader empty?")
+    taught, labelled = not math.isnan(sums.agreed), sums.labelled > 0
+    hard = sums.hard / sums.images if prefix == TRAIN else sums.labelled_hard / max(sums.labelled, 1)
+    return {f"{prefix}_loss": sums.total / sums.images, f"{prefix}_hard": hard if labelled else None,
+            f"{prefix}_soft": sums.soft / sums.images if taught else None,
+            f"{prefix}_accuracy": sums.correct / sums.labelled if labelled else None,
+            f"{prefix}_agreement": sums.agreed / sums.images if taught else None,
+            f"{prefix}_teacher_accuracy": sums.teacher_correct / sums.labelled if taught and labelled else None,
+            f"{prefix}_entropy": sums.entropy / sums.images,
+            f"{prefix}_teacher_entropy": sums.teacher_entropy / sums.images if taught else None}
 
 
 class EpochFigures:
@@ -114,7 +96,7 @@ class EpochFigures:
     def __init__(self, student: nn.Module, clip_norm: float):
         self.clip_norm, self.weights = clip_norm, matrices(student)
         self.before = [weight.detach().clone() for weight in self.weights]
-        self.tally, self.norms = Tally(next(student.parameters()).device), []
+        self.sums, self.norms, self.labels = no_sums(next(student.parameters()).device), [], []
         self.numbers: Numbers | None = None  # of the last step
 
     def add(self, batch: Batch, numbers: Numbers, stepped: Stepped) -> None:
@@ -125,19 +107,22 @@ class EpochFigures:
                           "alpha": numbers.alpha, "temperature": numbers.temperature}
             self.taught, self.classes = batch.teacher_logits is not None, stepped.logits.shape[1]
         self.norms.append(stepped.norm.clone())  # a recorded step writes into the same place again
-        self.tally.add(stepped.sums, batch.labels, self.classes)
+        self.labels.append(class_numbers(batch.labels))
+        self.sums += stepped.sums
         self.numbers = numbers
 
     def step_row(self, epoch: int, steps: int) -> Row:
         """Make a light row: the means so far."""
-        return {"kind": STEP, "epoch": epoch, "steps": steps, **self.numbers._asdict(), **self.tally.figures(TRAIN)}
+        return {"kind": STEP, "epoch": epoch, "steps": steps, **self.numbers._asdict(), **means(self.sums, TRAIN)}
 
     def epoch_row(self, epoch: int, steps: int) -> Row:
         """Make the epoch's row, without what validation adds. Raises ValueError where there was no step."""
         if not self.norms:
             raise ValueError(f"batches must yield a batch in every epoch; epoch {epoch} had none")
+        labels = torch.cat(self.labels).cpu().split([len(labels) for labels in self.labels])  # a GPU waits once
         row = {**self.step_row(epoch, steps), "kind": EPOCH, **gradient_figures(self.norms, self.clip_norm),
-               "update_ratio": None if self.moved is None else float(self.moved), "label_mix": self.tally.label_mix(),
+               "update_ratio": None if self.moved is None else float(self.moved),
+               "label_mix": label_mix(labels, self.classes, least=32),
                "classes": self.classes, "threads": torch.get_num_threads()}
         if epoch == 1:
             row |= {f"first_{name}": float(value) for name, value in self.first.items()}
@@ -222,10 +207,9 @@ def counting_dead_units(student: nn.Module, figures: dict):
         output = output[:LOOKED_AT].detach()
         over = [axis for axis in range(output.ndim) if axis != 1]
         largest.append(output.amax(dim=over).flatten() if output.ndim > 1 else output)  # (channels,)
-    handles = [module.register_forward_hook(look) for module in student.modules() if isinstance(module, nn.ReLU)]
-    try:
+    with ExitStack() as hooks:
+        for module in student.modules():
+            if isinstance(module, nn.ReLU):
+                hooks.enter_context(module.register_forward_hook(look))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
-        figures["dead_units"] = (torch.cat(largest) <= 0).float().mean().item() if largest else None
+    figures["dead_units"] = (torch.cat(largest) <= 0).float().mean().item() if largest else None

@@ -6,7 +6,6 @@ out. A store belongs to one teacher (its weights), one set of views, one precisi
 else is another store. Each process adds only files of its own, whole or not at all. So any number of processes may
 share a store without locks, and one that is killed loses what it had not yet added.
 """
-import os
 import secrets
 import time
 import warnings
@@ -37,13 +36,13 @@ class KeptLogits:
         self.teacher, self.bank = teacher, bank
         self.seconds = 0.0  # spent in the teacher so far
         self._known = torch.zeros(count, len(bank.views), dtype=torch.bool)
-        self._values: Tensor | None = None  # its width is known with the first answer
+        self._values: Tensor | None = None  # without a store its width is known with the first answer
         self._unsaved: list[tuple[Tensor, Tensor]] = []
         self._store = None if images is None else LogitStore.of(teacher, bank.views)
         if self._store is not None:
             self._addresses = addresses(images)
-            known, values = self._store.read(self._addresses) or (self._known, None)
-            self._known, self._values = known, None if values is None else values.to(bank.device)
+            self._known, values = self._store.read(self._addresses)
+            self._values = values.to(bank.device)
 
     def take(self, rows: Tensor, views: Tensor) -> Tensor:
         """Logits float16 [n, C] of image `rows[k]` in view `views[k]` (int64 [n], on the CPU), on the bank's device."""
@@ -132,28 +131,24 @@ class LogitStore:
             digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
         return cls(digest.hexdigest()[:32], len(views), module.architecture.num_classes)
 
-    def read(self, wanted: np.ndarray) -> tuple[Tensor, Tensor] | None:
+    def read(self, wanted: np.ndarray) -> tuple[Tensor, Tensor]:
         """Read which views of the images at these addresses [N] are known, bool [N, V], and their logits [N, V, C].
 
-        Returns None where nothing is stored. Files that are cut, altered or of another store are removed.
+        Unknown ones are 0. Files that are cut, altered or of another store are removed.
         """
         remove_leftovers(self.folder)
-        stored = []
+        unique, which = np.unique(wanted, return_inverse=True)
+        known = np.zeros((len(unique), self.views), dtype=bool)                          # (images that differ, V)
+        logits = np.zeros((*known.shape, self.classes), dtype=np.float16)
         for path in sorted(self.folder.glob("*.npz")):
-            if self._wrote(arrays := read_arrays(path, self.key)):
-                stored.append(arrays)
-            else:
+            if not self._wrote(arrays := read_arrays(path, self.key)):
                 remove(path)
-        if not stored:
-            return None
-        address, view, logits = (np.concatenate([arrays[name] for arrays in stored])
-                                 for name in ("addresses", "views", "logits"))
-        unique, which = np.unique(address, return_inverse=True)
-        row_of = np.full((len(unique), self.views), -1)                                  # (images stored, V)
-        row_of[which, view] = np.arange(len(address))
-        place = np.searchsorted(unique, wanted).clip(max=len(unique) - 1)
-        rows = np.where((unique[place] == wanted)[:, None], row_of[place], -1)           # (N, V)
-        return torch.from_numpy(rows >= 0), torch.from_numpy(logits[rows])               # unknown ones hold anything
+                continue
+            place = np.searchsorted(unique, arrays["addresses"]).clip(max=len(unique) - 1)
+            here = unique[place] == arrays["addresses"]                                  # (n,)
+            at = place[here], arrays["views"][here]
+            known[at], logits[at] = True, arrays["logits"][here]
+        return torch.from_numpy(known[which]), torch.from_numpy(logits[which])
 
     def _wrote(self, arrays: Arrays | None) -> bool:
         """Are these what `add` writes: addresses uint64 [n], views uint8 [n], logits float16 [n, C]?"""
@@ -164,7 +159,7 @@ class LogitStore:
 
     def add(self, address: np.ndarray, view: np.ndarray, logits: np.ndarray) -> None:
         """Keep logits float16 [n, C] of images at addresses [n] in views [n], where that can be done."""
-        path = self.folder / f"{os.getpid()}-{secrets.token_hex(8)}.npz"
+        path = self.folder / f"{secrets.token_hex(8)}.npz"
         try:
             write_arrays(path, self.key, {"addresses": address, "views": view.astype(np.uint8), "logits": logits})
         except OSError as error:

@@ -1,6 +1,6 @@
 """Batches from any DataLoader and any teacher, and a look at what they give before training begins."""
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from operator import length_hint
 
@@ -145,10 +145,7 @@ def ends_in_one_image(loader: Iterable) -> bool:
 def undisturbed(loader: Iterable):
     """Open a context in which a DataLoader may be iterated and draws the same order again afterwards."""
     generators = {getattr(each, "generator", None) for each in (loader, getattr(loader, "sampler", None))} - {None}
-    states = {generator: generator.get_state() for generator in generators}
-    with torch.random.fork_rng(devices=[]):
-        try:
-            yield
-        finally:
-            for generator, state in states.items():
-                generator.set_state(state)
+    with torch.random.fork_rng(devices=[]), ExitStack() as afterwards:
+        for generator in generators:
+            afterwards.callback(generator.set_state, generator.get_state())
+        yield

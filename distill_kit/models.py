@@ -4,9 +4,8 @@ A fixed whitening stem, then blocks of 3x3 convolutions, then one linear layer. 
 airbench (2024); the stem was introduced by Page (2019). Images go in as floats from 0 to 1, [N, 3, H, W]; logits come
 out, [N, C].
 """
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -119,19 +118,14 @@ class ConvNet(nn.Module):
         return self.head(x.permute(0, 2, 3, 1).flatten(1))                                            # (N, C)
 
 
-class Stem(NamedTuple):
-    """Weights of the first layer: float32 [STEM_CHANNELS, 3, 2, 2] and [STEM_CHANNELS]."""
-    weight: Tensor
-    bias: Tensor
-
-
 STEM_IMAGES = 2_000  # enough for a covariance of 12 numbers, and quick
 
 
 @torch.no_grad()
-def whitening_stem(images: Tensor, epsilon: float = 5e-4) -> Stem:
+def whitening_stem(images: Tensor, epsilon: float = 5e-4) -> dict[str, Tensor]:
     """Fit a stem to images uint8 [N, 3, H, W]: their 2x2 patches come out uncorrelated and equally strong.
 
+    Returns the buffers of a ConvNet: stem_weight, float32 [STEM_CHANNELS, 3, 2, 2], and stem_bias, [STEM_CHANNELS].
     It holds the eigenvectors of the patches' covariance, each over the root of its eigenvalue plus epsilon, and
     their negatives (ReLU would lose half of each direction). The mean is folded into the bias. Only the first
     STEM_IMAGES images count.
@@ -144,10 +138,12 @@ def whitening_stem(images: Tensor, epsilon: float = 5e-4) -> Stem:
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
     rows = (vectors * largest.sign() / torch.sqrt(values + epsilon)).T                      # (12, 12)
     weight = torch.cat([rows, -rows])                                                       # (24, 12)
-    return Stem(weight.float().view(STEM_CHANNELS, 3, STEM_PATCH, STEM_PATCH), (-weight @ mean).float())
+    return {"stem_weight": weight.float().view(STEM_CHANNELS, 3, STEM_PATCH, STEM_PATCH),
+            "stem_bias": (-weight @ mean).float()}
 
 
-def make_model(architecture: Architecture, images: Tensor, seed: int = 0, stem: Stem | None = None) -> ConvNet:
+def make_model(architecture: Architecture, images: Tensor, seed: int = 0,
+               stem: dict[str, Tensor] | None = None) -> ConvNet:
     """Make a fresh network: weights drawn from `seed`, its stem fitted to images uint8 [N, 3, H, W].
 
         >>> student = make_model(STUDENTS["default"], images, seed=0)
@@ -163,8 +159,7 @@ def make_model(architecture: Architecture, images: Tensor, seed: int = 0, stem: 
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU as well
         model = ConvNet(architecture)
-    stem = whitening_stem(images) if stem is None else stem
-    model.stem_weight.copy_(stem.weight), model.stem_bias.copy_(stem.bias)
+    model.load_state_dict(whitening_stem(images) if stem is None else stem, strict=False)
     return model.to(memory_format=torch.channels_last)
 
 
@@ -185,14 +180,12 @@ def logits_of(output) -> Tensor:
 @contextmanager
 def in_eval_mode(model: nn.Module):
     """Open a context in which a model is in eval mode; each of its modules is in its own mode again afterwards."""
-    modes = {module: module.training for module in model.modules()}
-    try:
+    with ExitStack() as afterwards:
+        for module in model.modules():
+            afterwards.callback(setattr, module, "training", module.training)
         with suppress(NotImplementedError):  # a module of torch.export, which has no modes
             model.eval()
         yield model
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def parameter_count(model: nn.Module) -> int:

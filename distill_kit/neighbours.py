@@ -1,5 +1,4 @@
 """Other programs on the same cores: how much they take, and how to train beside them."""
-import contextlib
 import os
 import statistics
 import sys
@@ -90,26 +89,17 @@ class Room(threading.Thread):
         while not self._over.wait(LOOK_SECONDS):
             (taken, had), load = load.cores(), Load()
             self._looks.append((taken, had))
-            if not makes_room:
-                continue
-            if not enough_free(taken, self._threads):
+            if makes_room and not enough_free(taken, self._threads):
                 torch.ones(200_000).exp_()  # large enough to be shared: this thread's team is made, and sleeps
-            elif enough_free(2 * taken, self._threads):  # not to and fro
+            elif makes_room and enough_free(2 * taken, self._threads):  # not to and fro
                 rest_threads()
-
-
-@contextlib.contextmanager
-def using_threads(number: int) -> Iterator[None]:
-    """Open a context in which torch computes with so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def next_with(threads: int, rows: Iterator[dict]) -> dict | None:
     """Compute the next row with so many threads; between rows the caller has its own. Returns None at the end."""
-    with using_threads(threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
         return next(rows, None)
+    finally:
+        torch.set_num_threads(before)

@@ -13,9 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from .colours import FIGURES, GREY, LINES, TERMS
 from .history import Row, epoch_rows
 
-WORDS = {"accuracy": "accuracy", "val_accuracy": "validation accuracy", "train_accuracy": "training accuracy",
-         "val_agreement": "agreement with the teacher", "val_loss": "validation loss", "train_loss": "training loss",
-         "gradient_norm": "gradient norm", "learning_rate": "learning rate"}
+WORDS = {"val_accuracy": "validation accuracy", "train_accuracy": "training accuracy", "val_loss": "validation loss",
+         "train_loss": "training loss", "val_agreement": "agreement with the teacher"}
 
 
 class Picture(Figure):
@@ -74,7 +73,7 @@ def curves(runs: Mapping[str, Sequence[Row]], column: str, ax: Axes) -> Axes:
 
 def loss_terms(rows: Sequence[Row], ax: Axes, part: str = "train") -> Axes:
     """Draw the total loss of a run and its hard and soft terms; part: "train" or "val"."""
-    ax.set_ylabel({"train": "training loss", "val": "validation loss"}[part])
+    ax.set_ylabel(WORDS[f"{part}_loss"])
     return named_lines(((name, *points(rows, f"{part}_{'loss' if name == 'total' else name}"), style)
                         for name, style in TERMS.items()), ax)
 

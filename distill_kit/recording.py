@@ -17,7 +17,7 @@ class Recorded:
 
     The first call is an ordinary one, in which optimisers make what they keep. The second is recorded as a CUDA graph;
     later calls replay its kernels with new inputs. So the Python body runs only in the first two calls, and outputs are
-    overwritten by the next call. A recording holds memory on the GPU; leave the `with` to give it back.
+    overwritten by the next call. A recording holds memory on the GPU; close it to give that back.
     """
 
     def __init__(self, function: Callable):
@@ -27,10 +27,8 @@ class Recorded:
         self._inputs: list[Tensor | None] = []
         self._outputs: tuple = ()
 
-    def __enter__(self) -> "Recorded":
-        return self
-
-    def __exit__(self, *_) -> None:
+    def close(self) -> None:
+        """Forget the recording and give its memory back."""
         if self._graph is not None:
             with ALONE:
                 self._graph.reset()

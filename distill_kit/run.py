@@ -1,29 +1,29 @@
 """One whole run: from settings to a trained student, its history and its figures."""
 import contextlib
 import functools
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from .batches import PlainBatches, ViewBatches
+from .batches import Batch, PlainBatches, ViewBatches
 from .changes import change_of
 from .data.imageset import Dataset, ImageSet, class_number, keep_labels, leave_out, subset, with_label_noise
 from .devices import choose_device, choose_precision
 from .history import EPOCH, Row, best_row, save_history
 from .kept_logits import KeptLogits
+from .losses import distillation_terms
 from .memory import keep_freed_memory
 from .metrics import accuracy, answers, balanced_accuracy, share_in_top
-from .models import STUDENTS, ConvNet, Stem, make_model, whitening_stem
+from .models import STUDENTS, ConvNet, make_model, whitening_stem
 from .neighbours import Room, next_with
 from .optimizers import OPTIMIZERS, RECORDABLE
-from .parts import Parts
-from .schedules import from_to, warmup_cosine
+from .schedules import Schedule, from_to, warmup_cosine
 from .settings import Settings
 from .teachers import Teacher
-from .training import keep_best, train
+from .training import CLIP_NORM, keep_best, train
 from .views import PLAIN, VIEWS, View, ViewBank
 from .weights import save_model
 
@@ -65,8 +65,7 @@ class Materials:
         self.bank = ViewBank(self.training.images, views, self.device)
         self.logits = KeptLogits(frozen, self.bank, len(self.training), self.training.images)
         plain = ViewBank(watched.images, PLAIN, self.device)
-        self._watched_logits = KeptLogits(frozen, plain, len(watched), watched.images)
-        self.watched = PlainBatches(plain, watched.labels, self._watched_logits)
+        self.watched = PlainBatches(plain, watched.labels, KeptLogits(frozen, plain, len(watched), watched.images))
 
     @classmethod
     def of(cls, settings: Settings, dataset: Dataset, teacher: nn.Module) -> "Materials":
@@ -75,25 +74,37 @@ class Materials:
                    leave_out_class=settings.leave_out, device=settings.device, precision=settings.precision)
 
     @functools.cached_property
-    def stem(self) -> Stem:
+    def stem(self) -> dict[str, Tensor]:
         """The first layer of every student that learns from these images."""
         return whitening_stem(self.training.images)
 
     def complete(self, training: bool = True, progress: bool = False) -> None:
         """Ask the teacher for all that a run can need; training=False: only for what is watched."""
-        self._watched_logits.complete(progress)
+        self.watched.logits.complete(progress)
         if training:
             self.logits.complete(progress)
-
-    def save_logits(self) -> None:
-        """Keep the teacher's logits on the disk, for later runs."""
-        self.logits.save()
-        self._watched_logits.save()
 
     @property
     def teacher_seconds(self) -> float:
         """Seconds that the teacher has been at work so far."""
-        return self.logits.seconds + self._watched_logits.seconds
+        return self.logits.seconds + self.watched.logits.seconds
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What `training.train` is given, and what it was made from. Changes (changes.py) alter them."""
+    student: nn.Module
+    batches: ViewBatches
+    optimizer: torch.optim.Optimizer
+    learning_rate: Schedule
+    temperature: Schedule
+    alpha: Schedule
+    peak: float                 # of the learning rate
+    steps: int                  # in all
+    kept: KeptLogits            # of the teacher, and the teacher itself
+    watched: Iterable[Batch]    # validation images, measured after each epoch
+    clip_norm: float = CLIP_NORM
+    loss: Callable = distillation_terms
 
 
 class Run:
@@ -140,7 +151,7 @@ class Run:
         """Train, once: yield a row an epoch and a light row every `every` steps. `seconds` leaves the teacher out.
 
         folder: gets the history after every epoch and the student at the end, whichever way the run ends. A run that is
-        to go on after it was killed is trained by the course (distill_course.checkpoints).
+        to go on after it was killed is trained by `resumable` (checkpoints.py).
         """
         if self.began:
             raise RuntimeError("this run has been trained; make another Run of the same settings")
@@ -165,7 +176,8 @@ class Run:
                             save_history(Path(folder, "history.jsonl"), about, self.history)
                     yield row
         finally:
-            materials.save_logits()
+            materials.logits.save()
+            materials.watched.logits.save()
             if folder is not None and self.history:
                 save_model(self.student, Path(folder, "student.safetensors"),
                            {"settings": asdict(self.settings), "data": self.training.source,

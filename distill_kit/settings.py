@@ -2,7 +2,7 @@
 from dataclasses import dataclass, fields
 
 from .changes import change_of
-from .data.own_images import check_cut
+from .data.imageset import check_cut
 from .losses import check_alpha, check_temperature
 from .models import STUDENTS
 from .openmp import cores

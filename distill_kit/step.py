@@ -1,13 +1,12 @@
 """One step of training: forward, loss, backward, clipping, update; on a GPU recorded and replayed where asked for."""
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from .batches import Batch
 from .devices import casting, numbers_on
-from .figures import Stepped, Tally
+from .figures import Stepped, sums_of
 from .losses import LossTerms, check_alpha, check_logits, check_teacher, check_temperature
 from .models import logits_of
 from .optimizers import trained
@@ -18,7 +17,7 @@ FLOAT16_SCALE = 2.0**10  # lifts small gradients above what float16 rounds to 0;
 
 
 class Step:
-    """A context in which each call trains `student` on one batch.
+    """What trains `student` on one batch each time that it is called; close it to give back what a recording holds.
 
     recorded: on a GPU, capture the step as a CUDA graph at the second batch and replay it from then on. Loss and
     student must then not branch on values or draw random numbers of their own.
@@ -32,24 +31,21 @@ class Step:
         self.device = self.parameters[0].device
         self.scaler = torch.amp.GradScaler(self.device.type, init_scale=FLOAT16_SCALE, enabled=precision == "float16")
         waits = self.device.type != "cuda" or self.scaler.is_enabled()  # a scaler waits for the GPU
-        self._learning = Recorded(self._learn) if recorded and not waits else nullcontext(self._learn)
+        self._call = Recorded(self._step) if recorded and not waits else self._step
 
-    def __enter__(self) -> "Step":
-        self._call = self._learning.__enter__()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._learning.__exit__(*error)
+    def close(self) -> None:
+        """Give back the memory of a recording."""
+        if isinstance(self._call, Recorded):
+            self._call.close()
 
     def __call__(self, batch: Batch, numbers: Numbers) -> Stepped:
         """Take one step. Raises ValueError for a schedule's value or logits that cannot be."""
         check_temperature(numbers.temperature)
         check_alpha(numbers.alpha)
         check_teacher(batch.teacher_logits, numbers.alpha)
-        terms, logits, norm, sums = self._call(*batch, *numbers_on(self.device, *numbers))
-        return Stepped(LossTerms(*terms), logits, norm, sums)
+        return self._call(*batch, *numbers_on(self.device, *numbers))
 
-    def _learn(self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, temperature, alpha) -> tuple:
+    def _step(self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, temperature, alpha) -> Stepped:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_ratio", 1.0)  # see optimizers.Muon
         with casting(self.device, self.precision):
@@ -64,4 +60,4 @@ class Step:
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)  # again: a gradient would keep a recording's memory
         terms, logits = LossTerms(*(term.detach() for term in terms)), logits.detach()
-        return terms, logits, norm, Tally.of(terms, logits, teacher_logits, labels, temperature)
+        return Stepped(terms, logits, norm, sums_of(terms, logits, teacher_logits, labels, temperature))

@@ -31,6 +31,7 @@ class Teacher:
                  precision: str = "float32"):
         """module: the network; several answer with the mean of their logits. Raises ValueError for anything else."""
         self.device, self.precision = torch.device(device), precision
+        self.block = CPU_BLOCK if self.device.type == "cpu" else GPU_BLOCK  # images at a time
         modules = module if isinstance(module, list | tuple) else [module]
         odd = [type(each).__name__ for each in modules if not isinstance(each, nn.Module)]
         if odd or not modules:
@@ -47,11 +48,6 @@ class Teacher:
             module.eval()
         with casting(self.device, self.precision):
             return in_half(logits_of(module(images)))
-
-    @property
-    def block(self) -> int:
-        """Images to be shown at a time where the answers are to be the same each time."""
-        return CPU_BLOCK if self.device.type == "cpu" else GPU_BLOCK
 
     def about(self, images: Tensor) -> Tensor:
         """Logits float16 [N, C], on the CPU, for plain images uint8 [N, 3, H, W]."""

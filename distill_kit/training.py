@@ -3,7 +3,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from copy import deepcopy
 
 import torch
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from .batches import Batch
 from .devices import casting, choose_device, choose_precision
-from .figures import Clock, EpochFigures, Tally, counting_dead_units
+from .figures import Clock, EpochFigures, counting_dead_units, means, no_sums, sums_of
 from .history import EPOCH, Row
 from .loaders import LoaderBatches
 from .losses import check_alpha, check_teacher, check_temperature, distillation_terms
@@ -55,7 +55,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
     """
     behind = after or {"epoch": 0, "steps": 0, "seconds": 0.0}
     clock, steps, frozen = Clock(behind["seconds"]), behind["steps"], frozen_norms(student)
-    with Step(student, optimizer, loss, clip_norm, precision, recorded) as step:
+    with closing(Step(student, optimizer, loss, clip_norm, precision, recorded)) as step:
         for epoch in range(behind["epoch"] + 1, epochs + 1):
             train_mode(student, frozen)
             figures, before = EpochFigures(student, clip_norm), steps
@@ -70,7 +70,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
                     train_mode(student, frozen)  # the caller may have measured it meanwhile, in eval mode
 
             row = figures.epoch_row(epoch, steps)
-            finite = figures.tally.is_finite()
+            finite = math.isfinite(row["train_loss"])
             if finite and plain and (stale := stale_norms(student, steps - before)):
                 with casting(step.device, precision):
                     measure_anew(student, stale, plain())
@@ -98,14 +98,14 @@ def validate(student: nn.Module, batches: Iterable[Batch], temperature: float = 
     """
     student.eval()
     device = next(student.parameters()).device
-    tally, dead = Tally(device), {}
+    sums, dead = no_sums(device), {}
     for number, (images, labels, teacher_logits) in enumerate(batches):
         counting = counting_dead_units(student, dead) if dead_units and number == 0 else nullcontext()
         with casting(device, precision), counting:
             logits = logits_of(student(images))
         terms = loss(logits, teacher_logits, labels, temperature, alpha)
-        tally.add(Tally.of(terms, logits, teacher_logits, labels, temperature), labels, logits.shape[1])
-    return {**tally.figures(prefix), **dead}
+        sums += sums_of(terms, logits, teacher_logits, labels, temperature)
+    return {**means(sums, prefix), **dead}
 
 
 def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = None,
@@ -123,11 +123,9 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
             if row["kind"] == EPOCH and row.get("val_accuracy") is not None:
                 rank = (row["val_accuracy"], -row["val_hard"])
                 row["best"] = "stopped" not in row and rank > best.get("rank", ())
+                waited = 0 if row["best"] else waited + 1
                 if row["best"]:
-                    waited = 0
                     best.update(rank=rank, weights=deepcopy(student.state_dict()))  # with versions: some ask for them
-                else:
-                    waited += 1
                 if patience is not None and waited >= patience:
                     row.setdefault("stopped", f"No better epoch in {patience}: stopped early, best weights restored.")
             yield row

@@ -25,7 +25,6 @@ class ViewBank:
     def __init__(self, images: Tensor, views: tuple[View, ...] = VIEWS, device: torch.device | str = "cpu"):
         """images: uint8 [N, 3, H, W]."""
         self.views, self.device, self.size = views, torch.device(device), tuple(images.shape[2:])
-        self.count = len(images)
         height, width = self.size
         pad = max(max(abs(dy), abs(dx)) for _, dy, dx in views)
         images = images.to(self.device).permute(0, 2, 3, 1)                         # (N, H, W, 3), to be padded there

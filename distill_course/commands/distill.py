@@ -3,6 +3,7 @@ import dataclasses
 from pathlib import Path
 from shlex import quote
 
+from distill_kit.checkpoints import CHECKPOINT, WHERE, resumable
 from distill_kit.history import load_history
 from distill_kit.openmp import cores
 from distill_kit.progress import training_bar
@@ -10,7 +11,6 @@ from distill_kit.run import Materials, Run
 from distill_kit.schedules import check_whole
 from distill_kit.settings import Settings
 
-from ..checkpoints import CHECKPOINT, WHERE, resumable
 from ..machine import counted
 from ..other_teachers import named_teacher
 from ..run_folders import new_run_folder

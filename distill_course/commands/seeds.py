@@ -8,13 +8,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean, stdev
 
+from distill_kit.checkpoints import CHECKPOINT, differences, identity, resumable
 from distill_kit.files import replace_file
 from distill_kit.history import plain
 from distill_kit.progress import training_bar
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 
-from ..checkpoints import CHECKPOINT, differences, identity, resumable
 from ..run_folders import new_run_folder
 from ..statistics import by_luck, in_words, interval, pairs_needed
 from .commands import answer, complain, report_of, say

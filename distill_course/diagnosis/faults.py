@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from distill_kit.batches import Batch
 from distill_kit.changes import register
 from distill_kit.losses import distillation_terms
-from distill_kit.parts import Parts
+from distill_kit.run import Parts
 from distill_kit.settings import Settings
 
 from ..habits import Altered, teacher_in_train_mode, unwrapped

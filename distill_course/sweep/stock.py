@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from distill_kit.checkpoints import of_images, of_network
 from distill_kit.data import load_dataset
 from distill_kit.data.imageset import Dataset
 from distill_kit.models import ConvNet
@@ -11,7 +12,6 @@ from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 from distill_kit.views import VIEWS
 
-from ..checkpoints import of_images, of_network
 from ..other_teachers import named_teacher
 from ..teacher_training import ALL_VIEWS
 from .plan import Planned

@@ -5,7 +5,6 @@
     images = subset(dataset.pool, 5000)
 """
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
@@ -13,13 +12,11 @@ from pathlib import Path
 
 from ..files import printable
 from ..losses import NO_LABEL
-from . import cache, official
+from . import cache, imageset, official
 from .download import download_cifar10
 from .folder import TEST, TRAIN, in_few_words, list_images
-from .imageset import Dataset, ImageSet, class_number, cut_up, keep_labels, leave_out, split, subset, with_label_noise
+from .imageset import Dataset, ImageSet, class_number, keep_labels, leave_out, split, subset, with_label_noise
 from .official import CLASSES as CIFAR10_CLASSES
-from .official import TEST_COUNT, TRAIN_COUNT, NotOfficial
-from .own_images import check_cut, decoded, read_own
 from .places import Place, data_folders, download_folder, find_cifar10, find_cifar100, in_short
 from .shapes10 import load_shapes10
 
@@ -63,7 +60,7 @@ def load_dataset(name_or_folder: str | Path = "auto", *, download: bool = False,
     if not isinstance(name_or_folder, (str, Path)) or not str(name_or_folder).strip():
         raise ValueError(f"data must be one of {', '.join(NAMES)} or a folder; got {name_or_folder!r}")
     cut = {"size": size, "validation_share": validation_share, "test_share": test_share}
-    check_cut(**cut)
+    imageset.check_cut(**cut)
     if name_or_folder not in NAMES:
         return _from_folder(Path(os.path.expanduser(name_or_folder)), str(name_or_folder), progress, cut)
     _refuse(cut, str(name_or_folder))
@@ -104,6 +101,7 @@ def _from_folder(root: Path, given: str, progress: bool, cut: dict) -> Dataset:
         return dataset
     if problems:
         raise ValueError(" ".join(problems))
+    from .own_images import read_own
     return read_own(root, progress, **cut)
 
 
@@ -113,10 +111,9 @@ def _first_readable(places: list[Place], progress: bool) -> tuple[Dataset | None
     for place in places:
         try:
             dataset = _read_cifar(place, progress)
-        except NotOfficial as error:
-            problems.append(printable(error))
-        else:
             return replace(dataset, notice=" ".join([dataset.notice, *problems])), problems
+        except official.NotOfficial as error:
+            problems.append(printable(error))
     return None, problems
 
 
@@ -126,7 +123,7 @@ def _read_cifar(place: Place, progress: bool) -> Dataset:
     if place.kind == "cifar100":
         arrays, classes = official.read_cifar100(place.path)
         notice = f"CIFAR-100, official images: {_counts(arrays)}, from {in_short(place.path)}."
-        return cut_up("cifar100", arrays, classes, "CIFAR-100, official images", notice)
+        return imageset.cut_up("cifar100", arrays, classes, "CIFAR-100, official images", notice)
     if place.kind == "batches":
         arrays = official.read_batches(place.path)
     else:
@@ -143,6 +140,7 @@ def _cifar10_folder(root: Path, progress: bool) -> Dataset:
         raise ValueError(f"{printable(root)} must hold the ten class folders of CIFAR-10 in train/ and test/; "
                          f"missing or unknown: {in_few_words(odd)}.")
     listing = listing._replace(files={part: listing.files[part] for part in (TRAIN, TEST)})
+    from .own_images import decoded
     arrays, details = decoded(listing, None, progress)
     if details["sides"] != [32, 32]:
         raise ValueError(f"{printable(root)} must hold images of 32 x 32 pixels, as CIFAR-10 has; got sides of "
@@ -152,11 +150,12 @@ def _cifar10_folder(root: Path, progress: bool) -> Dataset:
 
 def _cifar10(arrays: cache.Arrays, source: str, place: Path) -> Dataset:
     notice = f"{source}: {_counts(arrays)}, from {in_short(place)}."
-    if len(arrays["train_labels"]) < TRAIN_COUNT or len(arrays["test_labels"]) < TEST_COUNT:
-        notice += f" These are fewer than the official {TRAIN_COUNT:,} and {TEST_COUNT:,}, so figures will differ."
+    training, test = official.TRAIN_COUNT, official.TEST_COUNT
+    if len(arrays["train_labels"]) < training or len(arrays["test_labels"]) < test:
+        notice += f" These are fewer than the official {training:,} and {test:,}, so figures will differ."
     if "JPEG" in source:
         notice += " JPEG loses detail: students and teachers score a few points less than on the official images."
-    return cut_up("cifar10", arrays, CIFAR10_CLASSES, source, notice)
+    return imageset.cut_up("cifar10", arrays, CIFAR10_CLASSES, source, notice)
 
 
 def _counts(arrays: cache.Arrays) -> str:

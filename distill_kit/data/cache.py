@@ -96,9 +96,8 @@ def _tidy(folder: Path, source_key: str, keep: Path) -> None:
     Whoever holds the lock of a source is the only one that writes for it, so its unfinished files are dead; those of
     other sources are judged by their age.
     """
-    for path in [*folder.glob(f"{source_key}-*"), *folder.glob(f".{source_key}-*")]:
-        if path != keep:
-            remove(path)
+    for path in {*folder.glob(f"{source_key}-*"), *folder.glob(f".{source_key}-*")} - {keep}:
+        remove(path)
     remove_leftovers(folder)
 
 

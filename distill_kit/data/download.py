@@ -61,10 +61,11 @@ def download_cifar10(folder: Path | str | None = None, progress: bool = True,
 def _download(folder: Path, progress: bool, on_progress: Callable[[int, int], None] | None) -> Path:
     from tqdm.auto import tqdm
     archive, part = folder / ARCHIVE, folder / f"{ARCHIVE}.part"
-    if archive.exists() and _is_official(archive):
+    if _is_official(archive):
         return archive
     notes = [_keep_aside(archive)] if archive.exists() else []
-    for url in _mirrors():
+    named = map(str.strip, os.environ.get("DISTILL_KIT_CIFAR10_URL", "").split(","))
+    for url in list(filter(None, named)) or MIRRORS:
         for _ in range(2):
             continued = _size(part) > 0
             with tqdm(desc="CIFAR-10", initial=_size(part), unit="B", unit_scale=True, disable=not progress) as bar:
@@ -87,11 +88,6 @@ def _download(folder: Path, progress: bool, on_progress: Callable[[int, int], No
     kept = f" The {_size(part) / 1e6:.1f} MB that came are kept, and continued next time." if _size(part) else ""
     raise ConnectionError(f"CIFAR-10 could not be fetched. {' '.join(notes)}{kept} Check the connection, name another "
                           f"address in DISTILL_KIT_CIFAR10_URL, or put {ARCHIVE} (md5 {official.MD5}) into {folder}.")
-
-
-def _mirrors() -> list[str]:
-    named = map(str.strip, os.environ.get("DISTILL_KIT_CIFAR10_URL", "").split(","))
-    return list(filter(None, named)) or list(MIRRORS)
 
 
 def _fetch(url: str, part: Path) -> Iterator[tuple[int, int]]:

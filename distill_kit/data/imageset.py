@@ -14,6 +14,7 @@ from ..losses import NO_LABEL
 from ..schedules import check_whole
 from .folder import PARTS, TEST, TRAIN, VALIDATION
 
+SIZES = 8, 96  # pixels a side that the networks of the kit are made for
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2  # of each class, set aside where there are no images for it
 
 
@@ -56,9 +57,8 @@ class ImageSet:
 
     def __getitem__(self, rows) -> "ImageSet":
         """Return the set of these rows: a slice, or an int64 or bool tensor."""
-        probabilities = None if self.probabilities is None else _take(self.probabilities, rows)
-        return replace(self, images=_take(self.images, rows), labels=_take(self.labels, rows),
-                       probabilities=probabilities)
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{name: _take(value, rows) for name, value in tensors.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +74,7 @@ class Dataset:
 
 def split(name: str, training: ImageSet, test: ImageSet, notice: str = "") -> Dataset:
     """Cut a tenth of the training images off as validation: the same share of each class, always the same images."""
-    pool, validation = set_aside(training, VALIDATION_SHARE)
-    return Dataset(name, pool, validation, test, notice)
+    return Dataset(name, *set_aside(training, VALIDATION_SHARE), test, notice)
 
 
 def set_aside(images: ImageSet, share: float, left: int = 1) -> tuple[ImageSet, ImageSet]:
@@ -91,6 +90,15 @@ def set_aside(images: ImageSet, share: float, left: int = 1) -> tuple[ImageSet, 
         chosen[rows[: max(0, min(max(1, int(share * len(rows) + 0.5)), len(rows) - left))]] = True
     shuffled = order[chosen[order]]  # so that the first 2,000 are a fair sample of the 5,000
     return images[torch.from_numpy(~chosen)], images[torch.from_numpy(shuffled)]
+
+
+def check_cut(size: int | None = None, validation_share: float | None = None, test_share: float | None = None) -> None:
+    """Raise ValueError for what cannot be asked of any folder of images."""
+    if size is not None and (type(size) is not int or not SIZES[0] <= size <= SIZES[1]):
+        raise ValueError(f"size must be {SIZES[0]} to {SIZES[1]} pixels, a whole number; got {size!r}")
+    for name, share in (("validation_share", validation_share), ("test_share", test_share)):
+        if share is not None and not 0 < share < 1:
+            raise ValueError(f"{name} must be above 0 and below 1; got {share}")
 
 
 def cut_up(name: str, arrays: dict[str, np.ndarray], classes: tuple[str, ...], source: str, notice: str,
@@ -139,18 +147,15 @@ def with_label_noise(images: ImageSet, share: float, seed: int = 0) -> ImageSet:
     generator = torch.Generator().manual_seed(seed)
     labelled = (images.labels != NO_LABEL).nonzero().squeeze(1)
     chosen = labelled[torch.randperm(len(labelled), generator=generator)[: round(share * len(labelled))]]
-    labels = images.labels.clone()
-    labels[chosen] = torch.randint(len(images.classes), (len(chosen),), generator=generator)
-    return replace(images, labels=labels)
+    drawn = torch.randint(len(images.classes), (len(chosen),), generator=generator)
+    return replace(images, labels=images.labels.index_copy(0, chosen, drawn))
 
 
 def keep_labels(images: ImageSet, count: int, seed: int = 0) -> ImageSet:
     """Let only `count` images, drawn at random, keep their label; the others get -100 and stay in the set."""
     check_whole("labelled", count, 0, len(images))
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    labels = images.labels.clone()
-    labels[order[count:]] = NO_LABEL
-    return replace(images, labels=labels)
+    return replace(images, labels=images.labels.index_fill(0, order[count:], NO_LABEL))
 
 
 def leave_out(images: ImageSet, name: str) -> ImageSet:

@@ -50,13 +50,11 @@ def read_cifar100(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
     try:
         meta, *files = (BytesIO((folder / name).read_bytes()) for name in ("meta", "train", "test"))
         classes = tuple(map(printable, _ArraysOnly(meta, encoding="latin1").load()["fine_label_names"]))
-        for part, file in zip(("train", "test"), files):
-            images, labels = _read_batch(file, folder / part, "fine_labels", classes)
-            arrays |= {f"{part}_images": np.array(images), f"{part}_labels": labels}
-    except NotOfficial:
-        raise
     except Exception as error:  # a cut or altered pickle may raise anything
         raise NotOfficial(f"{folder} is no whole CIFAR-100 ({reason(error)}); unpack it again.") from None
+    for part, file in zip(("train", "test"), files):
+        images, labels = _read_batch(file, folder / part, "fine_labels", classes)
+        arrays |= {f"{part}_images": np.array(images), f"{part}_labels": labels}
     return arrays, classes
 
 
@@ -82,17 +80,18 @@ def check_md5(path: Path) -> None:
                           f"that of the official archive {MD5}.")
 
 
+REBUILD = np.empty(0).__reduce__()[0]  # its module has another name in numpy 1 and 2
+ADMITTED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype,
+            ("numpy.core.multiarray", "_reconstruct"): REBUILD, ("numpy._core.multiarray", "_reconstruct"): REBUILD,
+            ("_codecs", "encode"): lambda text, encoding: text.encode(encoding)}
+
+
 class _ArraysOnly(pickle.Unpickler):
     """An unpickler that admits numpy arrays of plain numbers, and calls nothing else that a pickle names."""
-    _ADMITTED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype,
-                 ("_codecs", "encode"): lambda text, encoding: text.encode(encoding)}
-    _REBUILD = staticmethod(np.empty(0).__reduce__()[0])  # its module has another name in numpy 1 and 2
 
     def find_class(self, module, name):
-        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            return self._REBUILD
-        if (module, name) in self._ADMITTED:
-            return self._ADMITTED[module, name]
+        if (module, name) in ADMITTED:
+            return ADMITTED[module, name]
         raise pickle.UnpicklingError(f"it names {module}.{name}, which no batch of images needs")
 
 

@@ -8,24 +8,15 @@ from ..files import printable
 from .cache import Arrays, cached
 from .folder import TEST, VALIDATION, Listing, counted, in_few_words, list_images
 from .imageset import Dataset, cut_up
-from .pixels import SIZES, VERSION, decode, endings
+from .pixels import ENDINGS, VERSION, decode
 
 NOT_OWN = ("auto", "cifar10", "shapes10", "cifar100")  # a folder of such a name is not that data set
-
-
-def check_cut(size: int | None = None, validation_share: float | None = None, test_share: float | None = None) -> None:
-    """Raise ValueError for what cannot be asked of any folder of images."""
-    if size is not None and (type(size) is not int or not SIZES[0] <= size <= SIZES[1]):
-        raise ValueError(f"size must be {SIZES[0]} to {SIZES[1]} pixels, a whole number; got {size!r}")
-    for name, share in (("validation_share", validation_share), ("test_share", test_share)):
-        if share is not None and not 0 < share < 1:
-            raise ValueError(f"{name} must be above 0 and below 1; got {share}")
 
 
 def read_own(root: Path, progress: bool = True, size: int | None = None, validation_share: float | None = None,
              test_share: float | None = None) -> Dataset:
     """Read a folder of images; see `load_dataset`. `details` of the data set says what was there and what was done."""
-    listing = list_images(root, endings())
+    listing = list_images(root, ENDINGS)
     arrays, details = decoded(listing, size, progress)
     name, shown = printable(root.resolve().name), printable(root)
     name = shown if name.lower().replace("-", "") in NOT_OWN else name

@@ -3,35 +3,24 @@ import json
 import warnings
 from collections import Counter
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from ..files import printable, reason
 from .cache import Arrays
 from .folder import Listing, in_few_words
+from .imageset import SIZES
 
-SIZES = 8, 96         # pixels a side that the networks of the kit are made for
 DEFAULT_SIZE = 32     # of images that have not one size
 MOST_BYTES = 2 << 30  # decoded, as bytes; beyond it a set of images would fill the memory of a laptop
 VERSION = 3           # of what is decoded, part of the key under which it is kept
 # A PostScript file is a program that Pillow would have run; the others it knows and cannot decode.
 NOT_DECODED = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
-
-
-@cache
-def formats() -> tuple[str, ...]:
-    """List the formats of Pillow that are decoded."""
-    from PIL import Image
-    Image.init()
-    return tuple(name for name in Image.ID if name not in NOT_DECODED)
-
-
-def endings() -> set[str]:
-    """List the endings of the names of files in these formats."""
-    from PIL import Image
-    return {ending for ending, name in Image.registered_extensions().items() if name in formats()}
+Image.init()  # so that Pillow knows all its formats
+FORMATS = tuple(name for name in Image.ID if name not in NOT_DECODED)
+ENDINGS = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}  # of names of files
 
 
 def decode(listing: Listing, size: int | None = None, progress: bool = True) -> Arrays:
@@ -44,7 +33,6 @@ def decode(listing: Listing, size: int | None = None, progress: bool = True) -> 
         formats and modes with their counts.
     Raises ValueError naming the files that cannot be read.
     """
-    from PIL import Image
     from tqdm.auto import tqdm
 
     paths = {part: [listing.root / file[2] for file in files] for part, files in listing.files.items()}
@@ -88,8 +76,7 @@ def decode(listing: Listing, size: int | None = None, progress: bool = True) -> 
 
 def _head(path: Path) -> tuple[tuple[int, int], str, str, bool]:
     """Read of an image width and height, mode, format and whether it may be transparent; nothing is decoded."""
-    from PIL import Image
-    with Image.open(path, formats=formats()) as image:
+    with Image.open(path, formats=FORMATS) as image:
         return image.size, image.mode, image.format, _has_alpha(image)
 
 
@@ -100,8 +87,7 @@ def _has_alpha(image) -> bool:
 
 def _square(path: Path, size: int) -> np.ndarray:
     """Decode an image, turned as its EXIF orientation says, on white, cut to a square: uint8 [size, size, 3]."""
-    from PIL import Image, ImageOps
-    with Image.open(path, formats=formats()) as image:
+    with Image.open(path, formats=FORMATS) as image:
         image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at half its size, a quarter or an eighth
         image.load()
         with suppress(Exception):  # odd metadata turn nothing

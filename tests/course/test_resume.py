@@ -4,9 +4,9 @@ from small import same_state, state_of
 from test_faults import MATERIALS, SMALL, run_with
 
 from distill_course import habits
-from distill_course.checkpoints import resumable
 from distill_course.diagnosis.faults import FAULTS
 from distill_kit.changes import CHANGES
+from distill_kit.checkpoints import resumable
 from distill_kit.run import Run
 from distill_kit.settings import Settings
 

@@ -11,8 +11,8 @@ import pytest
 from small import coloured_dataset
 from small_commands import DATASET, QUICK, value_of
 
-from distill_course.checkpoints import CHECKPOINT
 from distill_kit import data
+from distill_kit.checkpoints import CHECKPOINT
 from distill_kit.history import load_history
 from distill_kit.progress import training_bar
 

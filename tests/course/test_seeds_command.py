@@ -11,9 +11,9 @@ from scipy import stats
 from small import ColourTeacher, same_state
 from small_commands import DATASET, QUICK, value_of
 
-from distill_course.checkpoints import identity
 from distill_course.commands import seeds as command
 from distill_course.statistics import pairs_needed
+from distill_kit.checkpoints import identity
 from distill_kit.history import load_history
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings

@@ -13,11 +13,13 @@ from distill_kit.figures import (
     Clock,
     EpochFigures,
     Sums,
-    Tally,
     counting_dead_units,
     gradient_figures,
     label_mix,
     matrices,
+    means,
+    no_sums,
+    sums_of,
     update_ratio,
 )
 from distill_kit.losses import distillation_terms
@@ -30,12 +32,11 @@ def test_entropy_is_scipys():
     assert entropy(logits, 3).numpy() == pytest.approx(expected, rel=1e-4)
 
 
-def test_tally_counts_what_the_teacher_gets_right_and_both_entropies():
+def test_sums_count_what_the_teacher_gets_right_and_both_entropies():
     logits, teacher = torch.eye(3), torch.tensor([[9.0, 0, 0], [9.0, 0, 0], [0, 0, 9.0]])
     labels = torch.tensor([0, 1, 2])
-    tally = Tally(torch.device("cpu"))
-    tally.add(Tally.of(distillation_terms(logits, teacher, labels, 2.0, 0.5), logits, teacher, labels, 2.0), labels, 3)
-    figures = tally.figures("train")
+    terms = distillation_terms(logits, teacher, labels, 2.0, 0.5)
+    figures = means(sums_of(terms, logits, teacher, labels, 2.0), "train")
     assert figures["train_teacher_accuracy"] == pytest.approx(2 / 3)
     assert figures["train_entropy"] == pytest.approx(entropy(logits, 2).mean().item(), rel=1e-6)
     assert figures["train_teacher_entropy"] == pytest.approx(entropy(teacher, 2).mean().item(), rel=1e-6)
@@ -56,13 +57,10 @@ def test_batches_with_few_labels_do_not_make_labels_look_sorted():
     """Thirteen labels of ten classes cannot show all of their entropy, however well they are mixed."""
     generator = torch.Generator().manual_seed(0)
     for labelled, is_told in ((5, False), (13, False), (20, False), (40, True), (256, True)):
-        tally = Tally(torch.device("cpu"))
-        for _ in range(40):
-            labels = torch.randint(10, (256,), generator=generator)
-            labels[labelled:] = -100
-            tally.add(torch.zeros(11), labels, 10)
-        assert (tally.label_mix() is not None) == is_told
-        assert not is_told or tally.label_mix() == pytest.approx(1, abs=0.03)
+        batches = torch.randint(10, (40, 256), generator=generator)
+        batches[:, labelled:] = -100
+        mix = label_mix(batches.unbind(), 10, least=32)
+        assert (mix is not None) == is_told and (not is_told or mix == pytest.approx(1, abs=0.03))
 
 
 def test_label_mix_needs_labels_of_two_classes():
@@ -123,12 +121,12 @@ def test_dead_units_do_not_hang_on_the_size_of_the_batch():
 
 
 def test_terms_add_up_to_the_loss_also_where_some_batches_have_no_label():
-    generator, tally = torch.Generator().manual_seed(0), Tally(torch.device("cpu"))
+    generator, sums = torch.Generator().manual_seed(0), no_sums(torch.device("cpu"))
     for labels in ([0, 2, 1, 1], [-100] * 4, [2, -100, -100, -100], [0, 1, -100]):
         student, teacher = (torch.randn(len(labels), 3, generator=generator) for _ in range(2))
         labels = torch.tensor(labels)
-        tally.add(Tally.of(distillation_terms(student, teacher, labels, 2.0, 0.3), student, teacher, labels), labels, 3)
-    figures = tally.figures("train")
+        sums += sums_of(distillation_terms(student, teacher, labels, 2.0, 0.3), student, teacher, labels)
+    figures = means(sums, "train")
     assert figures["train_loss"] == pytest.approx(0.3 * figures["train_hard"] + 0.7 * figures["train_soft"], rel=1e-6)
 
 
@@ -136,14 +134,14 @@ def test_the_sums_of_a_batch_lie_in_the_order_of_their_names():
     logits, teacher = torch.eye(4)[:, :3], torch.tensor([[9.0, 0, 0], [9.0, 0, 0], [0, 0, 9.0], [0, 0, 9.0]])
     labels = torch.tensor([0, 1, 2, -100])
     terms = distillation_terms(logits, teacher, labels, 2.0, 0.5)
-    sums = Sums(*Tally.of(terms, logits, teacher, labels, 2.0).tolist())
+    sums = Sums(*sums_of(terms, logits, teacher, labels, 2.0).tolist())
     assert (sums.images, sums.labelled, sums.correct, sums.agreed, sums.teacher_correct) == (4, 3, 3, 2, 2)
     assert sums.total == pytest.approx(4 * terms.total.item()) and sums.soft == pytest.approx(4 * terms.soft.item())
     assert sums.hard == pytest.approx(4 * terms.hard.item())
     assert sums.labelled_hard == pytest.approx(3 * terms.hard.item())
     assert sums.entropy == pytest.approx(entropy(logits, 2).sum().item())
     assert sums.teacher_entropy == pytest.approx(entropy(teacher, 2).sum().item())
-    alone = Sums(*Tally.of(distillation_terms(logits, None, labels, 2.0, 1.0), logits, None, labels).tolist())
+    alone = Sums(*sums_of(distillation_terms(logits, None, labels, 2.0, 1.0), logits, None, labels).tolist())
     assert all(math.isnan(value) for value in (alone.agreed, alone.teacher_correct, alone.teacher_entropy))
 
 

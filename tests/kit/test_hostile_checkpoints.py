@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small import ColourTeacher, same_state, state_of
 from small_runs import DATASET, settings_of
 
-from distill_course.checkpoints import CHECKPOINT, resumable
+from distill_kit.checkpoints import CHECKPOINT, resumable
 from distill_kit.history import Row, load_history
 from distill_kit.run import Materials, Run
 from distill_kit.weights import read_sealed

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,9 @@ import torch
 from small import ColourTeacher, coloured_dataset, same_state, state_of
 from small_runs import DATASET, run_of
 
-from distill_course import checkpoints
-from distill_course.checkpoints import CHECKPOINT, resumable
-from distill_kit import training
+from distill_kit import checkpoints, training
+from distill_kit.checkpoints import CHECKPOINT, resumable
 from distill_kit.history import load_history
-from distill_kit.neighbours import using_threads
 from distill_kit.weights import load_model
 
 pytestmark = pytest.mark.usefixtures("global_random_state_untouched")
@@ -116,7 +115,7 @@ def test_a_kill_between_any_two_files_can_be_gone_on_from(tmp_path, monkeypatch,
             real(path, content)
         return write
     with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
-        for module in ("distill_course.checkpoints", "distill_kit.history", "distill_kit.weights"):
+        for module in ("distill_kit.checkpoints", "distill_kit.history", "distill_kit.weights"):
             patch.setattr(f"{module}.replace_file", dies(checkpoints.replace_file))
         whole_run(tmp_path / "cut", epochs=3)
     run, whole = whole_run(tmp_path / "cut", epochs=3), whole_run(tmp_path / "whole", epochs=3)
@@ -126,7 +125,7 @@ def test_a_kill_between_any_two_files_can_be_gone_on_from(tmp_path, monkeypatch,
 KILLED = """
 import os, signal, sys
 from small_runs import run_of
-from distill_course.checkpoints import resumable
+from distill_kit.checkpoints import resumable
 for row in resumable(run_of(epochs=4), sys.argv[1], every=1):
     if row["steps"] == 15:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -197,10 +196,11 @@ def test_a_folder_of_images_may_have_moved(tmp_path):
     assert load_history(tmp_path / "cut")[0]["data"] == "there"
 
 
-def test_another_precision_or_number_of_threads_is_said(tmp_path):
+def test_another_precision_or_number_of_threads_is_said(tmp_path, request):
     cut_after(1, tmp_path)
-    with using_threads(torch.get_num_threads() + 1):
-        run = run_of(epochs=EPOCHS, precision="bfloat16")
+    request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    run = run_of(epochs=EPOCHS, precision="bfloat16")
     with pytest.warns(UserWarning, match="precision was 'float32' and is 'bfloat16', threads was . and is .*digits"):
         rows = list(resumable(run, tmp_path))
     assert rows[-1]["epoch"] == EPOCHS

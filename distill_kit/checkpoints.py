@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from distill_kit.data.imageset import Dataset
-from distill_kit.files import replace_file
-from distill_kit.history import EPOCH, Row, best_row, plain
-from distill_kit.run import Materials, Run
-from distill_kit.weights import fingerprint, read_sealed, sealed
+from .data.imageset import Dataset
+from .files import replace_file
+from .history import EPOCH, Row, best_row, plain
+from .run import Materials, Run
+from .weights import fingerprint, read_sealed, sealed
 
 CHECKPOINT = "checkpoint.safetensors"
 OTHERS = {"the teacher": "the teacher is another one (--teacher names it; a function must give the same weights each "
