@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -60,10 +61,11 @@ class Ledger:
         self._away, self._patience = (optuna.exceptions.StorageInternalError, exc.DBAPIError), AT_FIRST
         storage = self._ask(lambda: optuna.storages.RDBStorage(
             address.render_as_string(hide_password=False), heartbeat_interval=BEAT, grace_period=STALE))
-        if not write and name not in self._ask(lambda: optuna.get_all_study_names(storage)):
-            raise FileNotFoundError(f"no study {name!r} in {self.shown}")
-        self.study = self._ask(lambda: optuna.create_study(
-            study_name=name, storage=storage, direction="maximize", load_if_exists=True))
+        opened = partial(optuna.create_study, direction="maximize", load_if_exists=True) if write else optuna.load_study
+        try:
+            self.study = self._ask(lambda: opened(study_name=name, storage=storage))
+        except KeyError:
+            raise FileNotFoundError(f"no study {name!r} in {self.shown}") from None
         self._storage, self._study_id = self.study._storage, self.study._study_id
         if "plan" not in self.study.user_attrs and self.study.get_trials(deepcopy=False):
             raise ValueError(f"study {name!r} in {self.shown} is none of a sweep. Choose another name (--study)")
