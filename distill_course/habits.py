@@ -62,11 +62,10 @@ def teacher_in_train_mode(parts: Parts) -> Parts:
     asked = parts.batches.batches if isinstance(parts.batches, Curriculum) else unwrapped(parts)
     if "ask_teacher" in vars(asked):
         raise ValueError("changes must not alter what the teacher says twice; take out one of the changes")
-    teacher = parts.kept.teacher
 
     def answered(batches: Iterable[Batch]) -> Iterator[Batch]:
         for batch in batches:
-            yield batch._replace(teacher_logits=answer_in_train_mode(teacher, batch.images))
+            yield batch._replace(teacher_logits=answer_in_train_mode(parts.kept.teacher, batch.images))
     return replace(parts, batches=Altered(parts.batches, answered))
 
 
