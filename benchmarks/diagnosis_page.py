@@ -13,8 +13,7 @@ from shared import ROOT, read_json
 
 from distill_course.comparisons import Results, paired
 from distill_course.diagnosis import FAULTS, STRENGTHS, Reference, diagnose, reference_for
-from distill_course.diagnosis.causes import CAUSES
-from distill_course.diagnosis.finding import SEVERE
+from distill_course.diagnosis.finding import CAUSES, SEVERE
 from distill_kit.history import epoch_rows
 
 PAGE, TEMPLATE = ROOT / "docs" / "diagnosis.md", HERE / "diagnosis_page.md"

@@ -62,12 +62,10 @@ def teacher_in_train_mode(parts: Parts) -> Parts:
     asked = parts.batches.batches if isinstance(parts.batches, Curriculum) else unwrapped(parts)
     if "ask_teacher" in vars(asked):
         raise ValueError("changes must not alter what the teacher says twice; take out one of the changes")
-    teacher = parts.kept.teacher
 
     def answered(batches: Iterable[Batch]) -> Iterator[Batch]:
-        with statistics_kept(teacher.module):
-            for batch in batches:
-                yield batch._replace(teacher_logits=answer_in_train_mode(teacher, batch.images))
+        for batch in batches:
+            yield batch._replace(teacher_logits=answer_in_train_mode(parts.kept.teacher, batch.images))
     return replace(parts, batches=Altered(parts.batches, answered))
 
 
@@ -105,17 +103,17 @@ class Altered:
 
 @torch.no_grad()
 def answer_in_train_mode(teacher: Teacher, images: Tensor) -> Tensor:
-    """Logits float16 [N, C] of a teacher that was left in train mode; it moves its BatchNorm's statistics."""
-    with casting(teacher.device, teacher.precision):
-        return logits_of(teacher.module.train()(images)).half()
+    """Logits float16 [N, C] of a teacher that was left in train mode; afterwards it is as before."""
+    with statistics_kept(teacher.module) as module, casting(teacher.device, teacher.precision):
+        return logits_of(module.train()(images)).half()
 
 
 @contextmanager
-def statistics_kept(module: nn.Module) -> Iterator[None]:
+def statistics_kept(module: nn.Module) -> Iterator[nn.Module]:
     """Open a context after which the module's state is as before, and the module in eval mode."""
     kept = {name: value.clone() for name, value in module.state_dict().items()}
     try:
-        yield
+        yield module
     finally:
         module.load_state_dict(kept)
         module.eval()

@@ -1,7 +1,10 @@
 """`sweep`: train every combination of settings, on one machine or on many, and go on wherever it was interrupted."""
+import codecs
+import csv
+import functools
+import json
 import re
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from ..run_folders import runs_folder
 from ..settings import fitted
 from ..sweep.carry_out import carry_out
 from ..sweep.ledger import Ledger
-from ..sweep.plan import VERSION, Planned, crossed, keyed, planned, read_plan
+from ..sweep.plan import VERSION, Planned, cells, keyed, planned, read_plan
 from ..sweep.stock import Stock
 from .commands import MOST_SEEDS, answer, complain, newest_teacher, say
 
@@ -54,7 +57,7 @@ def run_sweep(options) -> int:
     return 1 if failed or ledger.clashes else 0
 
 
-def refuse(names: Iterable[str], reason: str) -> None:
+def refuse(names: set[str], reason: str) -> None:
     """Raise ValueError where there are options that do not go with others."""
     if names:
         raise ValueError(f"{reason}; leave out " + ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names)))
@@ -64,9 +67,10 @@ def plan_of(given: dict, stock: Stock) -> dict[str, Planned]:
     """Make the plan that the options ask for, each option with a list of values; or read it from a file."""
     grid = {name: values for name, values in given.items()
             if name not in BESIDE | {"plan", "seeds", "workers", "extend"}}
+    newest = functools.lru_cache(maxsize=1)(newest_teacher)  # it says which, once
     if "plan" in given:
         refuse(grid.keys() | given.keys() & {"seeds"}, "plan says all of its runs")
-        cells = read_plan(given["plan"])
+        asked = read_plan(given["plan"])
     else:
         first = grid.pop("seed", [0])
         if "seeds" in given:
@@ -75,15 +79,13 @@ def plan_of(given: dict, stock: Stock) -> dict[str, Planned]:
                 raise ValueError(f"seeds is a count, from --seed on, which then takes one value; got {first}")
             first = range(first[0], first[0] + given["seeds"])
         shared = {name: values[0] for name, values in grid.items() if len(values) == 1}
-        moved = crossed({name: values for name, values in grid.items() if name not in shared})
-        cells = [(arm, {**shared, **values, "seed": seed}) for arm, values in moved.items() for seed in first]
-    runs, newest = [], {}
-    for arm, values in cells:
+        moved = {name: values for name, values in grid.items() if name not in shared}
+        asked = cells({"shared": shared, "grid": moved, "seeds": first})
+    runs = []
+    for arm, values in asked:
         run = planned(arm, values)
-        dataset, which = stock.dataset(run), run.needs[:4]
-        if run.teacher is None and which not in newest:
-            newest[which] = newest_teacher(dataset)
-        runs.append(replace(run, settings=fitted(run.settings, dataset, values), teacher=run.teacher or newest[which],
+        dataset = stock.dataset(run)
+        runs.append(replace(run, settings=fitted(run.settings, dataset, values), teacher=run.teacher or newest(dataset),
                             taught_by=run.taught_by and fitted(run.taught_by, dataset, values["teacher"])))
     return keyed(runs, stock.fingerprints)
 
@@ -107,13 +109,9 @@ def agree(ledger: Ledger, keys: list[str], extend: bool) -> list[str]:
 
 
 def train(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, workers: int | None) -> dict[str, str]:
-    """Carry a plan out, with a bar that says how much time is left; returns what failed."""
-    from tqdm.auto import tqdm
+    """Carry a plan out, and say where its results go; returns what failed."""
     say(f"The results go to {folder} and {ledger.shown}. If this is interrupted, the same command goes on.")
-    done = len(ledger.results.keys() & plan.keys())
-    with tqdm(total=len(plan), initial=done, desc="runs", unit="run", smoothing=0.05) as bar:
-        return carry_out(plan, ledger, folder / "results", stock, workers,
-                         tell=lambda finished: bar.update(finished - bar.n))
+    return carry_out(plan, ledger, folder / "results", stock, workers)
 
 
 def export(results: dict[str, dict], keys: list[str], path: Path) -> int:
@@ -121,28 +119,23 @@ def export(results: dict[str, dict], keys: list[str], path: Path) -> int:
 
     Raises ValueError for an ending that is none of .csv, .jsonl, .parquet.
     """
-    import csv
-    import io
-    import json
     rows = [{"key": key, "arm": run["arm"], **run["settings"], "teacher": run["teacher"], **run["report"],
              "source": run["source"], "version": run["version"], **run["machine"], "threads": run["threads"],
              "taught_by": run["taught_by"], "probes": run["probes"], "epoch_rows": run["rows"]}
             for key in keys if (run := results.get(key)) is not None]
-    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["key", "temperature", "alpha", "seed"]
+    columns = dict.fromkeys([name for row in rows for name in row] or ["key", "temperature", "alpha", "seed"])
     if path.suffix not in (".csv", ".jsonl", ".parquet"):
         raise ValueError(f"export must end in .csv, .jsonl (an object a line) or .parquet; got {str(path)!r}")
-    if path.suffix == ".parquet":
-        from pyarrow import Table, parquet
     with replacing(path) as file:
         if path.suffix == ".parquet":
-            parquet.write_table(Table.from_pylist([{name: row.get(name) for name in columns} for row in rows]), file)
+            from pyarrow import Table, parquet
+            parquet.write_table(Table.from_pylist([columns | row for row in rows]), file)
         elif path.suffix == ".jsonl":
             file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
         else:
-            flat = [name for name in columns if name != "epoch_rows"]
-            table = csv.DictWriter(text := io.StringIO(), flat, extrasaction="ignore")
+            columns.pop("epoch_rows", None)
+            table = csv.DictWriter(codecs.getwriter("utf-8")(file), [*columns], extrasaction="ignore")
             table.writeheader()
             table.writerows({name: json.dumps(value) if isinstance(value, dict | list) else value
                              for name, value in row.items()} for row in rows)
-            file.write(text.getvalue().encode())
     return len(rows)

@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterator
 from operator import attrgetter
 
-from .causes import as_finding
-from .finding import THRESHOLDS, Evidence, Finding, Reference, figures, last, median, values
+from .finding import THRESHOLDS, Evidence, Finding, Reference, as_finding, figures, last, median, values
 
 LEVEL = THRESHOLDS["deficits"]
 value_of = attrgetter("value")
@@ -102,14 +101,12 @@ def teacher_below_reference(rows: list[dict], reference: Reference | None) -> It
     teacher, student = median(rows, "val_teacher_accuracy"), last(rows, "val_accuracy")
     if teacher is None or median(rows, "alpha") == 1:  # where it has no say it may be weak
         return
-    if reference is None:
-        if student is not None and teacher < student:
-            evidence = Evidence("val_teacher_accuracy", teacher, None, f"above the student's {student:.2f}")
-            yield as_finding("weak_teacher", evidence, severe=False)
-    elif teacher < reference.teacher_accuracy - LEVEL.below:
-        expected = f"{reference.teacher_accuracy:.2f} on {reference.data}"
+    least = student if reference is None else reference.teacher_accuracy - LEVEL.below
+    if least is not None and teacher < least:
+        expected = f"above the student's {student:.2f}" if reference is None else \
+            f"{reference.teacher_accuracy:.2f} on {reference.data}"
         yield as_finding("weak_teacher", Evidence("val_teacher_accuracy", teacher, None, expected),
-                         severe=teacher < reference.teacher_accuracy - 2 * LEVEL.below)
+                         severe=reference is not None and teacher < least - LEVEL.below)
 
 
 def very_soft(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:

@@ -8,9 +8,8 @@ from reprlib import repr as briefly
 from distill_kit.history import Row, epoch_rows
 from distill_kit.losses import COLDEST, HOTTEST
 
-from .causes import CAUSES
 from .deficits import DEFICITS
-from .finding import HARM, HARMLESS, LOOK, NOTE, SEVERE, WRONG, Finding, Reference, median
+from .finding import CAUSES, HARM, HARMLESS, LOOK, NOTE, SEVERE, WORDS, WRONG, Finding, Reference, median
 from .identities import IDENTITIES
 from .probes import is_refuted, proofs
 
@@ -19,8 +18,6 @@ USED = tuple(dict.fromkeys([column for cause in CAUSES.values() for column in ca
     "train_hard", "val_hard", "val_soft", "learning_rate", "alpha"]))
 LIMITS = {("accuracy", "agreement", "alpha", "clipped", "dead_units"): (0, 1), ("temperature",): (COLDEST, HOTTEST),
           ("classes",): (2, 1e6), ("epoch", "steps"): (0, 1e15)}
-ALSO_CALLED = {"loss": "train_loss", "training": "train", "validation": "val", "valid": "val", "dev": "val",
-               "acc": "accuracy", "lr": "learning_rate"}
 
 
 def diagnose(history: list[dict], probes: dict | None = None, reference: Reference | None = None,
@@ -116,6 +113,6 @@ def usable_columns(rows: Sequence[dict], lines: Sequence[int] = ()) -> tuple[lis
 
 def _meant(name: str) -> str | None:
     """Find the column that a name comes nearest to, if any does."""
-    words = [ALSO_CALLED.get(word, word) for word in name.lower().replace("-", " ").replace("_", " ").split()]
+    words = [WORDS["also called"].get(word, word) for word in name.lower().replace("-", " ").replace("_", " ").split()]
     words = "_".join(words).replace("train_train_loss", "train_loss").replace("val_train_loss", "val_loss")
     return next(iter(get_close_matches(words, USED, n=1, cutoff=0.8)), None)

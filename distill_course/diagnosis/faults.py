@@ -106,8 +106,7 @@ def clipped(parts: Parts, limit: float) -> Parts:
 
 def batch_norms(student: nn.Module) -> list[nn.BatchNorm2d]:
     """List a student's BatchNorm layers. Raises ValueError where it has none."""
-    norms = [module for module in student.modules() if isinstance(module, nn.BatchNorm2d)]
-    if not norms:
+    if not (norms := [module for module in student.modules() if isinstance(module, nn.BatchNorm2d)]):
         raise ValueError("student must have BatchNorm layers for this fault to be there; got one without. Take another")
     return norms
 

@@ -1,5 +1,4 @@
-"""What a diagnosis is made of: findings with their evidence, and what a run is held against. Plain frozen data."""
-import math
+"""What a diagnosis is made of: causes, findings with their evidence, and what a run is held against. Frozen data."""
 import statistics
 from dataclasses import asdict, dataclass, replace
 from types import SimpleNamespace
@@ -8,7 +7,7 @@ from distill_kit.metrics import BIT
 
 from ..shipped import read_stored, read_table
 
-WORDS = read_table("finding-words")["figures"]  # what a column or a probe's figure is called in a sentence
+WORDS = read_table("finding-words")
 THRESHOLDS = {name: SimpleNamespace(**entry) for name, entry in read_table("thresholds").items()}  # of the rules
 SEVERE, LOOK, NOTE = "severe", "worth a look", "note"
 WRONG, HARM, HARMLESS = "wrong", "harm", "harmless"
@@ -31,7 +30,7 @@ class Evidence:
         value = "no number" if self.value is None else \
             in_bits(self.value) if self.column.endswith("entropy") else f"{self.value:.4g}"
         expected = f" (expected {self.expected})" if self.expected else ""
-        return f"{WORDS.get(self.column, self.column.replace('_', ' '))}: {value}{where}{expected}"
+        return f"{WORDS['figures'].get(self.column, self.column.replace('_', ' '))}: {value}{where}{expected}"
 
 
 def in_bits(nats: float) -> str:
@@ -64,6 +63,38 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Cause:
+    """What is said of a cause, wherever it is found, and what a diagnosis must know about it (assets/causes.toml)."""
+    kind: str                            # "wrong", "harm" or "harmless": see Finding
+    sentence: str
+    remedy: str
+    experiment: str                      # the one that would confirm it
+    alike: tuple[str, ...] = ()          # other causes that would look the same
+    needs: tuple[str, ...] = ()          # the fewest columns in which a history shows it; none: it takes a probe
+    explained_by: tuple[str, ...] = ()   # causes beside which it is no news
+    at_the_end: bool = False             # can it only be seen when a run is over?
+    probe: str = ""                      # the probe that proves or refutes it: "loss" or "teacher"
+    elsewhere: str = ""                  # its sentence where it shows itself in another way
+
+
+CAUSES = {name: Cause(**{key: value for key, value in entry.items() if key != "fault"})
+          for name, entry in read_table("causes").items() if "sentence" in entry}
+
+
+def as_finding(name: str, *evidence: Evidence, severe: bool = True, probed: bool = False,
+               elsewhere: bool = False) -> Finding:
+    """Make a finding in the words of its cause; elsewhere: the cause shows itself in another way.
+
+    What is harmless is never severe.
+    """
+    cause = CAUSES[name]
+    kind = WRONG if probed and cause.kind == HARM else cause.kind  # what a probe sees is proved
+    severity = SEVERE if severe and kind != HARMLESS else NOTE if kind == HARMLESS and not probed else LOOK
+    return Finding(name, kind, severity, evidence, cause.elsewhere if elsewhere else cause.sentence, cause.remedy,
+                   cause.experiment, cause.alike, probed)
+
+
+@dataclass(frozen=True)
 class Reference:
     """What healthy runs on some images came to, measured (benchmarks/stored/make.py).
 
@@ -79,23 +110,22 @@ class Reference:
 
 
 def figures(rows: list[dict], column: str) -> list[Evidence]:
-    """List the finite numbers of a column, each with its epoch."""
-    return [Evidence(column, row[column], row["epoch"]) for row in rows
-            if isinstance(row.get(column), int | float) and math.isfinite(row[column])]
+    """List the numbers of a column, each with its epoch; rows: as `diagnose` has cleaned them."""
+    return [Evidence(column, row[column], row["epoch"]) for row in rows if row.get(column) is not None]
 
 
 def values(rows: list[dict], column: str) -> list[float]:
-    """List the finite numbers of a column."""
+    """List the numbers of a column."""
     return [figure.value for figure in figures(rows, column)]
 
 
 def last(rows: list[dict], column: str) -> float | None:
-    """Return the last finite number of a column; None where there is none."""
+    """Return the last number of a column; None where there is none."""
     return next(reversed(values(rows, column)), None)
 
 
 def median(rows: list[dict], column: str) -> float | None:
-    """Return the median of a column's finite numbers; None where there is none."""
+    """Return the median of a column's numbers; None where there is none."""
     known = values(rows, column)
     return statistics.median(known) if known else None
 

@@ -6,8 +6,7 @@ Thresholds: assets/thresholds.toml.
 import math
 from collections.abc import Iterator
 
-from .causes import as_finding
-from .finding import THRESHOLDS, Evidence, Finding, Reference, figures, in_bits, last, median
+from .finding import THRESHOLDS, Evidence, Finding, Reference, as_finding, figures, in_bits, last, median
 
 LEVEL = THRESHOLDS["identities"]
 

@@ -18,8 +18,7 @@ from distill_kit.run import Run
 from distill_kit.teachers import Teacher
 
 from ..habits import answer_in_train_mode, statistics_kept
-from .causes import CAUSES, as_finding
-from .finding import THRESHOLDS, Evidence, Finding
+from .finding import CAUSES, THRESHOLDS, Evidence, Finding, as_finding
 from .wrong_losses import WRONG_LOSSES, right
 
 IMAGES = 64          # that the teacher looks at once more at a time: as it did before, and in little memory
@@ -92,20 +91,13 @@ def _rows_match(given: Tensor, again: Tensor) -> float:
 
 
 def _what_else(given: Tensor, again: Tensor, teacher: Teacher, batch: Batch) -> str:
-    if _rows_match(given, again.softmax(1)) > 0.9:
-        return "probabilities"
     nearest = torch.cdist(given, again).argmin(dim=1)                                  # (N,)
-    if _rows_match(given, again[nearest]) > 0.9:
-        return "shuffled"
     columns = torch.cdist(given.T, again.T).argmin(dim=1)                              # (C,)
-    if _rows_match(given, again[:, columns]) > 0.9:
-        return "permuted"
-    with statistics_kept(teacher.module):
-        in_train_mode = answer_in_train_mode(teacher, batch.images).float()            # (N, C)
-    if _rows_match(given, in_train_mode) > 0.9:
-        return "train_mode"
+    others = {"probabilities": again.softmax(1), "shuffled": again[nearest], "permuted": again[:, columns],
+              "train_mode": answer_in_train_mode(teacher, batch.images).float()}       # (N, C) each
     # Another crop of an image moves a good teacher's logits, but seldom its mind.
-    return "other_view" if (given.argmax(1) == again.argmax(1)).float().mean() > 0.85 else "other"
+    unlike = "other_view" if (given.argmax(1) == again.argmax(1)).float().mean() > 0.85 else "other"
+    return next((name for name, other in others.items() if _rows_match(given, other) > 0.9), unlike)
 
 
 def norms_of(student: nn.Module) -> list[nn.Module]:
@@ -114,17 +106,13 @@ def norms_of(student: nn.Module) -> list[nn.Module]:
 
 
 def _student(run: Run) -> dict:
-    student, before, norms = run.student, matrices_of(run.fresh_student()), norms_of(run.student)
+    student, norms = run.student, norms_of(run.student)
     with in_eval_mode(student):  # after which each module is in its own mode again
         student.train()
         still = sum(not module.training for module in norms) / len(norms) if norms else 0.0
-    same = [torch.equal(a, b) for a, b in zip(before, matrices_of(student))]
+    same = [torch.equal(before, now) for before, now in zip(run.fresh_student().parameters(), student.parameters())
+            if now.ndim >= 2]  # as in `figures.matrices`, but with those that are frozen
     return {"not_training": still, "frozen": sum(same) / len(same)}
-
-
-def matrices_of(student: nn.Module) -> list[Tensor]:
-    """List the weights as `figures.matrices` does, but with those that are frozen."""
-    return [parameter for parameter in student.parameters() if parameter.ndim >= 2]
 
 
 def _statistics(run: Run) -> dict:
@@ -164,10 +152,9 @@ def proofs(probes: dict, alpha: float | None) -> Iterator[Finding]:
     if teacher not in (None, "same"):
         name = TEACHERS.get(teacher, "teacher_answers_differ")
         yield proved(name, "teacher_match", "1", severe=teacher in TEACHERS)
-    if probes.get("not_training"):
-        yield proved("student_in_eval_mode", "not_training", "0")
-    if probes.get("frozen"):
-        yield proved("layers_not_trained", "frozen", "0")
+    for figure, name in (("not_training", "student_in_eval_mode"), ("frozen", "layers_not_trained")):
+        if probes.get(figure):
+            yield proved(name, figure, "0")
     if probes.get("train_mode_gain"):
         yield proved("right_only_in_train_mode", "train_mode_gain", "0", elsewhere=True)
     if share is not None and share >= LEVEL.false_labels and teacher in (None, "same"):  # with other rows no witness
@@ -177,8 +164,5 @@ def proofs(probes: dict, alpha: float | None) -> Iterator[Finding]:
 
 def is_refuted(finding: Finding, probes: dict) -> bool:
     """Has a probe looked at just that, and seen that it is otherwise?"""
-    decides = CAUSES[finding.name].probe
-    if decides == "loss":
-        return probes.get("loss") not in (None, finding.name)
-    answer = probes.get("teacher")
-    return decides == "teacher" and answer is not None and TEACHERS.get(answer) != finding.name
+    answer = probes.get(CAUSES[finding.name].probe)
+    return answer is not None and TEACHERS.get(answer, answer) != finding.name

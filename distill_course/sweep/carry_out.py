@@ -2,8 +2,6 @@
 import contextlib
 import json
 import warnings
-from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 
 from .crew import Crew
@@ -11,37 +9,35 @@ from .ledger import Ledger
 from .plan import Planned, groups
 from .stock import Stock
 
-PARTS = ("key", "arm", "machine", "threads", "rows", "settings", "report")  # of a result
+PARTS = {"key", "arm", "machine", "threads", "rows", "settings", "report"}  # of a result
 
 
-def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, workers: int | None = None,
-              tell: Callable[[int], None] = lambda finished: None) -> dict[str, str]:
+def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, workers: int | None = None
+              ) -> dict[str, str]:
     """Train all runs of a plan that have no result yet, beside whoever else does; returns sentences of failed ones.
 
-    folder: gets each result as it comes, so that it is not lost where the ledger cannot be reached. tell: is told how
-    many runs are finished whenever another one is.
+    A bar says how much time is left. folder: gets each result as it comes, so that it is not lost where the ledger
+    cannot be reached.
     """
-    lying = {key: read_result(folder / f"{key}.json") for key in plan}
-    made = {key: result for key, result in lying.items() if result is not None}
+    from tqdm.auto import tqdm
+    made = {key: result for key in plan if (result := read_result(folder / f"{key}.json"))}
     for key in made.keys() & ledger.results.keys():
         ledger.add(key, made[key])
-    failed, queue, cut = {}, deque(), groups(plan)
+    failed, queue, cut = {}, [], groups(plan)
 
     def claimed() -> bool:
-        """Claim the first runs that nobody has; those of them that do not lie here already come into the queue."""
-        while True:
-            taken = ledger.results.keys() | ledger.claimed.keys() | failed.keys()
-            free = next((own for keys in cut if (own := tuple(key for key in keys if key not in taken))), ())
-            if not free:
-                return False
-            if ledger.claim(free, plan[free[0]].settings):
-                queue.extend(key for key in free if key not in made)
-                return True
-    with ledger.at_work(), Crew(workers) as crew:
+        """Claim the first runs that nobody has; what does not lie here already comes into the queue. Were there any?"""
+        taken = ledger.results.keys() | ledger.claimed.keys() | failed.keys()
+        free = next((own for keys in cut if (own := tuple(key for key in keys if key not in taken))), ())
+        if free and ledger.claim(free, vars(plan[free[0]].settings)):
+            queue.extend(key for key in free if key not in made)
+        return bool(free)
+    with ledger.at_work(), Crew(workers) as crew, tqdm(total=len(plan), desc="runs", unit="run", smoothing=0.05,
+                                                       initial=len(plan.keys() & ledger.results.keys())) as bar:
         while plan.keys() - ledger.results.keys() - failed.keys():
             while crew.free and (queue or claimed()):
                 if queue:
-                    key = queue.popleft()
+                    key = queue.pop(0)
                     crew.start(key, plan[key], stock.source(plan[key], True), folder / f"{key}.json")
             for key, result in crew.wait():
                 (failed if "error" in result else made)[key] = result.get("error", result)
@@ -51,7 +47,7 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
                                  {key: failed[key] for key in keys if key in failed})
             if not ledger.held:
                 ledger.look()
-            tell(len(plan.keys() & (ledger.results.keys() | made.keys())))
+            bar.update(len(plan.keys() & (ledger.results.keys() | made.keys())) - bar.n)
     return failed
 
 
@@ -59,8 +55,7 @@ def read_result(path: Path) -> dict | None:
     """Read a result that lies on the disk; None where there is none, with a warning where it is none of this run."""
     with contextlib.suppress(AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError):
         result = json.loads(path.read_text(encoding="utf-8"))
-        if all(part in result for part in PARTS) and result["key"] == path.stem and 0 <= (
-                result["report"]["val_accuracy"]) <= 1:
+        if result.keys() >= PARTS and result["key"] == path.stem and 0 <= result["report"]["val_accuracy"] <= 1:
             return result
     if path.exists():
         warnings.warn(f"{path} is cut, altered or of another run; its run is trained again.", stacklevel=2)

@@ -11,16 +11,16 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import nn
+from pebble import ProcessExpired, ProcessPool
 
-from distill_kit.data.imageset import Dataset
 from distill_kit.devices import choose_device
 from distill_kit.files import replace_file
 from distill_kit.history import EPOCH, plain
@@ -30,15 +30,15 @@ from distill_kit.settings import Settings
 from ..diagnosis import probe
 from ..machine import machine
 from .plan import VERSION, Planned
-from .stock import Stock, materials_of
+from .stock import Source, Stock, materials_of
 
 TRIES = 5  # attempts per run when its process dies
+MEMORY = "Is there enough memory? Fewer workers need less."
 NO_WORKER = ("no worker process could begin. A script must call this below `if __name__ == \"__main__\":`, for each "
-             "process reads the script again. If it does: is there enough memory? Fewer workers need less.")
-Source = Materials | tuple[Dataset, nn.Module]
+             f"process reads the script again. If it does: {MEMORY}")
 
 
-def trained(runs: Iterable[Planned], stock: Stock, workers: int | None = None, progress: bool = True
+def trained(runs: Sequence[Planned], stock: Stock, workers: int | None = None, progress: bool = True
             ) -> Iterator[tuple[int, dict]]:
     """Train runs; yield the place and the result (`result_of`) of each as it finishes. Leave the `for` to stop them.
 
@@ -48,7 +48,6 @@ def trained(runs: Iterable[Planned], stock: Stock, workers: int | None = None, p
     A run that fails has a sentence under "error" in place of figures. workers: see Crew.
     """
     from tqdm.auto import tqdm
-    runs = list(runs)
     stock.check(runs)
     waiting, left = iter(enumerate(runs)), len(runs)
     with Crew(workers) as crew, tqdm(total=left, desc="training students", unit="student", leave=False, delay=0.5,
@@ -62,8 +61,8 @@ def trained(runs: Iterable[Planned], stock: Stock, workers: int | None = None, p
                 yield place, result
 
 
-class Crew:
-    """So many runs at once.
+class Crew(ExitStack):
+    """So many runs at once, until the `with` ends: then what still runs is stopped.
 
     workers: processes; as many as torch has threads where None. On a GPU runs are trained one after the other.
     """
@@ -74,33 +73,28 @@ class Crew:
         self.workers = torch.get_num_threads() if workers is None else workers
         if type(self.workers) is not int or self.workers < 1:
             raise ValueError(f"workers must be 1 or more, or None for as many as threads; got {workers!r}")
+        super().__init__()
         self._context = torch.multiprocessing.get_context("spawn")  # with which tensors are shared and not copied
-        self._begun, self._pools, self._running, self._done = self._context.Event(), [], {}, []
-
-    def __enter__(self) -> "Crew":
-        return self
-
-    def __exit__(self, *_) -> None:
-        for pool in self._pools:
-            pool.stop()
-            pool.join()
+        self._begun, self._pool, self._running = self._context.Event(), None, {}
 
     @property
     def free(self) -> bool:
         """Can another run begin? On a GPU not before what came out of the last one was taken."""
-        return not self._done and len(self._running) < self.workers
+        return len(self._running) < self.workers and not any(future.done() for future in self._running)
 
     def start(self, ticket, run: Planned, source: Source, path: Path | None = None, tries: int = 1) -> None:
         """Train a run; its result comes from `wait` with the ticket. path: where it is also written, as JSON."""
-        if choose_device(run.settings.device).type != "cpu":
-            self._done.append((ticket, result_of(run, source, path)))
-            return
-        from pebble import ProcessPool
-        if not (self._pools and self._pools[-1].active):  # one whose processes died before they had anything is broken
-            self._pools.append(ProcessPool(self.workers, initializer=_begin, initargs=[self._begun],
-                                           context=self._context))
-        self._running[self._pools[-1].schedule(result_of, args=[run, source, path])] = (
-            len(self._pools), tries, ticket, run, source, path)
+        if choose_device(run.settings.device).type == "cpu":
+            if self._pool is None or not self._pool.active:  # its processes died before they had anything
+                self._pool = ProcessPool(self.workers, initializer=_begin, initargs=[self._begun],
+                                         context=self._context)
+                self.callback(self._pool.join)
+                self.callback(self._pool.stop)  # before the join: the last is called first
+            future = self._pool.schedule(result_of, args=[run, source, path])
+        else:
+            future = Future()
+            future.set_result(result_of(run, source, path))
+        self._running[future] = tries, ticket, run, source, path
 
     def wait(self, seconds: float = 1.0) -> list[tuple[object, dict]]:
         """Return tickets and results that came since, waiting so long for the first.
@@ -108,27 +102,24 @@ class Crew:
         Raises OSError where a result could not be written. A run whose process dies is trained again from the start,
         TRIES times at most.
         """
-        if not self._running and not self._done:
+        if not self._running:
             time.sleep(seconds)
-        done = wait(self._running, 0 if self._done else seconds, return_when=FIRST_COMPLETED).done
-        if not done and self._running and not self._pools[-1].active:  # what had not reached a process is never told
+        done, results = wait(self._running, seconds, FIRST_COMPLETED).done, []
+        if not done and self._running and not self._pool.active:  # what had not reached a process is never told
             done = [future for future in self._running if future.cancel()]
-        results, self._done = self._done, []
-        from pebble import ProcessExpired
         for future in done:
-            pool_number, tries, ticket, run, source, path = self._running.pop(future)
+            tries, ticket, run, source, path = self._running.pop(future)
             try:
                 results.append((ticket, future.result()))
             except (ProcessExpired, BrokenExecutor, CancelledError) as error:
-                if not self._begun.is_set() and pool_number > 1:  # not twice by chance
+                if not self._begun.is_set() and tries > 1:  # not twice by chance
                     raise RuntimeError(NO_WORKER) from None
                 how = f"its process ended with status {getattr(error, 'exitcode', 'unknown')}"
-                if tries == TRIES:
-                    results.append((ticket, {"error": f"{how}, {TRIES} times. Is there enough memory? Fewer workers "
-                                                      "need less."}))
-                    continue
-                warnings.warn(f"Run {ticket}: {how}; it is trained again from the start.", stacklevel=3)
-                self.start(ticket, run, source, path, tries + 1)
+                if tries < TRIES:
+                    warnings.warn(f"Run {ticket}: {how}; it is trained again from the start.", stacklevel=3)
+                    self.start(ticket, run, source, path, tries + 1)
+                else:
+                    results.append((ticket, {"error": f"{how}, {TRIES} times. {MEMORY}"}))
         return results
 
 
@@ -172,10 +163,9 @@ def result_from(run: Planned, source: Source, key: str | None = None) -> dict:
         source = materials_of(run.settings, run.views, dataset, teacher)
     trained = finished(run.settings, source, run.measure)
     return plain({
-        "key": key, "arm": run.arm, "teacher": run.teacher, "settings": asdict(run.settings), "version": VERSION,
-        "taught_by": run.taught_by and asdict(run.taught_by), "report": trained.report(),
-        "probes": probe(trained) if run.probes else None, "rows": trained.history,
-        "source": trained.training.source, "machine": machine(source.device), "threads": trained.threads})
+        **asdict(run), "key": key, "version": VERSION, "report": trained.report(), "rows": trained.history,
+        "probes": probe(trained) if run.probes else None, "source": trained.training.source,
+        "machine": machine(source.device), "threads": trained.threads})
 
 
 def finished(settings: Settings, materials: Materials, measure: str | None = None) -> Run:

@@ -16,13 +16,12 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
 import psutil
 from filelock import FileLock, Timeout
-
-from distill_kit.settings import Settings
 
 BEAT, STALE = 10, 30               # seconds between heartbeats; without any, until a claim is free
 AT_FIRST, PATIENCE = 10, 75        # seconds for which a database may be away: at the beginning; while runs are trained
@@ -42,11 +41,10 @@ class Ledger:
     """
 
     def __init__(self, name: str, url: str, write: bool = True):
-        from optuna import create_study, exceptions, load_study, logging, storages
-        from sqlalchemy import exc
-        from sqlalchemy.engine import make_url
-        logging.set_verbosity(logging.ERROR)
-        warnings.simplefilter("ignore", exceptions.ExperimentalWarning)  # as Optuna calls its heartbeats
+        import optuna  # with the first ledger, for that takes a second
+        from sqlalchemy import exc, make_url
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # as Optuna calls its heartbeats
         try:
             address = make_url(url)
             self.shown = address.render_as_string()  # without its password
@@ -56,20 +54,19 @@ class Ledger:
         except (AttributeError, exc.ArgumentError, exc.NoSuchModuleError) as error:
             raise ValueError("storage must be a database's address, sqlite:///FILE or postgresql://USER@HOST/NAME; got "
                              f"{url!r} ({error})") from None
-        self.name, self.write = name, write
+        self.name, self.write, self._optuna = name, write, optuna
         self._one_writer = address.get_backend_name() == "sqlite"
         if self._one_writer:
             self._lock = _open_file(Path(address.database or ""), write)
-        self._away, self._patience = (exceptions.StorageInternalError, exc.DBAPIError), AT_FIRST
-        storage = self._ask(lambda: storages.RDBStorage(
+        self._away, self._patience = (optuna.exceptions.StorageInternalError, exc.DBAPIError), AT_FIRST
+        storage = self._ask(lambda: optuna.storages.RDBStorage(
             address.render_as_string(hide_password=False), heartbeat_interval=BEAT, grace_period=STALE))
+        opened = partial(optuna.create_study, direction="maximize", load_if_exists=True) if write else optuna.load_study
         try:
-            self.study = self._ask(lambda: (create_study(
-                study_name=name, storage=storage, direction="maximize", load_if_exists=True) if write else load_study(
-                study_name=name, storage=storage)))
+            self.study = self._ask(lambda: opened(study_name=name, storage=storage))
         except KeyError:
             raise FileNotFoundError(f"no study {name!r} in {self.shown}") from None
-        self._storage, self._study_id = self.study._storage, storage.get_study_id_from_name(name)
+        self._storage, self._study_id = self.study._storage, self.study._study_id
         if "plan" not in self.study.user_attrs and self.study.get_trials(deepcopy=False):
             raise ValueError(f"study {name!r} in {self.shown} is none of a sweep. Choose another name (--study)")
         self.results, self.errors, self.claimed, self.repeated, self.clashes = {}, {}, {}, 0, []
@@ -94,8 +91,7 @@ class Ledger:
     def look(self) -> None:
         """Read what is new: results of others, claims, and which of these are dead."""
         if self.write and not self._one_writer:
-            from optuna.storages import fail_stale_trials
-            self._ask(lambda: fail_stale_trials(self.study))
+            self._ask(lambda: self._optuna.storages.fail_stale_trials(self.study))
         self.claimed = {}
         for trial in self._ask(lambda: self.study.get_trials(deepcopy=False)):
             if not trial.state.is_finished():
@@ -117,52 +113,44 @@ class Ledger:
             self._end(trial._trial_id)
         elif self.write and trial._trial_id not in self._met:  # who died before a first beat would be alive for ever
             self._met.add(trial._trial_id)
-            self._beat(trial._trial_id)
+            self._ask(lambda: self._storage.record_heartbeat(trial._trial_id))
         return not dead
 
     def add(self, key: str, result: dict) -> None:
         """Take a result: the first of a run is kept; other figures from an equal machine are a clash."""
         first = self.results.setdefault(key, result)
-        figures, others = ({name: value for name, value in each["report"].items() if name not in CLOCKS}
-                           for each in (first, result))
-        if figures != others and all(first[name] == result[name] for name in ("machine", "threads")):
-            name = next(name for name in {**figures, **others} if figures.get(name) != others.get(name))
-            self.clashes.append(f"run {key} ({result['arm']}, seed {result['settings']['seed']}) has {name} "
-                                f"{figures.get(name)} and came again with {others.get(name)} on an equal machine. The "
-                                "first is kept. Was a file altered, or can a figure have changed (VERSION in "
-                                "sweep/plan.py)?")
+        before, now = first["report"], result["report"]
+        others = [name for name in {**before, **now} if name not in CLOCKS and before.get(name) != now.get(name)]
+        if others and all(first[name] == result[name] for name in ("machine", "threads")):
+            self.clashes.append(f"run {key} ({result['arm']}, seed {result['settings']['seed']}) has {others[0]} "
+                                f"{before.get(others[0])} and came again with {now.get(others[0])} on an equal "
+                                "machine. The first is kept. Was a file altered, or can a figure have changed (VERSION "
+                                "in sweep/plan.py)?")
 
-    def claim(self, keys: tuple[str, ...], settings: Settings) -> bool:
+    def claim(self, keys: tuple[str, ...], settings: dict) -> bool:
         """Claim runs of a cell; returns whether nobody was faster. settings: theirs, shown in the dashboard."""
-        from optuna.distributions import FloatDistribution
-        from optuna.trial import TrialState, create_trial
-        numbers = {name: value for name, value in vars(settings).items()
-                   if type(value) in (int, float) and name != "seed"}
-        trial = create_trial(state=TrialState.RUNNING, params=numbers,
-                             distributions=dict.fromkeys(numbers, FloatDistribution(0.0, 1e9)),
-                             user_attrs={"keys": keys, "owner": _owner(os.getpid())})
+        numbers = {name: value for name, value in settings.items() if type(value) in (int, float) and name != "seed"}
+        any_number = self._optuna.distributions.FloatDistribution(0.0, 1e9)
+        trial = self._optuna.create_trial(
+            state=self._optuna.trial.TrialState.RUNNING, params=numbers,
+            distributions=dict.fromkeys(numbers, any_number), user_attrs={"keys": keys, "owner": _owner(os.getpid())})
         number = self._ask(lambda: self._storage.create_new_trial(self._study_id, trial))
         self.held[number] = keys
-        self._beat(number)
+        self._ask(lambda: self._storage.record_heartbeat(number))
         self.look()
         if any(self.claimed.get(key, number) < number or key in self.results for key in keys):
             self._end(number)
         return number in self.held
 
-    def _beat(self, number: int) -> None:
-        if not self._one_writer:
-            self._ask(lambda: self._storage.record_heartbeat(number))
-
     def enter(self, number: int, results: dict[str, dict], errors: dict[str, str]) -> None:
         """End a claim with what came of its runs. Where others took it for dead, only what is new to them is added."""
         value = None if errors else fmean(result["report"]["val_accuracy"] for result in results.values())
         if not self._end(number, value, results=results, errors=errors):
-            from optuna.trial import create_trial
             self.look()
             new = {key: result for key, result in results.items() if key not in self.results}
             self.repeated += len(results) - len(new)
             if new:
-                self._ask(lambda: self._storage.create_new_trial(self._study_id, create_trial(
+                self._ask(lambda: self.study.add_trial(self._optuna.create_trial(
                     value=value or 0.0, user_attrs={"keys": [*new], "results": new})))
         self.look()
         for key, result in results.items():
@@ -170,15 +158,14 @@ class Ledger:
 
     def _end(self, number: int, value: float | None = None, **attributes) -> bool:
         """End a claim, COMPLETE where it has a value, else FAIL; returns whether nobody had ended it before."""
-        from optuna.exceptions import UpdateFinishedTrialError
-        from optuna.trial import TrialState
         self.held.pop(number, None)
-        state = (TrialState.FAIL, None) if value is None else (TrialState.COMPLETE, [value])
+        states = self._optuna.trial.TrialState
+        state = (states.FAIL, None) if value is None else (states.COMPLETE, [value])
         try:
             for name in attributes:
                 self._ask(lambda name=name: self._storage.set_trial_user_attr(number, name, attributes[name]))
             return self._ask(lambda: self._storage.set_trial_state_values(number, *state))
-        except UpdateFinishedTrialError:
+        except self._optuna.exceptions.UpdateFinishedTrialError:
             return False
 
     @contextlib.contextmanager
@@ -215,13 +202,12 @@ def _owner(process: int) -> dict:
 
 def _same(owner: dict) -> bool:
     """Does an owner on this host live? Another process may have its number by now, so the time counts, too."""
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         return abs(psutil.Process(owner["process"]).create_time() - owner["began"]) < 5
-    except psutil.NoSuchProcess:
-        return False
+    return False
 
 
-def _open_file(path: Path, write: bool) -> FileLock | None:
+def _open_file(path: Path, write: bool) -> FileLock:
     """Lock a SQLite file for its only writer. Raises an error with a sentence where it is no study, or locked."""
     if not path.is_file() and not write:
         raise FileNotFoundError(f"no study at {path}")
@@ -229,15 +215,14 @@ def _open_file(path: Path, write: bool) -> FileLock | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(path)) as file:
             tables = {name for name, in file.execute("select name from sqlite_master where type = 'table'")}
+        if tables and "studies" not in tables:
+            raise sqlite3.DatabaseError("but a database of something else")
+        lock = FileLock(f"{path}.lock", timeout=0)
+        if write:
+            lock.acquire()
+        return lock
+    except Timeout:
+        raise RuntimeError(f"another sweep is at work with {path}; --status shows how far it is. Several at once need "
+                           "a PostgreSQL database (--storage)") from None
     except (sqlite3.Error, OSError) as error:
         raise ValueError(f"{path} is no study ({error}). Choose another file: --storage sqlite:///FILE") from None
-    if tables and "studies" not in tables:
-        raise ValueError(f"{path} is a database of something else. Choose another file: --storage sqlite:///FILE")
-    lock = FileLock(f"{path}.lock", timeout=0)
-    if write:
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RuntimeError(f"another sweep is at work with {path}; --status shows how far it is. Several at once "
-                               "need a PostgreSQL database (--storage)") from None
-    return lock

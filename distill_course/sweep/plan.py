@@ -30,10 +30,6 @@ class Planned:
 
     def __post_init__(self):
         check_whole("views", self.views, 1)
-        for name, kind, words in (("teacher", str | None, "a name, or a table of settings"),
-                                  ("measure", str | None, "a name"), ("probes", bool, "true or false")):
-            if not isinstance(value := getattr(self, name), kind):
-                raise ValueError(f"{name} must be {words}; got {value!r}")
 
     def key(self, data: str, teacher: str) -> str:
         """Hash all that the run's figures depend on; data, teacher: fingerprints.
@@ -84,39 +80,41 @@ def crossed(grid: dict[str, list], arms: dict[str, dict] | None = None) -> dict[
         >>> crossed({"temperature": [1, 2], "alpha": [0.5]})
         {'T = 1, alpha = 0.5': {'temperature': 1, 'alpha': 0.5}, 'T = 2, alpha = 0.5': {...}}
     """
-    def named(name: str, value) -> str:
-        words = f"{value:g}" if isinstance(value, float) and value % 1 else value
-        return f"{name.replace('temperature', 'T')} = {words}"
-    return {", ".join([*([arm] if arm else []), *map(named, grid, values)]): {**own, **dict(zip(grid, values))}
+    return {", ".join(filter(None, [arm, *(f"{name.replace('temperature', 'T')} = {value}"
+                                           for name, value in zip(grid, values))])): {**own, **dict(zip(grid, values))}
             for arm, own in (arms or {"": {}}).items() for values in product(*grid.values())}
+
+
+def cells(part: dict) -> list[tuple[str, dict]]:
+    """List the runs of a part of a plan: names and values, as `planned` takes them.
+
+    part: `shared` values, a `grid` of lists, `arms` with values of their own, and `seeds`, a number or a list.
+    """
+    seeds = part.get("seeds", 1)
+    return [(arm, {**part.get("shared", {}), **values, "seed": seed})
+            for arm, values in crossed(part.get("grid", {}), part.get("arms")).items()
+            for seed in (range(seeds) if isinstance(seeds, int) else seeds)]
 
 
 def read_plan(path: Path | str) -> list[tuple[str, dict]]:
     """Read the runs of a plan file (TOML): names and values, as `planned` takes them.
 
-    Each table is a part of the plan: `shared` values, a `grid` of lists, `arms` with values of their own, and `seeds`,
-    a number or a list; assets/plan-schema.json says it in full. Raises FileNotFoundError, or ValueError naming the
-    place.
+    Each table is a part of the plan (`cells`); assets/plan-schema.json says it in full. Raises FileNotFoundError, or
+    ValueError naming the place.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
+    from jsonschema import Draft202012Validator, exceptions
     if not (path := Path(path)).exists():
         raise FileNotFoundError(f"no plan at {path}")
     try:
         parts = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"plan {path} cannot be read as TOML: {error}") from None
-    wrong = best_match(Draft202012Validator(read_stored("plan-schema")).iter_errors(parts))
+    wrong = exceptions.best_match(Draft202012Validator(read_stored("plan-schema")).iter_errors(parts))
     if wrong is not None:
         raise ValueError(f"plan {path}, {wrong.json_path.removeprefix('$.')}: {wrong.schema['description']} "
                          f"({wrong.message})")
-    runs = []
-    for name, part in parts.items():
-        seeds = part.get("seeds", 1)
-        runs += [(": ".join(filter(None, (name, arm))), {**part.get("shared", {}), **values, "seed": seed})
-                 for arm, values in crossed(part.get("grid", {}), part.get("arms")).items()
-                 for seed in (range(seeds) if isinstance(seeds, int) else seeds)]
-    return runs
+    return [(": ".join(filter(None, (name, arm))), values) for name, part in parts.items()
+            for arm, values in cells(part)]
 
 
 def keyed(runs: Iterable[Planned], fingerprints: Callable[[Planned], tuple[str, str]]) -> dict[str, Planned]:
@@ -133,7 +131,7 @@ def keyed(runs: Iterable[Planned], fingerprints: Callable[[Planned], tuple[str, 
 
 def groups(plan: dict[str, Planned]) -> list[tuple[str, ...]]:
     """Cut a plan into what is claimed at once: keys of runs of one cell, at most GROUP of them."""
-    cells: dict[Planned, list[str]] = {}
+    alike: dict[Planned, list[str]] = {}
     for key, run in plan.items():
-        cells.setdefault(run.cell, []).append(key)
-    return [tuple(keys[first:first + GROUP]) for keys in cells.values() for first in range(0, len(keys), GROUP)]
+        alike.setdefault(run.cell, []).append(key)
+    return [tuple(keys[first:first + GROUP]) for keys in alike.values() for first in range(0, len(keys), GROUP)]

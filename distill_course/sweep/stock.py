@@ -16,6 +16,7 @@ from ..other_teachers import named_teacher
 from ..teacher_training import ALL_VIEWS
 from .plan import Planned
 
+Source = Materials | tuple[Dataset, nn.Module]  # what a run is trained from
 NEED_TEACHER = {"teacher_in_train_mode"}  # changes that ask the teacher itself, and not only for its kept logits
 
 
@@ -35,7 +36,7 @@ class Stock:
     """
 
     def __init__(self, dataset: Dataset | None = None, teacher: nn.Module | None = None):
-        self._given, self._newest, self._prints = (dataset, teacher), {}, {}
+        self._given, self._newest = (dataset, teacher), {}
 
     def _kept(self, kind: str, key: tuple, make: Callable):
         if self._newest.get(kind, (None,))[0] != key:
@@ -56,9 +57,8 @@ class Stock:
 
     def fingerprints(self, run: Planned) -> tuple[str, str]:
         """Hash the images and the teacher of a run."""
-        if (which := run.needs[:5]) not in self._prints:
-            self._prints[which] = of_images(self.dataset(run)), of_network(self.teacher(run))
-        return self._prints[which]
+        return self._kept("fingerprints", run.needs[:5], lambda: (
+            of_images(self.dataset(run)), of_network(self.teacher(run))))
 
     def materials(self, run: Planned) -> Materials:
         """Make the materials of a run."""
@@ -67,14 +67,12 @@ class Stock:
 
     def check(self, runs: Iterable[Planned]) -> None:
         """Raise ValueError for a run that these images do not allow, before any has begun."""
-        alike = {}
-        for run in runs:
-            alike.setdefault((run.needs, replace(run.settings, seed=0, temperature=1.0, alpha=float(
-                run.settings.labels_only), final_alpha=None, final_temperature=None, learning_rate=1.0)), run)
+        alike = {(run.needs, replace(run.settings, seed=0, temperature=1.0, alpha=float(run.settings.labels_only),
+                                     final_alpha=None, final_temperature=None, learning_rate=1.0)): run for run in runs}
         for run in alike.values():
             Run(run.settings, self.materials(run))
 
-    def source(self, run: Planned, progress: bool = False) -> Materials | tuple[Dataset, nn.Module]:
+    def source(self, run: Planned, progress: bool = False) -> Source:
         """Return what a run is trained from, in any process: materials that know all that the teacher will be asked.
 
         Data set and teacher where the run has to ask the teacher itself, and that is no plain data.

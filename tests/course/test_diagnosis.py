@@ -6,9 +6,8 @@ import time
 import pytest
 
 from distill_course.diagnosis import FAULTS, Reference, diagnose, reference_for
-from distill_course.diagnosis.causes import CAUSES
 from distill_course.diagnosis.deficits import DEFICITS
-from distill_course.diagnosis.finding import SEVERE
+from distill_course.diagnosis.finding import CAUSES, SEVERE
 from distill_course.diagnosis.identities import IDENTITIES
 from distill_kit.history import save_history
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from small import LittleNet, coloured_dataset
 
-from distill_course.sweep.crew import Crew, own_teacher
+from distill_course.sweep import crew as module
+from distill_course.sweep.crew import Crew, result_from
 from distill_course.sweep.plan import planned
 from distill_kit.models import STUDENTS, ConvNet
 from distill_kit.run import Materials
@@ -25,14 +26,19 @@ def test_a_run_in_another_process_does_not_move_the_statistics_of_this_ones_teac
 
 
 @pytest.mark.parametrize("as_materials", [False, True])
-def test_a_teacher_of_its_own_shares_no_memory(as_materials):
-    dataset = coloured_dataset()
+def test_the_teacher_of_a_run_shares_no_memory(as_materials, monkeypatch):
+    class Enough(Exception):
+        pass
+
+    def begin(settings, materials, measure):
+        begun.append(materials)
+        raise Enough
+    begun, dataset, run = [], coloured_dataset(), planned("", LITTLE)
     teacher = ConvNet(STUDENTS["small"].fitted(dataset.pool)).eval().share_memory()
-    source = Materials(dataset, teacher, images=100, device="cpu", precision="float32") if as_materials else (
-        dataset, teacher)
-    own = own_teacher(source)
-    module = own.logits.teacher.module if as_materials else own[1]
-    values = module.state_dict()
+    source = Materials.of(run.settings, dataset, teacher) if as_materials else (dataset, teacher)
+    monkeypatch.setattr(module, "finished", begin)
+    with pytest.raises(Enough):
+        result_from(run, source)
+    values = begun[0].logits.teacher.module.state_dict()
     assert not any(value.is_shared() for value in values.values())
     assert all(torch.equal(values[name], value) for name, value in teacher.state_dict().items())
-    assert not as_materials or own._watched_logits.teacher is own.logits.teacher
