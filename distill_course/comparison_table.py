@@ -27,5 +27,5 @@ class Comparison:
                 for arm in arms or self.arms for seed in range(seeds or self.seeds)]
 
 
-COMPARISONS = {name: Comparison(crossed(entry.pop("grid", {}), entry.pop("arms", None)), **entry)
+COMPARISONS = {name: Comparison(dict(crossed(entry.pop("grid", {}), entry.pop("arms", None))), **entry)
                for name, entry in read_table("comparison-table").items()}

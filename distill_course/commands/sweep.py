@@ -8,6 +8,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from distill_kit.files import replacing
 from distill_kit.schedules import check_whole
 
@@ -34,10 +36,13 @@ def run_sweep(options) -> int:
     if looks:
         refuse(given.keys() - BESIDE, f"{looks} takes --study and --storage only")
         ledger = Ledger(options.study, storage, write=False)
-        failed, keys = ledger.errors, ledger.study.user_attrs["plan"]["keys"]
+        failed, keys = ledger.errors, ledger.plan.get("keys", [])
         if "export" in given:
             say(f"{export(ledger.results, keys, Path(options.export))} runs are written to {options.export}")
     else:
+        check_whole("workers", given.get("workers", 1), 1)
+        # The other way a worker that is killed while it fetches a descriptor leaves a traceback on the terminal.
+        torch.multiprocessing.set_sharing_strategy("file_system")
         plan = plan_of(given, stock)
         stock.check(plan.values())  # before anything is written
         ledger = Ledger(options.study, storage)
@@ -49,11 +54,11 @@ def run_sweep(options) -> int:
               "storage": ledger.shown, **({"running": len(ledger.claimed)} if looks else {})}
     answer(options, report, [
         ("runs", f"{report['finished']:,} of {len(keys):,} are finished, {len(ledger.claimed):,} at work"),
-        ("failed", f"{len(failed)}: {failed[0]}" if failed else None), ("study", options.study),
+        ("failed", f"{len(failed):,}" if failed else None), ("study", options.study),
         ("storage", ledger.shown), ("time", f"{report['seconds']:.0f} s"),
         ("a table", f"--study {options.study} --export FILE.csv, with the same --storage if one was given")])
-    for clash in ledger.clashes:
-        complain(clash, 1)
+    for sentence in [*failed[:1], *ledger.clashes]:
+        complain(sentence, 1)
     return 1 if failed or ledger.clashes else 0
 
 
@@ -95,7 +100,7 @@ def agree(ledger: Ledger, keys: list[str], extend: bool) -> list[str]:
 
     Raises ValueError where the study is of another plan or version, unless it is extended.
     """
-    before = ledger.study.user_attrs.get("plan", {"version": VERSION, "keys": keys})
+    before = ledger.plan or {"version": VERSION, "keys": keys}
     known = set(before["keys"])
     if before["version"] != VERSION and not extend:
         raise ValueError(f"study {ledger.name!r} is of version {before['version']} of what a run computes, and this is "
@@ -104,7 +109,7 @@ def agree(ledger: Ledger, keys: list[str], extend: bool) -> list[str]:
         raise ValueError(f"study {ledger.name!r} is of another plan: {len(known & set(keys)):,} of its {len(known):,} "
                          f"runs are among these {len(keys):,}; {WAYS}")
     every = [*before["keys"], *(key for key in keys if key not in known)]
-    ledger.study.set_user_attr("plan", {"version": VERSION, "keys": every})
+    ledger.ask(lambda: ledger.study.set_user_attr("plan", {"version": VERSION, "keys": every}))
     return every
 
 

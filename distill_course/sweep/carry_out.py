@@ -2,6 +2,7 @@
 import contextlib
 import json
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 from .crew import Crew
@@ -9,7 +10,7 @@ from .ledger import Ledger
 from .plan import Planned, groups
 from .stock import Stock
 
-PARTS = {"key", "arm", "machine", "threads", "rows", "settings", "report"}  # of a result
+PARTS = {"arm", "machine", "threads", "rows", "settings", "report"}  # of a result
 
 
 def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, workers: int | None = None
@@ -20,7 +21,7 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
     cannot be reached.
     """
     from tqdm.auto import tqdm
-    made = {key: result for key in plan if (result := read_result(folder / f"{key}.json"))}
+    made = {key: result for key, run in plan.items() if (result := read_result(folder / f"{key}.json", run))}
     for key in made.keys() & ledger.results.keys():
         ledger.add(key, made[key])
     failed, queue, cut = {}, [], groups(plan)
@@ -51,11 +52,13 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
     return failed
 
 
-def read_result(path: Path) -> dict | None:
+def read_result(path: Path, run: Planned) -> dict | None:
     """Read a result that lies on the disk; None where there is none, with a warning where it is none of this run."""
     with contextlib.suppress(AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError):
         result = json.loads(path.read_text(encoding="utf-8"))
-        if result.keys() >= PARTS and result["key"] == path.stem and 0 <= result["report"]["val_accuracy"] <= 1:
+        shares = result["report"]["val_accuracy"], result["report"]["test_accuracy"] or 0.0
+        own = json.loads(json.dumps({**asdict(run.settings), "data": result["settings"]["data"]}))
+        if result.keys() >= PARTS and result["settings"] == own and all(0 <= share <= 1 for share in shares):
             return result
     if path.exists():
         warnings.warn(f"{path} is cut, altered or of another run; its run is trained again.", stacklevel=2)

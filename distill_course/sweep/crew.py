@@ -32,7 +32,7 @@ from ..machine import machine
 from .plan import VERSION, Planned
 from .stock import Source, Stock, materials_of
 
-TRIES = 5  # attempts per run when its process dies
+TRIES, MOST_POOLS = 5, 50  # attempts per run when its process dies; pools that may break
 MEMORY = "Is there enough memory? Fewer workers need less."
 NO_WORKER = ("no worker process could begin. A script must call this below `if __name__ == \"__main__\":`, for each "
              f"process reads the script again. If it does: {MEMORY}")
@@ -75,7 +75,7 @@ class Crew(ExitStack):
             raise ValueError(f"workers must be 1 or more, or None for as many as threads; got {workers!r}")
         super().__init__()
         self._context = torch.multiprocessing.get_context("spawn")  # with which tensors are shared and not copied
-        self._begun, self._pool, self._running = self._context.Event(), None, {}
+        self._begun, self._pool, self._pools, self._running = self._context.Event(), None, 0, {}
 
     @property
     def free(self) -> bool:
@@ -88,6 +88,7 @@ class Crew(ExitStack):
             if self._pool is None or not self._pool.active:  # its processes died before they had anything
                 self._pool = ProcessPool(self.workers, initializer=_begin, initargs=[self._begun],
                                          context=self._context)
+                self._pools += 1
                 self.callback(self._pool.join)
                 self.callback(self._pool.stop)  # before the join: the last is called first
             future = self._pool.schedule(result_of, args=[run, source, path])
@@ -112,12 +113,14 @@ class Crew(ExitStack):
             try:
                 results.append((ticket, future.result()))
             except (ProcessExpired, BrokenExecutor, CancelledError) as error:
-                if not self._begun.is_set() and tries > 1:  # not twice by chance
+                if not self._begun.is_set() and self._pools > 1:  # not twice by chance
                     raise RuntimeError(NO_WORKER) from None
-                how = f"its process ended with status {getattr(error, 'exitcode', 'unknown')}"
-                if tries < TRIES:
+                died, how = isinstance(error, ProcessExpired), "its process ended before it had begun"
+                if died:  # else it was another run's process, with which the pool broke
+                    how = f"its process ended with status {error.exitcode}"
+                if tries < TRIES and self._pools < MOST_POOLS:
                     warnings.warn(f"Run {ticket}: {how}; it is trained again from the start.", stacklevel=3)
-                    self.start(ticket, run, source, path, tries + 1)
+                    self.start(ticket, run, source, path, tries + died)
                 else:
                     results.append((ticket, {"error": f"{how}, {TRIES} times. {MEMORY}"}))
         return results
@@ -143,7 +146,7 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
     try:
         if multiprocessing.parent_process() is not None:
             torch.set_num_threads(run.settings.threads or 1)
-        made = result_from(run, source, path and path.stem)
+        made = result_from(run, source)
     except Exception as error:  # whatever it is, the other runs go on
         return {"error": str(error) if isinstance(error, ValueError | RuntimeError) else
                 f"{type(error).__name__}: {error}"}
@@ -152,7 +155,7 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
     return made
 
 
-def result_from(run: Planned, source: Source, key: str | None = None) -> dict:
+def result_from(run: Planned, source: Source) -> dict:
     """Train a run and return its result; raises what training raises."""
     if isinstance(source, Materials):  # whose tensors all processes share, and a run may move the teacher's statistics
         source.logits.teacher = deepcopy(source.logits.teacher)
@@ -163,7 +166,7 @@ def result_from(run: Planned, source: Source, key: str | None = None) -> dict:
         source = materials_of(run.settings, run.views, dataset, teacher)
     trained = finished(run.settings, source, run.measure)
     return plain({
-        **asdict(run), "key": key, "version": VERSION, "report": trained.report(), "rows": trained.history,
+        **asdict(run), "version": VERSION, "report": trained.report(), "rows": trained.history,
         "probes": probe(trained) if run.probes else None, "source": trained.training.source,
         "machine": machine(source.device), "threads": trained.threads})
 

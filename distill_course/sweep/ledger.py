@@ -33,7 +33,7 @@ class Ledger:
 
         >>> Ledger("mine", "sqlite:///runs/sweeps/mine/study.db", write=False).results
 
-    study: Optuna's own. write: make it where it is not there, and claim.
+    write: make it where it is not there, and claim. study: Optuna's own. plan: that it was begun with: version, keys.
     results: of finished runs, by key. errors: sentences of failed ones. claimed: number of the claim by key.
     repeated: results that came for a run which had one. clashes: sentences about those with other figures.
 
@@ -59,15 +59,16 @@ class Ledger:
         if self._one_writer:
             self._lock = _open_file(Path(address.database or ""), write)
         self._away, self._patience = (optuna.exceptions.StorageInternalError, exc.DBAPIError), AT_FIRST
-        storage = self._ask(lambda: optuna.storages.RDBStorage(
+        storage = self.ask(lambda: optuna.storages.RDBStorage(
             address.render_as_string(hide_password=False), heartbeat_interval=BEAT, grace_period=STALE))
         opened = partial(optuna.create_study, direction="maximize", load_if_exists=True) if write else optuna.load_study
         try:
-            self.study = self._ask(lambda: opened(study_name=name, storage=storage))
+            self.study = self.ask(lambda: opened(study_name=name, storage=storage))
         except KeyError:
             raise FileNotFoundError(f"no study {name!r} in {self.shown}") from None
         self._storage, self._study_id = self.study._storage, self.study._study_id
-        if "plan" not in self.study.user_attrs and self.study.get_trials(deepcopy=False):
+        self.plan = self.ask(lambda: self.study.user_attrs).get("plan", {})
+        if not self.plan and self.ask(lambda: self.study.get_trials(deepcopy=False)):
             raise ValueError(f"study {name!r} in {self.shown} is none of a sweep. Choose another name (--study)")
         self.results, self.errors, self.claimed, self.repeated, self.clashes = {}, {}, {}, 0, []
         self.held: dict[int, tuple[str, ...]] = {}  # own claims: the keys of each, by the trial's id
@@ -75,7 +76,7 @@ class Ledger:
         self.look()
         self._patience = AT_FIRST if self._one_writer else PATIENCE
 
-    def _ask(self, question: Callable):
+    def ask(self, question: Callable):
         """Ask the storage; where it does not answer, for a while again and again. Then RuntimeError with a sentence."""
         until = time.monotonic() + self._patience
         while True:
@@ -91,9 +92,9 @@ class Ledger:
     def look(self) -> None:
         """Read what is new: results of others, claims, and which of these are dead."""
         if self.write and not self._one_writer:
-            self._ask(lambda: self._optuna.storages.fail_stale_trials(self.study))
+            self.ask(lambda: self._optuna.storages.fail_stale_trials(self.study))
         self.claimed = {}
-        for trial in self._ask(lambda: self.study.get_trials(deepcopy=False)):
+        for trial in self.ask(lambda: self.study.get_trials(deepcopy=False)):
             if not trial.state.is_finished():
                 if trial._trial_id in self.held or self._alive(trial):
                     for key in trial.user_attrs["keys"]:
@@ -113,7 +114,7 @@ class Ledger:
             self._end(trial._trial_id)
         elif self.write and trial._trial_id not in self._met:  # who died before a first beat would be alive for ever
             self._met.add(trial._trial_id)
-            self._ask(lambda: self._storage.record_heartbeat(trial._trial_id))
+            self.ask(lambda: self._storage.record_heartbeat(trial._trial_id))
         return not dead
 
     def add(self, key: str, result: dict) -> None:
@@ -130,13 +131,13 @@ class Ledger:
     def claim(self, keys: tuple[str, ...], settings: dict) -> bool:
         """Claim runs of a cell; returns whether nobody was faster. settings: theirs, shown in the dashboard."""
         numbers = {name: value for name, value in settings.items() if type(value) in (int, float) and name != "seed"}
-        any_number = self._optuna.distributions.FloatDistribution(0.0, 1e9)
+        any_number = self._optuna.distributions.FloatDistribution(0.0, 1e19)
         trial = self._optuna.create_trial(
             state=self._optuna.trial.TrialState.RUNNING, params=numbers,
             distributions=dict.fromkeys(numbers, any_number), user_attrs={"keys": keys, "owner": _owner(os.getpid())})
-        number = self._ask(lambda: self._storage.create_new_trial(self._study_id, trial))
+        number = self.ask(lambda: self._storage.create_new_trial(self._study_id, trial))
         self.held[number] = keys
-        self._ask(lambda: self._storage.record_heartbeat(number))
+        self.ask(lambda: self._storage.record_heartbeat(number))
         self.look()
         if any(self.claimed.get(key, number) < number or key in self.results for key in keys):
             self._end(number)
@@ -150,7 +151,7 @@ class Ledger:
             new = {key: result for key, result in results.items() if key not in self.results}
             self.repeated += len(results) - len(new)
             if new:
-                self._ask(lambda: self.study.add_trial(self._optuna.create_trial(
+                self.ask(lambda: self.study.add_trial(self._optuna.create_trial(
                     value=value or 0.0, user_attrs={"keys": [*new], "results": new})))
         self.look()
         for key, result in results.items():
@@ -163,8 +164,8 @@ class Ledger:
         state = (states.FAIL, None) if value is None else (states.COMPLETE, [value])
         try:
             for name in attributes:
-                self._ask(lambda name=name: self._storage.set_trial_user_attr(number, name, attributes[name]))
-            return self._ask(lambda: self._storage.set_trial_state_values(number, *state))
+                self.ask(lambda name=name: self._storage.set_trial_user_attr(number, name, attributes[name]))
+            return self.ask(lambda: self._storage.set_trial_state_values(number, *state))
         except self._optuna.exceptions.UpdateFinishedTrialError:
             return False
 

@@ -74,15 +74,17 @@ def planned(arm: str, values: dict) -> Planned:
     return Planned(settings, arm, **own)
 
 
-def crossed(grid: dict[str, list], arms: dict[str, dict] | None = None) -> dict[str, dict]:
+def crossed(grid: dict[str, list], arms: dict[str, dict] | None = None) -> list[tuple[str, dict]]:
     """Name every arm with every combination of a grid, and give its values.
 
         >>> crossed({"temperature": [1, 2], "alpha": [0.5]})
-        {'T = 1, alpha = 0.5': {'temperature': 1, 'alpha': 0.5}, 'T = 2, alpha = 0.5': {...}}
+        [('T = 1, alpha = 0.5', {'temperature': 1, 'alpha': 0.5}), ('T = 2, alpha = 0.5', {...})]
     """
-    return {", ".join(filter(None, [arm, *(f"{name.replace('temperature', 'T')} = {value}"
-                                           for name, value in zip(grid, values))])): {**own, **dict(zip(grid, values))}
-            for arm, own in (arms or {"": {}}).items() for values in product(*grid.values())}
+    named = []
+    for (arm, own), values in product((arms or {"": {}}).items(), product(*grid.values())):
+        words = [arm, *(f"{name.replace('temperature', 'T')} = {value}" for name, value in zip(grid, values))]
+        named.append((", ".join(filter(None, words)), {**own, **dict(zip(grid, values))}))
+    return named
 
 
 def cells(part: dict) -> list[tuple[str, dict]]:
@@ -92,7 +94,7 @@ def cells(part: dict) -> list[tuple[str, dict]]:
     """
     seeds = part.get("seeds", 1)
     return [(arm, {**part.get("shared", {}), **values, "seed": seed})
-            for arm, values in crossed(part.get("grid", {}), part.get("arms")).items()
+            for arm, values in crossed(part.get("grid", {}), part.get("arms"))
             for seed in (range(seeds) if isinstance(seeds, int) else seeds)]
 
 
