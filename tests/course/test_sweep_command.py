@@ -31,7 +31,6 @@ def test_every_combination_is_trained_and_a_second_start_trains_nothing(grid, tr
     assert status == 0 and trained == [] and counts(again) == (8, 8, 0, 0), errors
 
 
-@pytest.mark.xfail(strict=False)  # as chance has it: the lock goes with the ledger, when that is collected
 def test_the_file_is_free_when_a_sweep_has_ended(answer, little_sweeps):
     gc.disable()
     try:
@@ -67,7 +66,7 @@ def test_another_plan_is_refused_with_both_ways_on_and_extend_goes_on(grid, trai
     trained.clear()
     status, report, errors = grid(seeds="2")
     assert status == 2 and report is None and trained == []
-    assert errors.count("\n") == 1 and "is of another plan: of its 4 runs 4 are among these 8" in errors
+    assert errors.count("\n") == 1 and "is of another plan: 4 of its 4 runs are among these 8" in errors
     assert "--study" in errors and "--extend" in errors
     status, report, _ = grid("--extend", seeds="2")
     assert status == 0 and counts(report) == (8, 8, 0, 0) and {seed for _, _, seed in trained} == {1}
@@ -133,7 +132,6 @@ def test_a_run_that_fails_is_said_and_tried_again_at_the_next_start(grid, sweeps
     assert sweeps("--status", **LOOK)[0] == 0
 
 
-@pytest.mark.xfail(strict=True)
 def test_why_a_run_failed_is_said_beside_json_too(grid, monkeypatch):
     def rows(self, *args, **options):
         raise RuntimeError("the sky fell")
@@ -145,9 +143,10 @@ def test_why_a_run_failed_is_said_beside_json_too(grid, monkeypatch):
 def test_for_people_it_says_how_far_it_is_and_how_to_get_a_table(answer, little_sweeps):
     options = ("sweep", "--study", "mine", "--images", "96", "--batch-size", "16", "--epochs", "1", "--device", "cpu")
     status, out, _ = answer(*options)
-    assert status == 0 and re.search(r"^runs +1 of 1 are finished$", out, re.M) and "--export FILE.csv" in out
+    words = r"^runs +1 of 1 are finished, 0 at work$"
+    assert status == 0 and re.search(words, out, re.M) and "--export FILE.csv" in out
     status, out, _ = answer("sweep", "--study", "mine", "--status")
-    assert status == 0 and re.search(r"^runs +1 of 1 are finished, 0 claimed$", out, re.M) and "--export" not in out
+    assert status == 0 and re.search(words, out, re.M)
 
 
 def test_a_plan_file_is_carried_out(sweeps, trained, tmp_path):

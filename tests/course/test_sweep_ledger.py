@@ -190,7 +190,7 @@ def test_a_database_that_is_away_for_a_while_is_asked_again(here, server, databa
 def test_a_database_that_stays_away_is_a_sentence(here, server):
     here._patience = 1
     server.stop()
-    with pytest.raises(RuntimeError, match=r"^the storage postgresql\+psycopg://.* does not answer \(.*same command"):
+    with pytest.raises(RuntimeError, match=r"^the storage postgresql://.* cannot be reached .*same command"):
         here.claim(("a",), {})
 
 
@@ -199,8 +199,7 @@ def test_a_database_that_stays_away_is_a_sentence(here, server):
 @pytest.fixture
 def command(database, sweeps, monkeypatch):
     """Runs `sweep` on a database that it is not patient with."""
-    monkeypatch.setattr("distill_course.commands.sweep.Ledger", lambda *given, **more: Ledger(
-        *given, **{**more, "patience": 1}))
+    monkeypatch.setattr(module, "PATIENCE", 1)
     return lambda *options: sweeps("--storage", database, "--temperature", "1,4", *options)
 
 
@@ -217,7 +216,7 @@ def test_what_is_finished_when_the_database_goes_away_is_entered_at_the_next_sta
     with monkeypatch.context() as patch:
         patch.setattr(carry_out.Crew, "wait", wait)
         status, report, errors = command()
-    assert status == 1 and report is None and "does not answer (" in errors.splitlines()[-1]
+    assert status == 1 and report is None and "cannot be reached or written (" in errors.splitlines()[-1]
     assert "What was finished is kept on the disk, and the same command goes on" in errors.splitlines()[-1]
     assert len(trained) == 1 == len(list((little_sweeps / "results").glob("*.json")))
     server.start()
