@@ -63,7 +63,7 @@ class Session:
         self._materials: dict[tuple, Materials] = {}
         self._lock = threading.RLock()
         self.looks = 0                                          # at the test images
-        self.worker = Worker(self._carry_out, self._hear, quiet, foreground)
+        self.worker = Worker(self._hear, quiet, foreground)
         self.seen = seen = dataset.validation[:CANDIDATES]
         self.seen_logits = answers(teacher, seen)                                               # (n, C)
         unseen = self.settings(self.values).leave_out
@@ -170,12 +170,6 @@ class Session:
 
     # What the worker does, in its thread
 
-    def _carry_out(self, order: Callable[[], Iterator[LabRun]]) -> Iterator[LabRun]:
-        try:
-            yield from order()
-        finally:
-            give_back_memory()
-
     def _train(self, live: LabRun) -> Iterator[LabRun]:
         """Train the learner's run first; then, once for each setting, what it is held against.
 
@@ -279,6 +273,8 @@ class Session:
 
     def _hear(self, number: int, state: str, event: object) -> None:
         self.failure = event if state == FAILED else None
+        if state != RUNNING:
+            give_back_memory()
         self.on_change()
 
     def join(self, timeout: float | None = None) -> None:

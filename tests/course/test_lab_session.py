@@ -111,7 +111,7 @@ def test_a_new_value_takes_the_place_of_the_run_before(tmp_path):
 
 def test_stop_before_it_began(tmp_path):
     session = session_of(tmp_path)
-    session.worker._orders.quiet = 60.0
+    session.worker.quiet = 60.0
     session.train()
     assert session.live.state == WAITING
     session.stop()
