@@ -42,13 +42,13 @@ class Session:
     on_change: called in the worker's thread whenever something is new.
     """
 
-    def __init__(self, experiment: Experiment, dataset: Dataset, teacher: nn.Module, *, device: str | None = None,
+    def __init__(self, experiment: Experiment, dataset: Dataset, teacher: nn.Module, *,
                  folder: Path | str | None = None, quiet: float = QUIET_SECONDS, foreground: bool = False,
                  seed: int = 0, on_change: Callable[[], None] = lambda: None, **start):
         if "data" in start:
             raise ValueError("data is what the data set says; give another one: dataset=load_dataset(NAME)")
         self.experiment, self.dataset, self.teacher = experiment, dataset, teacher
-        self.fixed = {"device": device, **start}                # of Settings, beside what the controls say
+        self.fixed = start                                      # of Settings, beside what the controls say
         self.folder, self.on_change = folder, on_change
         self.seed = seed
         self.expected: str | None = None                        # what the learner said before, in words.outcome's words
