@@ -26,7 +26,7 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
     chart = chart_for(experiment, session.dataset.name, shown, max(own.epochs, experiment.baseline_of(own).epochs))
     parts = [chart.frame(experiment.measure.label)]
     if live is not None and live.state == RUNNING:
-        parts.append(chart.progress(live.progress))
+        parts.append(svg.bar(chart.x, chart.y - 8, chart.width * live.progress, 3, BLUE, full=True))  # above the lines
     if live is not None and live.shares:
         over = live.state == FINISHED and live.best is not None
         name = f"this run {per_cent(live.best)}" if over else f"now {per_cent(live.shares[-1])}"

@@ -1,6 +1,4 @@
 """Results of the lab that ship with the course (benchmarks/stored/make.py): how seeds differ, a run for each stop."""
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -41,11 +39,10 @@ def stored_for(dataset: str, experiment: str) -> Stored:
 
 def alike(stored: Stored, experiment: Experiment, values: dict, control: Control) -> list:
     """List the stops next to the control's value, on both sides, whose stored runs came out within luck of its own."""
-    def best(stop) -> float:
-        run = stored.of(experiment, {**values, control.name: stop})
-        return math.nan if run is None else 100 * run["best"]  # NaN is within luck of nothing
-    here = control.stops.index(values[control.name])
+    here, place = stored.of(experiment, values), control.stops.index(values[control.name])
 
-    def near(stops: Iterable) -> list:
-        return list(takewhile(lambda stop: abs(best(stop) - best(control.stops[here])) <= stored.luck(), stops))
-    return near(reversed(control.stops[:here]))[::-1] + near(control.stops[here + 1:])
+    def is_near(stop) -> bool:
+        run = stored.of(experiment, {**values, control.name: stop})
+        return None not in (here, run) and abs(100 * run["best"] - 100 * here["best"]) <= stored.luck()
+    below, above = takewhile(is_near, control.stops[:place][::-1]), takewhile(is_near, control.stops[place + 1:])
+    return [*below][::-1] + [*above]

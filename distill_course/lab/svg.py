@@ -79,10 +79,6 @@ class Chart:
         parts.append(text(self.x + self.width, self.y + self.height + 40, "epoch", FAINT, "end", 13))
         return "".join(parts)
 
-    def progress(self, share: float) -> str:
-        """Draw how far the run is: a bar along the upper edge, away from the lines."""
-        return bar(self.x, self.y - 8, self.width * share, 3, BLUE, full=True)
-
     def line(self, shares: Sequence[float], name: str, colour: str, dash: str = "", width: float = 1.5,
              dots: bool = False, best: int | None = None) -> str:
         """Draw a line, as far as the box goes; `names` writes its name. best: the epoch to be ringed, from 1."""

@@ -15,13 +15,13 @@ from distill_kit.teachers import load_teacher
 from ..markup import escape
 from ..shown import LINES, bundle, lines
 from .experiments import EXPERIMENTS, Control, Experiment, Preset
-from .export import runs_zip, still
+from .export import runs_zip
 from .panel import Panel, error_folded
-from .picture import CLASSES, draw
+from .picture import CLASSES, draw, draw_stored
 from .session import LabRun, Session
 from .share import command_line, is_seed, python_lines, read_code
 from .stored_runs import stored_for
-from .words import alike_sentence, line_of, on_this_machine, softness, state_sentence, verdict
+from .words import alike_sentence, line_of, on_this_machine, softness, state_sentence, stored_sentences, verdict
 from .worker import RUNNING
 
 FRAME_SECONDS = 0.3  # between two pictures of one run
@@ -223,4 +223,13 @@ class Lab:
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """Show the widget; where none can be shown, the run in front, or what is stored of the presets."""
-        return bundle(self.panel.box, **still(self.session, self.stored))
+        session, stored, experiment = self.session, self.stored, self.session.experiment
+        if session.live is not None:
+            picture, words = draw(session, stored), [verdict(session, stored) or experiment.question]
+        else:
+            picture = draw_stored(experiment, stored)
+            words = [experiment.question, *stored_sentences(experiment, stored)]
+        source = f"data:image/svg+xml;base64,{b64encode(picture.encode()).decode()}"
+        sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in words)
+        return bundle(self.panel.box, text_html=f"<img alt='{escape(experiment.title)}' src='{source}'/>{sentences}",
+                      text_plain="\n".join(words))

@@ -16,7 +16,7 @@ from .experiments import Control, Experiment
 from .measures import teachers_share
 from .session import LabRun, Session
 from .stored_runs import Stored, alike
-from .worker import FAILED, FINISHED, RUNNING, STOPPED, WAITING
+from .worker import FINISHED, RUNNING, STOPPED
 
 WORDS = read_table("lab-words")
 SHORT = WORDS["short"]                          # names of controls where there is little room
@@ -38,12 +38,8 @@ def state_sentence(session: Session) -> str:
         return "Nothing is trained yet. Move a slider, or press Train."
     if session.second is not None:
         return f"Now training what it is held against, seed {live.settings.seed}: {done(session.second)}."
-    return {WAITING: "Waiting for the slider to come to rest.",
-            RUNNING: f"Training: {done(live)}." if live.progress else "Fetching the images and the teacher's answers.",
-            FINISHED: "Done.",
-            STOPPED: "Stopped. What was learnt so far is kept in the list of runs." if live.shares else
-                     "Stopped before the first epoch was over: there is nothing to keep.",
-            FAILED: f"This run failed: {live.error}"}[live.state]
+    early = live.state == RUNNING and not live.progress or live.state == STOPPED and not live.shares
+    return WORDS["states"][f"{live.state} early" if early else live.state].format(done=done(live), error=live.error)
 
 
 def done(run: LabRun) -> str:
@@ -135,15 +131,15 @@ def verdict(session: Session, stored: Stored) -> str:
     elif stored.noise is None:
         sentences.append(SAY.luck_of_images.format(images=counted(count, "image"), luck=luck))
     else:
-        sentences.append(SAY.luck_of_seeds.format(luck=luck, seeds=stored.noise["n"]))
-        sentences.append(f"That is {'no more' if came == SAME else 'more'} than luck can do.")
+        more = "no more" if came == SAME else "more"
+        sentences.append(SAY.luck_of_seeds.format(luck=luck, seeds=stored.noise["n"], more=more))
     if live.swallowed is not None and baseline.swallowed is not None:
         sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
                          f"{session.experiment.baseline_name}: {baseline.swallowed:.0%}.")
     if live.test is not None:
         times = "once" if session.looks == 1 else f"{session.looks} times"
         sentences.append(SAY.test.format(right=per_cent(live.test), times=times))
-    return " ".join([*sentences, *([wrong] if wrong else [])])
+    return " ".join([*sentences, wrong]).strip()
 
 
 def what_is_wrong(run: LabRun) -> str:
@@ -152,15 +148,13 @@ def what_is_wrong(run: LabRun) -> str:
     Empty otherwise.
     """
     asked = "fault" in run.values and run.state == FINISHED
-    findings = [finding for finding in run.findings if asked or finding.severity == SEVERE]
     fault, _ = fault_of(run.settings) or (None, "")
-    if asked and fault and not {finding.name for finding in findings} & set(fault.findings):
-        findings = [finding for finding in findings if finding.severity == SEVERE]  # what else there is would mislead
-        if not findings:
-            return "The kit does not find this fault here."
-    if not findings:
-        return "The kit finds nothing wrong with it." if asked else ""
-    first = findings[0]
+    missed = asked and fault and not {finding.name for finding in run.findings} & set(fault.findings)
+    milder = asked and not missed  # beside a fault that is not found they would mislead
+    first = next((finding for finding in run.findings if milder or finding.severity == SEVERE), None)
+    if first is None:
+        nothing = "does not find this fault here" if missed else "finds nothing wrong with it"
+        return f"The kit {nothing}." if asked else ""
     how = ("Something is wrong" if first.severity == SEVERE else "Worth a look" if first.kind != HARMLESS else
            "By the way" if first.severity == NOTE else "This looks wrong, and seldom costs anything")
     return f"{how}: {first.in_words()}"
