@@ -38,18 +38,18 @@ class Patient:
         rows = [{name: row.get(name) for name in ("epoch", *columns)} for row in self.rows]
         return replace(self, rows=tuple(rows), probes={})
 
-    def findings(self, with_probes: bool = True) -> list[Finding]:
+    def findings(self) -> list[Finding]:
         """Diagnose the run."""
-        return diagnose(list(self.rows), self.probes if with_probes else None, reference_for(self.data))
+        return diagnose(list(self.rows), self.probes, reference_for(self.data))
 
     @property
     def accepted(self) -> tuple[str, ...]:
         """Names that count as right: a fault that looks just like it counts as well."""
         return FAULTS[self.truth].findings if self.truth in FAULTS else (HEALTHY,)
 
-    def kit_says(self, with_probes: bool = True) -> str:
+    def kit_says(self) -> str:
         """Return the name of the kit's first severe finding, or of what it calls harmless; HEALTHY if there is none."""
-        names = [finding.name for finding in self.findings(with_probes)
+        names = [finding.name for finding in self.findings()
                  if finding.severity == SEVERE or finding.name in FAULTS and FAULTS[finding.name].harmless]
         return names[0] if names else HEALTHY
 
