@@ -28,10 +28,9 @@ class Panel:
         foreground: a run holds its cell until it is over, so that sliders only count when they are let go.
         """
         controls, values = experiment.controls, session.values
-        self.sliders = {control.name: _slider(control, values[control.name], foreground) for control in controls}
-        self.typed = {control.name: _typed(control, values[control.name]) for control in controls}
-        self.rows = {control.name: _row(self.typed[control.name], self.sliders[control.name], control.words)
-                     for control in controls}
+        rows = {control.name: _row(control, values[control.name], foreground) for control in controls}
+        self.typed, self.sliders = ({name: row.children[place] for name, row in rows.items()} for place in (0, 1))
+        self.rows = rows
         self.buttons = {name: button(name, words, presses[name]) for name, words in WORDS["buttons"].items()}
         self.buttons["Train"].button_style = "primary"
         self.presets = [(preset, button(preset.name, preset.why, partial(choose, preset)))
@@ -88,26 +87,21 @@ def _wrapped(children: list) -> widgets.HBox:
     return widgets.HBox(children, layout={"flex_flow": "row wrap", **WIDE})
 
 
-def _slider(control: Control, value, foreground: bool) -> widgets.SelectionSlider:
-    layout = {"flex": "1 1 200px", "width": "auto", "max_width": "420px"}
-    return widgets.SelectionSlider(options=control.stops, value=value, readout=False, layout=layout,
-                                   continuous_update=not foreground, **hint(control.words))
-
-
-def _typed(control: Control, value) -> widgets.Text:
-    """Make a box to type the value in. It bears the name that a screen reader reads; a slider cannot have a name."""
-    typed = _text_box(control.label, "370px" if control.name == "fault" else "250px", control.words)
-    typed.value, typed.style.description_width = str(value), "150px"
-    return typed
-
-
 def _text_box(name: str, width: str, words: str) -> widgets.Text:
     """Make a box with a name before it; what is typed counts with Enter, or when the box is left."""
     return widgets.Text(description=name, continuous_update=False, layout={**WIDE, "width": width}, **hint(words))
 
 
-def _row(typed: widgets.Text, slider: widgets.SelectionSlider, words: str) -> widgets.HBox:
-    """Put a control's typed value, its slider and what it does side by side."""
-    meaning = f"<small style='padding-left: 12px; display: block'>{escape(words)}</small>"
+def _row(control: Control, value, foreground: bool) -> widgets.HBox:
+    """Put a box to type a control's value in, its slider and what it does side by side.
+
+    The box bears the name that a screen reader reads; a slider cannot have a name.
+    """
+    typed = _text_box(control.label, "370px" if control.name == "fault" else "250px", control.words)
+    typed.value, typed.style.description_width = str(value), "150px"
+    slider = widgets.SelectionSlider(options=control.stops, value=value, readout=False,
+                                     layout={"flex": "1 1 200px", "width": "auto", "max_width": "420px"},
+                                     continuous_update=not foreground, **hint(control.words))
+    meaning = f"<small style='padding-left: 12px; display: block'>{escape(control.words)}</small>"
     beside = widgets.HTML(LINES.format(meaning), layout={"flex": "1 1 260px", "width": "auto"})
     return widgets.HBox([typed, slider, beside], layout=WIDE)

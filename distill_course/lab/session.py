@@ -17,7 +17,7 @@ from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 from distill_kit.weights import load_model
 
-from ..diagnosis import Reference, diagnose, probe, reference_for
+from ..diagnosis import diagnose, probe, reference_for
 from ..run_folders import new_run_folder
 from .experiments import Experiment
 from .lab_run import LabRun
@@ -50,6 +50,8 @@ class Session:
         self.experiment, self.dataset, self.teacher = experiment, dataset, teacher
         self.fixed = start                                      # of Settings, beside what the controls say
         self.folder, self.on_change = folder, on_change
+        # What healthy runs come to with the shipped teacher; None where another one teaches
+        self.reference = None if experiment.taught_by_baseline else reference_for(dataset.name)
         self.seed = seed
         self.expected: str | None = None                        # what the learner said before, in words.outcome's words
         self.values = {name: start.get(name, value) for name, value in experiment.first_values.items()}
@@ -134,11 +136,6 @@ class Session:
     def code(self) -> str:
         """Return the code that brings these values back, here or in another lab."""
         return code_of(self.experiment, self.values, self.seed)
-
-    @property
-    def reference(self) -> Reference | None:
-        """What healthy runs come to with the shipped teacher; None where another one teaches."""
-        return None if self.experiment.taught_by_baseline else reference_for(self.dataset.name)
 
     def settings(self, values: dict, seed: int | None = None) -> Settings:
         """Return the settings of a run with these values of the controls; with the seed as it is where it is None."""

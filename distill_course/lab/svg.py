@@ -119,14 +119,14 @@ def bar(x: float, y: float, width: float, height: float, colour: str, full: bool
             f"fill='{colour if full else 'none'}'/>")
 
 
-def paired_bars(x: int, y: int, width: int, names: Sequence[str], first: Sequence[float],
+def paired_bars(x: int, y: int, width: int, names: Sequence[str], first: Sequence[float] | None,
                 second: Sequence[float] | None, words: tuple[str, str]) -> str:
     """Draw two shares for each name: the first as a hollow bar, the second as a full bar inside it."""
     parts = []
     for row, name in enumerate(names):
         top = y + 24 * row
         parts += [text(x - 8, top + 14, name, anchor="end", size=13),
-                  bar(x, top, width * first[row], 18, BLACK, full=False)]
+                  bar(x, top, width * (first[row] if first else 0.0), 18, BLACK, full=False)]
         if second is not None:
             parts.append(bar(x, top + 4, width * second[row], 10, BLUE, full=True))
     below = y + 24 * len(names) + 18
