@@ -9,6 +9,8 @@ from ..diagnosis.finding import SEVERE, Finding, reference_for
 from ..shipped import read_stored
 
 HEALTHY = "healthy"
+RECIPE = ("{epochs} epochs of {images:,} images in batches of {batch_size}, {optimizer} with a learning rate of "
+          "{learning_rate:g}")
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,9 @@ class Patient:
     @property
     def how(self) -> str:
         """Say how it was trained, as its owner would know it."""
-        last, words = self.rows[-1], []
-        if last.get("temperature") is not None:
-            words.append(f"T = {last['temperature']:g}, alpha = {last['alpha']:g}")
-        if self.settings:
-            words.append(f"{self.settings['epochs']} epochs of {self.settings['images']:,} images in batches of "
-                         f"{self.settings['batch_size']}, {self.settings['optimizer']} with a learning rate of "
-                         f"{self.settings['learning_rate']:g}")
+        last = self.rows[-1]
+        words = [] if last.get("temperature") is None else ["T = {temperature:g}, alpha = {alpha:g}".format(**last)]
+        words += [RECIPE.format(**self.settings)] if self.settings else []
         return f"Trained with {'; '.join(words)}." if words else ""
 
     def seen_in(self, columns: Sequence[str]) -> "Patient":

@@ -28,9 +28,9 @@ class Panel:
         foreground: a run holds its cell until it is over, so that sliders only count when they are let go.
         """
         controls, values = experiment.controls, session.values
-        rows = {control.name: _row(control, values[control.name], foreground) for control in controls}
-        self.typed, self.sliders = ({name: row.children[place] for name, row in rows.items()} for place in (0, 1))
-        self.rows = rows
+        self.rows = {control.name: _row(control, values[control.name], foreground) for control in controls}
+        self.typed = {name: row.children[0] for name, row in self.rows.items()}
+        self.sliders = {name: row.children[1] for name, row in self.rows.items()}
         self.buttons = {name: button(name, words, presses[name]) for name, words in WORDS["buttons"].items()}
         self.buttons["Train"].button_style = "primary"
         self.presets = [(preset, button(preset.name, preset.why, partial(choose, preset)))

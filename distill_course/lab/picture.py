@@ -46,12 +46,11 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
 
 def draw_stored(experiment: Experiment, stored: Stored) -> str:
     """Draw the stored runs of the presets as SVG: what a reader sees where nothing can be moved."""
-    runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
-    stored_presets = [(preset.name, run["shares"], run["best"]) for preset, run in runs if run is not None]
-    chart = chart_for(experiment, stored.data, [shares for _, shares, _ in stored_presets])
-    lines = [chart.line(shares, f"{name} {per_cent(best)}", colour, dash, 2)
-             for (name, shares, best), (colour, dash, _) in zip(stored_presets, LINES)]
-    note = f"stored: {stored.source}, {stored.date}, seed 0" if stored_presets else ""
+    runs = stored.of_presets(experiment)
+    chart = chart_for(experiment, stored.data, [run["shares"] for _, run in runs])
+    lines = [chart.line(run["shares"], f"{preset.name} {per_cent(run['best'])}", colour, dash, 2)
+             for (preset, run), (colour, dash, _) in zip(runs, LINES)]
+    note = f"stored: {stored.source}, {stored.date}, seed 0" if runs else ""
     below = svg.text(18, HEIGHT - 8, note, svg.FAINT, size=12)
     return svg.document(WIDTH, HEIGHT, [chart.frame(experiment.measure.label), *lines, chart.names(letters=50), below],
                         experiment.title)

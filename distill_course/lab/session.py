@@ -183,7 +183,7 @@ class Session:
             self.baselines.setdefault(against, live)
             yield live
         elif against not in self.baselines:
-            baseline = self.second = LabRun(against, {}, listed=False)
+            baseline = self.second = LabRun(against, {})
             try:
                 yield from self._follow(baseline)
             finally:
@@ -252,7 +252,7 @@ class Session:
             live.state, live.error = FAILED, str(error)
             raise
         finally:
-            if live.shares and live.listed:
+            if live.shares and live is not self.second:  # a baseline is in no table
                 live.number = len(self.runs) + 1
                 self.runs.append(live)
 

@@ -4,7 +4,7 @@ from itertools import takewhile
 
 from ..shipped import read_stored
 from ..statistics import by_luck
-from .experiments import Control, Experiment
+from .experiments import Control, Experiment, Preset
 from .share import code_of
 
 
@@ -29,6 +29,11 @@ class Stored:
         """Return the stored run with these values; the other controls are as the experiment begins."""
         return self.runs.get(code_of(experiment, {**experiment.first_values, **values}, 0))
 
+    def of_presets(self, experiment: Experiment) -> list[tuple[Preset, dict]]:
+        """List the presets whose result is stored, each with its run."""
+        runs = [(preset, self.of(experiment, preset.values)) for preset in experiment.presets]
+        return [(preset, run) for preset, run in runs if run is not None]
+
 
 def stored_for(dataset: str, experiment: str) -> Stored:
     """Return what is stored for an experiment on a data set; `Stored()` where nothing is."""
@@ -38,11 +43,11 @@ def stored_for(dataset: str, experiment: str) -> Stored:
 
 
 def alike(stored: Stored, experiment: Experiment, values: dict, control: Control) -> list:
-    """List the stops next to the control's value, on both sides, whose stored runs came out within luck of its own."""
+    """List the control's value and the stops on both sides of it whose stored runs came out within luck of its own."""
     here, place = stored.of(experiment, values), control.stops.index(values[control.name])
 
     def is_near(stop) -> bool:
         run = stored.of(experiment, {**values, control.name: stop})
         return None not in (here, run) and abs(100 * run["best"] - 100 * here["best"]) <= stored.luck()
     below, above = takewhile(is_near, control.stops[:place][::-1]), takewhile(is_near, control.stops[place + 1:])
-    return [*below][::-1] + [*above]
+    return [*reversed([*below]), control.stops[place], *above]

@@ -65,26 +65,22 @@ def on_this_machine(run: LabRun | None) -> str:
 
 def softness(session: Session) -> str:
     """Say what the sliders change without any training."""
-    settings = session.settings(session.values)
-    temperature, alpha = settings.temperature, settings.alpha
+    settings, classes = session.settings(session.values), session.images.classes
     if (says := session.teacher_says) is None:
         return "The teacher is yet to be trained: it is the student that only has the labels."
-    targets = soft_targets(says[session.chosen[session.image]], temperature)                        # (C,)
-    classes = session.images.classes
+    targets = soft_targets(says[session.chosen[session.image]], settings.temperature)               # (C,)
     first = ", ".join(f"{classes[k]} {targets[k]:.0%}" for k in targets.argsort(descending=True)[:3])
-    share = teachers_share(says, session.seen.labels, temperature, alpha)
-    bits = {"bits": entropy_bits(targets), "most": math.log2(len(classes))}
-    says_so = SAY.teacher.format(temperature=temperature, first=first, **bits)
-    if fault_of(settings) is not None:  # whose loss may be another
-        return f"{SAY.without_fault.format(temperature=temperature, alpha=alpha)} {says_so}"
-    return f"{says_so} {SAY.first_step.format(alpha=alpha, soft=share, hard=1 - share)}"
+    soft = teachers_share(says, session.seen.labels, settings.temperature, settings.alpha)
+    # The loss of a fault may be another: then nothing is said of a first step.
+    words = [SAY.teacher, SAY.first_step] if fault_of(settings) is None else [SAY.without_fault, SAY.teacher]
+    return " ".join(words).format(settings=settings, first=first, bits=entropy_bits(targets),
+                                  most=math.log2(len(classes)), soft=soft, hard=1 - soft)
 
 
 def stored_sentences(experiment: Experiment, stored: Stored) -> list[str]:
     """Say of each preset whose result is stored how it came out, and why."""
-    runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
     return [f"{preset.name}: {per_cent(run['best'])} {experiment.measure.unit}. {preset.why}"
-            for preset, run in runs if run is not None]
+            for preset, run in stored.of_presets(experiment)]
 
 
 def outcome(difference: float, luck: float) -> str:
@@ -171,11 +167,9 @@ def trend(shares: list[float]) -> str:
 
 def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
     """Say which stops of a control come out as its present stop does; nothing but for seed 0, which was measured."""
-    if session.seed != 0:
-        return ""
     here = session.values[control.name]
-    stops = sorted([here, *alike(stored, session.experiment, session.values, control)], key=control.stops.index)
-    if len(stops) == 1:
+    stops = alike(stored, session.experiment, session.values, control) if session.seed == 0 else []
+    if len(stops) < 2:
         return ""
     return f"{control.label}: {SAY.alike.format(low=stops[0], high=stops[-1], here=here, luck=stored.luck())}"
 

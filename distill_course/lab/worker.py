@@ -20,6 +20,7 @@ class Worker:
 
     The last order counts: it replaces an order that waits, and makes one at work out of date.
     An order makes a generator of events, run in the thread and closed as soon as the order is out of date.
+    quiet: seconds that an order waits for a further one, which takes its place.
     tell: called in the thread: tell(number, state, event); of an order that is out of date, only that it is STOPPED.
     foreground: no thread; `ask` returns when the order has been followed, and an interrupt stops it. For Colab, which
         shows nothing that another thread does to a widget.
@@ -30,8 +31,7 @@ class Worker:
 
     def __init__(self, tell: Callable[[int, str, object], None], quiet: float = QUIET_SECONDS,
                  foreground: bool = False):
-        self._tell, self._foreground = tell, foreground
-        self.quiet = quiet                                                  # seconds without a further order
+        self._tell, self.quiet, self._foreground = tell, quiet, foreground
         self._newest = 0                                                    # number of the last order or stop
         self._waiting: tuple[Callable[[], Iterator], float] | None = None   # an order, and when it is due
         self._changed, self._thread = threading.Condition(), None
