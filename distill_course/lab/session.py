@@ -158,11 +158,9 @@ class Session:
 
     def pairs(self, live: LabRun) -> list[tuple[float, float]]:
         """Return the best shares of a run and its baseline, for every seed that was trained to the end."""
-        shares = {}
-        for run in self.runs:
-            baseline = self.baselines.get(self.experiment.baseline_of(run.settings))
-            if run.values == live.values and run.state == FINISHED and baseline is not None:
-                shares[run.settings.seed] = run.best, baseline.best
+        pairs = [(run, self.baselines.get(self.experiment.baseline_of(run.settings))) for run in self.runs
+                 if run.values == live.values and run.state == FINISHED]
+        shares = {run.settings.seed: (run.best, baseline.best) for run, baseline in pairs if baseline is not None}
         return list(shares.values())
 
     # What the worker does, in its thread
