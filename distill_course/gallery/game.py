@@ -9,6 +9,8 @@ from ..diagnosis.finding import SEVERE, Finding, reference_for
 from ..shipped import read_stored
 
 HEALTHY = "healthy"
+RECIPE = ("{epochs} epochs of {images:,} images in batches of {batch_size}, {optimizer} with a learning rate of "
+          "{learning_rate:g}")
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,9 @@ class Patient:
     @property
     def how(self) -> str:
         """Say how it was trained, as its owner would know it."""
-        last, words = self.rows[-1], []
-        if last.get("temperature") is not None:
-            words.append(f"T = {last['temperature']:g}, alpha = {last['alpha']:g}")
-        if self.settings:
-            words.append(f"{self.settings['epochs']} epochs of {self.settings['images']:,} images in batches of "
-                         f"{self.settings['batch_size']}, {self.settings['optimizer']} with a learning rate of "
-                         f"{self.settings['learning_rate']:g}")
+        last = self.rows[-1]
+        words = [] if last.get("temperature") is None else ["T = {temperature:g}, alpha = {alpha:g}".format(**last)]
+        words += [RECIPE.format(**self.settings)] if self.settings else []
         return f"Trained with {'; '.join(words)}." if words else ""
 
     def seen_in(self, columns: Sequence[str]) -> "Patient":
@@ -38,18 +36,18 @@ class Patient:
         rows = [{name: row.get(name) for name in ("epoch", *columns)} for row in self.rows]
         return replace(self, rows=tuple(rows), probes={})
 
-    def findings(self, with_probes: bool = True) -> list[Finding]:
+    def findings(self) -> list[Finding]:
         """Diagnose the run."""
-        return diagnose(list(self.rows), self.probes if with_probes else None, reference_for(self.data))
+        return diagnose(list(self.rows), self.probes, reference_for(self.data))
 
     @property
     def accepted(self) -> tuple[str, ...]:
         """Names that count as right: a fault that looks just like it counts as well."""
         return FAULTS[self.truth].findings if self.truth in FAULTS else (HEALTHY,)
 
-    def kit_says(self, with_probes: bool = True) -> str:
+    def kit_says(self) -> str:
         """Return the name of the kit's first severe finding, or of what it calls harmless; HEALTHY if there is none."""
-        names = [finding.name for finding in self.findings(with_probes)
+        names = [finding.name for finding in self.findings()
                  if finding.severity == SEVERE or finding.name in FAULTS and FAULTS[finding.name].harmless]
         return names[0] if names else HEALTHY
 

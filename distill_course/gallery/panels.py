@@ -33,16 +33,15 @@ PANELS = {"Losses and their terms": LOSSES, "Accuracies, and the teacher's": ACC
 def four_panels(rows: Sequence[Row], findings: Sequence[Finding] = (), title: str = "") -> Figure:
     """Draw losses, accuracies, what moves the weights, and likeness to the teacher; ring evidence that is drawn."""
     figure = Picture(figsize=(9.6, 6.4), layout="constrained")
-    axes = [tidy(ax) for ax in figure.subplots(2, 2).flat]
-    for ax, (name, columns) in zip(axes, PANELS.items()):
+    marked = [evidence for finding in findings for evidence in finding.evidence]
+    for ax, (name, columns) in zip(map(tidy, figure.subplots(2, 2).flat), PANELS.items()):
         if columns is STEPS:
             ax.set_yscale("log")
         named_lines(((words, *_shown(rows, column), style) for column, words, *style in columns), ax)
         ax.set_title(name, loc="left")
-    places = {column[0]: place for place, columns in enumerate(PANELS.values()) for column in columns}
-    for evidence in [evidence for finding in findings for evidence in finding.evidence]:
-        if evidence.column in places:
-            _ring(rows, evidence.column, evidence.epoch, axes[places[evidence.column]])
+        for evidence in marked:
+            if evidence.column in [column for column, *_ in columns]:
+                _ring(rows, evidence.column, evidence.epoch, ax)
     figure.suptitle(title)
     return figure
 

@@ -1,8 +1,9 @@
 """The gallery on the screen: four panels of a run without its name, a list of what it may have, a score."""
 from base64 import b64encode
 from collections.abc import Sequence
-from io import BytesIO
 from random import sample
+
+from IPython.core.pylabtools import print_figure
 
 from ..diagnosis.faults import FAULTS
 from ..diagnosis.finding import NOTE
@@ -33,18 +34,18 @@ class Gallery:
 
     def __init__(self, patients: Sequence[Patient] | None = None):
         self.game = Game(stored_patients() if patients is None else patients)
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(**SHAPE))
-        self.head, self.figures, self.meaning, self.answered, self.score = (
-            widgets.HTML(layout=widgets.Layout(**SHAPE)) for _ in range(5))
+        self.picture = widgets.Image(format="png", layout=SHAPE)
+        self.head, self.figures, self.meaning, self.answered, self.score, known = (
+            widgets.HTML(layout=SHAPE) for _ in range(6))
+        known.value = folded("What can go wrong", glossary(WRONG))
         # A box to type in, with a list: JupyterLab takes the keys of a closed list for its own.
         self.choice = widgets.Combobox(options=list(MEANINGS), description="It has",
                                        placeholder="healthy, or a fault: type, or arrow down",
-                                       layout=widgets.Layout(width="420px"))
+                                       layout={"width": "420px"})
         self.choice.observe(lambda _: self._explain(), "value")
         self.answer = button("Say it", "Your answer for this run; then you see what it has.", self._say)
         self.next = button("Next run", "The next run of the gallery.", self._next)
         row = widgets.HBox([self.choice, self.answer, self.next])
-        known = widgets.HTML(folded("What can go wrong", glossary(WRONG)), layout=widgets.Layout(**SHAPE))
         self.box = widgets.VBox([self.head, self.picture, self.figures, row, self.meaning, self.answered, self.score,
                                  known])
         self._show()
@@ -77,10 +78,8 @@ class Gallery:
         self.figures.value = folded("The figures as a table", figures_table(patient.rows))
 
     def _png(self, patient: Patient, findings: Sequence = (), dpi: int = 140) -> bytes:
-        content = BytesIO()
         marked = [finding for finding in findings if finding.severity != NOTE]
-        four_panels(patient.rows, marked).savefig(content, format="png", dpi=dpi)
-        return content.getvalue()
+        return print_figure(four_panels(patient.rows, marked), bbox_inches=None, dpi=dpi)
 
     def _say(self) -> None:
         if self._answered:

@@ -15,7 +15,6 @@ class LabRun:
     """A run as the lab shows it: plain figures, and no network."""
     settings: Settings
     values: dict                                              # of the controls
-    listed: bool = True                                       # in the table; a baseline is not
     state: str = WAITING
     shares: list[float] = field(default_factory=list)         # what the experiment measures, an epoch each
     logits: list[Tensor] = field(default_factory=list)        # for the images to choose from, [n, C], an epoch each

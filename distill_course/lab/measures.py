@@ -26,10 +26,6 @@ class Measure:
     of: Callable[[Run, dict], float]         # the run and its last epoch row
     on_cifar10: tuple[float, float] = (0.0, 1.0)  # lowest and highest in the picture, where they can be known before
 
-    def axis(self, data: str) -> tuple[float, float]:
-        """Return the ends of the picture's axis for a data set."""
-        return self.on_cifar10 if data == "cifar10" else (0.0, 1.0)
-
 
 def logits_for(run: Run, images: ImageSet) -> Tensor:
     """Ask the student as it is now: logits [N, C]."""

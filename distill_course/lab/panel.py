@@ -1,14 +1,18 @@
 """The lab's widgets and how they lie on the screen. What they do when they are moved stands in view.py."""
 import traceback
+from collections.abc import Callable
+from functools import partial
 
 from ..markup import escape
 from ..shown import IPYWIDGETS_8, LINES, button, folded, glossary, hint, widgets
-from .experiments import Control, Experiment
+from .experiments import Control, Experiment, Preset
 from .picture import CLASSES, HEIGHT, WIDTH
 from .session import Session
 from .words import LESS, MORE, SAME, WORDS
 
 WIDE = {"width": f"{WIDTH}px", "max_width": "calc(100% - 4px)"}  # a widget has two pixels of margin on each side
+FIT = {"width": "auto"}
+HINTS = WORDS["hints"]
 HELP = folded("Words and keys", glossary(WORDS["glossary"]))
 FOCUS = ("<style>.distill-kit-lab :focus { outline: 3px solid #0072B2 !important; outline-offset: 2px; "
          "box-shadow: 0 0 0 2px white !important }</style>")
@@ -17,39 +21,39 @@ FOCUS = ("<style>.distill-kit-lab :focus { outline: 3px solid #0072B2 !important
 class Panel:
     """All widgets of a lab; `box` holds them."""
 
-    def __init__(self, experiment: Experiment, session: Session, foreground: bool):
-        """foreground: a run holds its cell until it is over, so that sliders only count when they are let go."""
+    def __init__(self, experiment: Experiment, session: Session, foreground: bool,
+                 presses: dict[str, Callable[[], object]], choose: Callable[[Preset], None]):
+        """presses: what each button does. choose: what is done with a preset.
+
+        foreground: a run holds its cell until it is over, so that sliders only count when they are let go.
+        """
         controls, values = experiment.controls, session.values
-        self.sliders = {control.name: _slider(control, values[control.name], foreground) for control in controls}
-        self.typed = {control.name: _typed(control, values[control.name]) for control in controls}
-        self.rows = {control.name: _row(self.typed[control.name], self.sliders[control.name], control.words)
-                     for control in controls}
-        self.buttons = {name: button(name, words) for name, words in WORDS["buttons"].items()}
+        self.rows = {control.name: _row(control, values[control.name], foreground) for control in controls}
+        self.typed = {name: row.children[0] for name, row in self.rows.items()}
+        self.sliders = {name: row.children[1] for name, row in self.rows.items()}
+        self.buttons = {name: button(name, words, presses[name]) for name, words in WORDS["buttons"].items()}
         self.buttons["Train"].button_style = "primary"
-        self.presets = [(preset, button(preset.name, preset.why)) for preset in experiment.presets]
+        self.presets = [(preset, button(preset.name, preset.why, partial(choose, preset)))
+                        for preset in experiment.presets]
         self.picture = widgets.Image(format="svg+xml", width=WIDTH, height=HEIGHT,
-                                     layout=widgets.Layout(height=f"{HEIGHT}px", **WIDE))
+                                     layout={"height": f"{HEIGHT}px", **WIDE})
         self.state, self.verdict, self.why, self.softness, self.alike, self.offer, self.refused = (
             widgets.HTML(layout=WIDE) for _ in range(7))
-        self.offer.layout = widgets.Layout(width="auto")
+        self.offer.layout = FIT
         # A list takes no keys: JupyterLab has the letters and arrows first, and an "m" turns the cell into text. It is
         # for the mouse; beside it, a number can be typed.
         self.table = widgets.Select(options=[], rows=4, layout=WIDE, **({"tabbable": False} if IPYWIDGETS_8 else {}))
-        self.again = _text_box("Back to run", "160px", "Type the number of a run in the list to set its values again.")
-        self.seed = _text_box("Seed", "120px", "First weights and order of the batches. Another one: was it luck?")
-        self.code = _text_box("Short code", WIDE["width"], "All values and the seed. Paste another one to set them.")
-        self.lines = widgets.Textarea(rows=11, description="This run", layout=widgets.Layout(display="none", **WIDE))
-        self.show = widgets.ToggleButton(description="Show the code", layout=widgets.Layout(width="auto"),
-                                         **hint("This run in Python, and as a command."))
-        self.guess = widgets.ToggleButtons(
-            options=[("no guess", ""), *((word, word) for word in (MORE, SAME, LESS))], style={"button_width": "auto"},
-            **hint("Say it before you train: what you expected is set against what came."))
-        images = session.images
-        self.beside = widgets.SelectionSlider(
-            options=[*((f"image {place + 1}: {images.classes[label]}", place)
-                       for place, label in enumerate(images.labels)), (CLASSES, CLASSES)],
-            description="Right side", layout=widgets.Layout(width="420px"),
-            **hint("What stands beside the curves: an image that the teacher is in doubt about, or every class."))
+        self.again = _text_box("Back to run", "160px", HINTS["again"])
+        self.seed = _text_box("Seed", "120px", HINTS["seed"])
+        self.code = _text_box("Short code", WIDE["width"], HINTS["code"])
+        self.lines = widgets.Textarea(rows=11, description="This run", layout={"display": "none", **WIDE})
+        self.show = widgets.ToggleButton(description="Show the code", layout=FIT, **hint(HINTS["show"]))
+        guesses = [("no guess", ""), *((word, word) for word in (MORE, SAME, LESS))]
+        self.guess = widgets.ToggleButtons(options=guesses, style={"button_width": "auto"}, **hint(HINTS["guess"]))
+        images = [(f"image {place + 1}: {session.images.classes[label]}", place)
+                  for place, label in enumerate(session.images.labels)]
+        self.beside = widgets.SelectionSlider(options=[*images, (CLASSES, CLASSES)], description="Right side",
+                                              layout={"width": "420px"}, **hint(HINTS["beside"]))
         self.box = self._laid_out(experiment, session)
 
     def _laid_out(self, experiment: Experiment, session: Session) -> widgets.VBox:
@@ -80,31 +84,24 @@ def error_folded(error: BaseException | None) -> str:
 
 
 def _wrapped(children: list) -> widgets.HBox:
-    return widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap", **WIDE))
-
-
-def _slider(control: Control, value, foreground: bool) -> widgets.SelectionSlider:
-    layout = widgets.Layout(flex="1 1 200px", width="auto", max_width="420px")
-    return widgets.SelectionSlider(options=control.stops, value=value, readout=False, layout=layout,
-                                   continuous_update=not foreground, **hint(control.words))
-
-
-def _typed(control: Control, value) -> widgets.Text:
-    """Make a box to type the value in. It bears the name that a screen reader reads; a slider cannot have a name."""
-    typed = _text_box(control.label, "370px" if control.name == "fault" else "250px", control.words)
-    typed.value, typed.style.description_width = str(value), "150px"
-    return typed
+    return widgets.HBox(children, layout={"flex_flow": "row wrap", **WIDE})
 
 
 def _text_box(name: str, width: str, words: str) -> widgets.Text:
     """Make a box with a name before it; what is typed counts with Enter, or when the box is left."""
-    return widgets.Text(description=name, continuous_update=False,
-                        layout=widgets.Layout(width=width, max_width=WIDE["max_width"]), **hint(words))
+    return widgets.Text(description=name, continuous_update=False, layout={**WIDE, "width": width}, **hint(words))
 
 
-def _row(typed: widgets.Text, slider: widgets.SelectionSlider, words: str) -> widgets.HBox:
-    """Put a control's typed value, its slider and what it does side by side."""
-    meaning = f"<small style='padding-left: 12px; display: block'>{escape(words)}</small>"
-    return widgets.HBox([typed, slider, widgets.HTML(LINES.format(meaning),
-                                                     layout=widgets.Layout(flex="1 1 260px", width="auto"))],
-                        layout=widgets.Layout(**WIDE))
+def _row(control: Control, value, foreground: bool) -> widgets.HBox:
+    """Put a box to type a control's value in, its slider and what it does side by side.
+
+    The box bears the name that a screen reader reads; a slider cannot have a name.
+    """
+    typed = _text_box(control.label, "370px" if control.name == "fault" else "250px", control.words)
+    typed.value, typed.style.description_width = str(value), "150px"
+    slider = widgets.SelectionSlider(options=control.stops, value=value, readout=False,
+                                     layout={"flex": "1 1 200px", "width": "auto", "max_width": "420px"},
+                                     continuous_update=not foreground, **hint(control.words))
+    meaning = f"<small style='padding-left: 12px; display: block'>{escape(control.words)}</small>"
+    beside = widgets.HTML(LINES.format(meaning), layout={"flex": "1 1 260px", "width": "auto"})
+    return widgets.HBox([typed, slider, beside], layout=WIDE)

@@ -26,7 +26,7 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
     chart = chart_for(experiment, session.dataset.name, shown, max(own.epochs, experiment.baseline_of(own).epochs))
     parts = [chart.frame(experiment.measure.label)]
     if live is not None and live.state == RUNNING:
-        parts.append(chart.progress(live.progress))
+        parts.append(svg.bar(chart.x, chart.y - 8, chart.width * live.progress, 3, BLUE, full=True))  # above the lines
     if live is not None and live.shares:
         over = live.state == FINISHED and live.best is not None
         name = f"this run {per_cent(live.best)}" if over else f"now {per_cent(live.shares[-1])}"
@@ -46,12 +46,11 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
 
 def draw_stored(experiment: Experiment, stored: Stored) -> str:
     """Draw the stored runs of the presets as SVG: what a reader sees where nothing can be moved."""
-    runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
-    stored_presets = [(preset.name, run["shares"], run["best"]) for preset, run in runs if run is not None]
-    chart = chart_for(experiment, stored.data, [shares for _, shares, _ in stored_presets])
-    lines = [chart.line(shares, f"{name} {per_cent(best)}", colour, dash, 2)
-             for (name, shares, best), (colour, dash, _) in zip(stored_presets, LINES)]
-    note = f"stored: {stored.source}, {stored.date}, seed 0" if stored_presets else ""
+    runs = stored.of_presets(experiment)
+    chart = chart_for(experiment, stored.data, [run["shares"] for _, run in runs])
+    lines = [chart.line(run["shares"], f"{preset.name} {per_cent(run['best'])}", colour, dash, 2)
+             for (preset, run), (colour, dash, _) in zip(runs, LINES)]
+    note = f"stored: {stored.source}, {stored.date}, seed 0" if runs else ""
     below = svg.text(18, HEIGHT - 8, note, svg.FAINT, size=12)
     return svg.document(WIDTH, HEIGHT, [chart.frame(experiment.measure.label), *lines, chart.names(letters=50), below],
                         experiment.title)
@@ -59,7 +58,7 @@ def draw_stored(experiment: Experiment, stored: Stored) -> str:
 
 def chart_for(experiment: Experiment, data: str, shown: list[list[float]], epochs: int = 1) -> svg.Chart:
     """Make the chart that holds these curves. epochs: at least so many; its axis goes down to 0 where a curve does."""
-    low, high = experiment.measure.axis(data)
+    low, high = experiment.measure.on_cifar10 if data == "cifar10" else (0.0, 1.0)
     if any(share < low for shares in shown for share in shares):
         low = 0.0
     return svg.Chart(58, 58, 330, 250, max(epochs, *map(len, shown), 1), low, high)
@@ -84,7 +83,7 @@ def name_of(run: LabRun, live: LabRun | None) -> str:
 def one_image(session: Session) -> str:
     """Draw what teacher and student say of a validation image, both at the chosen temperature."""
     temperature, live, images = session.settings(session.values).temperature, session.live, session.images
-    teacher, student = [0.0] * len(images.classes), None
+    teacher = student = None
     if (says := session.teacher_says) is not None:
         teacher = soft_targets(says[session.chosen[session.image]], temperature).tolist()
     if live is not None and live.logits:  # as the loss compares them: both at the same temperature
@@ -99,10 +98,8 @@ def one_image(session: Session) -> str:
 
 def class_bars(session: Session) -> str:
     """Draw how many images of each class the run and its baseline get right, once they are over."""
-    live, baseline, x = session.live, session.baseline, 628
-    runs = [run.by_class if run is not None else None for run in (baseline, live)]
-    none = [0.0] * len(session.images.classes)
-    title = "Right, of each class" if any(runs) else "Each class: when a run is over"
+    x, names = 628, (session.experiment.baseline_name.split(",")[0], "this run")
+    shares = [run.by_class if run is not None else None for run in (session.baseline, session.live)]
+    title = "Right, of each class" if any(shares) else "Each class: when a run is over"
     return (svg.text(x - 92, 40, title, weight="600")
-            + svg.paired_bars(x, 62, 170, session.images.classes, runs[0] or none, runs[1],
-                              (session.experiment.baseline_name.split(",")[0], "this run")))
+            + svg.paired_bars(x, 62, 170, session.images.classes, *shares, names))

@@ -17,7 +17,7 @@ from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 from distill_kit.weights import load_model
 
-from ..diagnosis import Reference, diagnose, probe, reference_for
+from ..diagnosis import diagnose, probe, reference_for
 from ..run_folders import new_run_folder
 from .experiments import Experiment
 from .lab_run import LabRun
@@ -42,14 +42,16 @@ class Session:
     on_change: called in the worker's thread whenever something is new.
     """
 
-    def __init__(self, experiment: Experiment, dataset: Dataset, teacher: nn.Module, *, device: str | None = None,
+    def __init__(self, experiment: Experiment, dataset: Dataset, teacher: nn.Module, *,
                  folder: Path | str | None = None, quiet: float = QUIET_SECONDS, foreground: bool = False,
                  seed: int = 0, on_change: Callable[[], None] = lambda: None, **start):
         if "data" in start:
             raise ValueError("data is what the data set says; give another one: dataset=load_dataset(NAME)")
         self.experiment, self.dataset, self.teacher = experiment, dataset, teacher
-        self.fixed = {"device": device, **start}                # of Settings, beside what the controls say
+        self.fixed = start                                      # of Settings, beside what the controls say
         self.folder, self.on_change = folder, on_change
+        # What healthy runs come to with the shipped teacher; None where another one teaches
+        self.reference = None if experiment.taught_by_baseline else reference_for(dataset.name)
         self.seed = seed
         self.expected: str | None = None                        # what the learner said before, in words.outcome's words
         self.values = {name: start.get(name, value) for name, value in experiment.first_values.items()}
@@ -63,7 +65,7 @@ class Session:
         self._materials: dict[tuple, Materials] = {}
         self._lock = threading.RLock()
         self.looks = 0                                          # at the test images
-        self.worker = Worker(self._carry_out, self._hear, quiet, foreground)
+        self.worker = Worker(self._hear, quiet, foreground)
         self.seen = seen = dataset.validation[:CANDIDATES]
         self.seen_logits = answers(teacher, seen)                                               # (n, C)
         unseen = self.settings(self.values).leave_out
@@ -135,11 +137,6 @@ class Session:
         """Return the code that brings these values back, here or in another lab."""
         return code_of(self.experiment, self.values, self.seed)
 
-    @property
-    def reference(self) -> Reference | None:
-        """What healthy runs come to with the shipped teacher; None where another one teaches."""
-        return None if self.experiment.taught_by_baseline else reference_for(self.dataset.name)
-
     def settings(self, values: dict, seed: int | None = None) -> Settings:
         """Return the settings of a run with these values of the controls; with the seed as it is where it is None."""
         return self.experiment.settings({**self.fixed, **values}, self.dataset, self.seed if seed is None else seed)
@@ -161,20 +158,12 @@ class Session:
 
     def pairs(self, live: LabRun) -> list[tuple[float, float]]:
         """Return the best shares of a run and its baseline, for every seed that was trained to the end."""
-        shares = {}
-        for run in self.runs:
-            baseline = self.baselines.get(self.experiment.baseline_of(run.settings))
-            if run.values == live.values and run.state == FINISHED and baseline is not None:
-                shares[run.settings.seed] = run.best, baseline.best
+        pairs = [(run, self.baselines.get(self.experiment.baseline_of(run.settings))) for run in self.runs
+                 if run.values == live.values and run.state == FINISHED]
+        shares = {run.settings.seed: (run.best, baseline.best) for run, baseline in pairs if baseline is not None}
         return list(shares.values())
 
     # What the worker does, in its thread
-
-    def _carry_out(self, order: Callable[[], Iterator[LabRun]]) -> Iterator[LabRun]:
-        try:
-            yield from order()
-        finally:
-            give_back_memory()
 
     def _train(self, live: LabRun) -> Iterator[LabRun]:
         """Train the learner's run first; then, once for each setting, what it is held against.
@@ -192,7 +181,7 @@ class Session:
             self.baselines.setdefault(against, live)
             yield live
         elif against not in self.baselines:
-            baseline = self.second = LabRun(against, {}, listed=False)
+            baseline = self.second = LabRun(against, {})
             try:
                 yield from self._follow(baseline)
             finally:
@@ -261,7 +250,7 @@ class Session:
             live.state, live.error = FAILED, str(error)
             raise
         finally:
-            if live.shares and live.listed:
+            if live.shares and live is not self.second:  # a baseline is in no table
                 live.number = len(self.runs) + 1
                 self.runs.append(live)
 
@@ -279,6 +268,8 @@ class Session:
 
     def _hear(self, number: int, state: str, event: object) -> None:
         self.failure = event if state == FAILED else None
+        if state != RUNNING:
+            give_back_memory()
         self.on_change()
 
     def join(self, timeout: float | None = None) -> None:

@@ -1,12 +1,10 @@
 """Results of the lab that ship with the course (benchmarks/stored/make.py): how seeds differ, a run for each stop."""
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 from ..shipped import read_stored
 from ..statistics import by_luck
-from .experiments import Control, Experiment
+from .experiments import Control, Experiment, Preset
 from .share import code_of
 
 
@@ -31,6 +29,11 @@ class Stored:
         """Return the stored run with these values; the other controls are as the experiment begins."""
         return self.runs.get(code_of(experiment, {**experiment.first_values, **values}, 0))
 
+    def of_presets(self, experiment: Experiment) -> list[tuple[Preset, dict]]:
+        """List the presets whose result is stored, each with its run."""
+        runs = [(preset, self.of(experiment, preset.values)) for preset in experiment.presets]
+        return [(preset, run) for preset, run in runs if run is not None]
+
 
 def stored_for(dataset: str, experiment: str) -> Stored:
     """Return what is stored for an experiment on a data set; `Stored()` where nothing is."""
@@ -40,12 +43,11 @@ def stored_for(dataset: str, experiment: str) -> Stored:
 
 
 def alike(stored: Stored, experiment: Experiment, values: dict, control: Control) -> list:
-    """List the stops next to the control's value, on both sides, whose stored runs came out within luck of its own."""
-    def best(stop) -> float:
-        run = stored.of(experiment, {**values, control.name: stop})
-        return math.nan if run is None else 100 * run["best"]  # NaN is within luck of nothing
-    here = control.stops.index(values[control.name])
+    """List the control's value and the stops on both sides of it whose stored runs came out within luck of its own."""
+    here, place = stored.of(experiment, values), control.stops.index(values[control.name])
 
-    def near(stops: Iterable) -> list:
-        return list(takewhile(lambda stop: abs(best(stop) - best(control.stops[here])) <= stored.luck(), stops))
-    return near(reversed(control.stops[:here]))[::-1] + near(control.stops[here + 1:])
+    def is_near(stop) -> bool:
+        run = stored.of(experiment, {**values, control.name: stop})
+        return None not in (here, run) and abs(100 * run["best"] - 100 * here["best"]) <= stored.luck()
+    below, above = takewhile(is_near, control.stops[:place][::-1]), takewhile(is_near, control.stops[place + 1:])
+    return [*reversed([*below]), control.stops[place], *above]

@@ -79,10 +79,6 @@ class Chart:
         parts.append(text(self.x + self.width, self.y + self.height + 40, "epoch", FAINT, "end", 13))
         return "".join(parts)
 
-    def progress(self, share: float) -> str:
-        """Draw how far the run is: a bar along the upper edge, away from the lines."""
-        return bar(self.x, self.y - 8, self.width * share, 3, BLUE, full=True)
-
     def line(self, shares: Sequence[float], name: str, colour: str, dash: str = "", width: float = 1.5,
              dots: bool = False, best: int | None = None) -> str:
         """Draw a line, as far as the box goes; `names` writes its name. best: the epoch to be ringed, from 1."""
@@ -123,14 +119,14 @@ def bar(x: float, y: float, width: float, height: float, colour: str, full: bool
             f"fill='{colour if full else 'none'}'/>")
 
 
-def paired_bars(x: int, y: int, width: int, names: Sequence[str], first: Sequence[float],
+def paired_bars(x: int, y: int, width: int, names: Sequence[str], first: Sequence[float] | None,
                 second: Sequence[float] | None, words: tuple[str, str]) -> str:
     """Draw two shares for each name: the first as a hollow bar, the second as a full bar inside it."""
     parts = []
     for row, name in enumerate(names):
         top = y + 24 * row
         parts += [text(x - 8, top + 14, name, anchor="end", size=13),
-                  bar(x, top, width * first[row], 18, BLACK, full=False)]
+                  bar(x, top, width * (first[row] if first else 0.0), 18, BLACK, full=False)]
         if second is not None:
             parts.append(bar(x, top + 4, width * second[row], 10, BLUE, full=True))
     below = y + 24 * len(names) + 18

@@ -15,13 +15,13 @@ from distill_kit.teachers import load_teacher
 from ..markup import escape
 from ..shown import LINES, bundle, lines
 from .experiments import EXPERIMENTS, Control, Experiment, Preset
-from .export import runs_zip, still
+from .export import runs_zip
 from .panel import Panel, error_folded
-from .picture import CLASSES, draw
+from .picture import CLASSES, draw, draw_stored
 from .session import LabRun, Session
 from .share import command_line, is_seed, python_lines, read_code
 from .stored_runs import stored_for
-from .words import alike_sentence, line_of, on_this_machine, softness, state_sentence, verdict
+from .words import alike_sentence, line_of, on_this_machine, softness, state_sentence, stored_sentences, verdict
 from .worker import RUNNING
 
 FRAME_SECONDS = 0.3  # between two pictures of one run
@@ -36,30 +36,31 @@ class Lab:
 
     experiment: a name from EXPERIMENTS, a code (share.py), or a record of your own.
     dataset, teacher: the best at hand where None.
-    folder: where runs go. start: further fields of Settings (epochs=4, say).
+    folder: where runs go. start: further fields of Settings (epochs=4, device="cpu", say).
     """
 
     def __init__(self, experiment: str | Experiment = "plain", dataset: Dataset | None = None,
-                 teacher: nn.Module | None = None, *, device: str | None = None, folder: Path | str | None = None,
-                 **start):
+                 teacher: nn.Module | None = None, *, folder: Path | str | None = None, **start):
         values, seed, lesson = {}, 0, {}
-        if isinstance(experiment, str):
-            if "/" not in experiment and experiment not in EXPERIMENTS:
-                raise ValueError(f"experiment must be one of {', '.join(EXPERIMENTS)}, or a code; got {experiment!r}")
+        if isinstance(experiment, str) and ("/" in experiment or experiment in EXPERIMENTS):
             experiment, values, seed, lesson = read_code(experiment)
         if not isinstance(experiment, Experiment):
-            raise ValueError(f"experiment must be a name, a code or an Experiment; got {experiment!r}")
+            raise ValueError(f"experiment must be one of {', '.join(EXPERIMENTS)}, a code or an Experiment; got "
+                             f"{experiment!r}")
         dataset = load_dataset() if dataset is None else dataset
         teacher = load_teacher(dataset)[0] if teacher is None else teacher
         # Colab shows nothing that another thread does to a widget, so there a run holds its cell until it is over.
         self.foreground = "google.colab" in sys.modules
-        self.session = Session(experiment, dataset, teacher, device=device, folder=folder, on_change=self._refresh,
+        self.session = Session(experiment, dataset, teacher, folder=folder, on_change=self._refresh,
                                foreground=self.foreground, **{"seed": seed, **start, **values})
         self.stored = stored_for(dataset.name, experiment.name)
         self.undrawn: Exception | None = None                   # why a drawing failed
         self._drawn, self._shown, self._alike_code = 0.0, None, ""
         self._drawing, self._drawer = threading.Lock(), None  # the thread that draws: what it writes is no order
-        self.panel = Panel(experiment, self.session, self.foreground)
+        presses = {"Train": self.session.train, "Stop": self.session.stop, "New seed": self.session.new_seed,
+                   "Repeat with three seeds": self.session.repeat, "Pin": self._pin, "Download my runs": self._offer,
+                   "Open the test images": self._open_test}
+        self.panel = Panel(experiment, self.session, self.foreground, presses, self._choose)
         self._connect(experiment)
         for name in lesson.get("hide", ()):
             self.panel.rows[name].layout.display = "none"
@@ -80,13 +81,6 @@ class Lab:
         for control in experiment.controls:
             self._on(panel.sliders[control.name], lambda value, control=control: self._moved(control, value))
             self._on(panel.typed[control.name], lambda text, control=control: self._type(control, text))
-        presses = {"Train": session.train, "Stop": session.stop, "New seed": session.new_seed,
-                   "Repeat with three seeds": session.repeat, "Pin": self._pin, "Download my runs": self._offer,
-                   "Open the test images": self._open_test}
-        for name, press in presses.items():
-            panel.buttons[name].on_click(lambda _, press=press: press())
-        for preset, pressed in panel.presets:
-            pressed.on_click(lambda _, preset=preset: self._choose(preset))
         for widget, react in ((panel.table, self._restore), (panel.again, self._go_back), (panel.seed, self._sow),
                               (panel.code, self._paste), (panel.beside, self._show_beside)):
             self._on(widget, react)
@@ -229,4 +223,13 @@ class Lab:
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """Show the widget; where none can be shown, the run in front, or what is stored of the presets."""
-        return bundle(self.panel.box, **still(self.session, self.stored))
+        session, stored, experiment = self.session, self.stored, self.session.experiment
+        if session.live is not None:
+            picture, words = draw(session, stored), [verdict(session, stored) or experiment.question]
+        else:
+            picture = draw_stored(experiment, stored)
+            words = [experiment.question, *stored_sentences(experiment, stored)]
+        source = f"data:image/svg+xml;base64,{b64encode(picture.encode()).decode()}"
+        sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in words)
+        return bundle(self.panel.box, text_html=f"<img alt='{escape(experiment.title)}' src='{source}'/>{sentences}",
+                      text_plain="\n".join(words))

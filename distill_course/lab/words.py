@@ -16,7 +16,7 @@ from .experiments import Control, Experiment
 from .measures import teachers_share
 from .session import LabRun, Session
 from .stored_runs import Stored, alike
-from .worker import FAILED, FINISHED, RUNNING, STOPPED, WAITING
+from .worker import FINISHED, RUNNING, STOPPED
 
 WORDS = read_table("lab-words")
 SHORT = WORDS["short"]                          # names of controls where there is little room
@@ -38,12 +38,8 @@ def state_sentence(session: Session) -> str:
         return "Nothing is trained yet. Move a slider, or press Train."
     if session.second is not None:
         return f"Now training what it is held against, seed {live.settings.seed}: {done(session.second)}."
-    return {WAITING: "Waiting for the slider to come to rest.",
-            RUNNING: f"Training: {done(live)}." if live.progress else "Fetching the images and the teacher's answers.",
-            FINISHED: "Done.",
-            STOPPED: "Stopped. What was learnt so far is kept in the list of runs." if live.shares else
-                     "Stopped before the first epoch was over: there is nothing to keep.",
-            FAILED: f"This run failed: {live.error}"}[live.state]
+    early = live.state == RUNNING and not live.progress or live.state == STOPPED and not live.shares
+    return WORDS["states"][f"{live.state} early" if early else live.state].format(done=done(live), error=live.error)
 
 
 def done(run: LabRun) -> str:
@@ -69,26 +65,22 @@ def on_this_machine(run: LabRun | None) -> str:
 
 def softness(session: Session) -> str:
     """Say what the sliders change without any training."""
-    settings = session.settings(session.values)
-    temperature, alpha = settings.temperature, settings.alpha
+    settings, classes = session.settings(session.values), session.images.classes
     if (says := session.teacher_says) is None:
         return "The teacher is yet to be trained: it is the student that only has the labels."
-    targets = soft_targets(says[session.chosen[session.image]], temperature)                        # (C,)
-    classes = session.images.classes
+    targets = soft_targets(says[session.chosen[session.image]], settings.temperature)               # (C,)
     first = ", ".join(f"{classes[k]} {targets[k]:.0%}" for k in targets.argsort(descending=True)[:3])
-    share = teachers_share(says, session.seen.labels, temperature, alpha)
-    bits = {"bits": entropy_bits(targets), "most": math.log2(len(classes))}
-    says_so = SAY.teacher.format(temperature=temperature, first=first, **bits)
-    if fault_of(settings) is not None:  # whose loss may be another
-        return f"{SAY.without_fault.format(temperature=temperature, alpha=alpha)} {says_so}"
-    return f"{says_so} {SAY.first_step.format(alpha=alpha, soft=share, hard=1 - share)}"
+    soft = teachers_share(says, session.seen.labels, settings.temperature, settings.alpha)
+    # The loss of a fault may be another: then nothing is said of a first step.
+    words = [SAY.teacher, SAY.first_step] if fault_of(settings) is None else [SAY.without_fault, SAY.teacher]
+    return " ".join(words).format(settings=settings, first=first, bits=entropy_bits(targets),
+                                  most=math.log2(len(classes)), soft=soft, hard=1 - soft)
 
 
 def stored_sentences(experiment: Experiment, stored: Stored) -> list[str]:
     """Say of each preset whose result is stored how it came out, and why."""
-    runs = [(preset, stored.of(experiment, preset.values)) for preset in experiment.presets]
     return [f"{preset.name}: {per_cent(run['best'])} {experiment.measure.unit}. {preset.why}"
-            for preset, run in runs if run is not None]
+            for preset, run in stored.of_presets(experiment)]
 
 
 def outcome(difference: float, luck: float) -> str:
@@ -135,15 +127,15 @@ def verdict(session: Session, stored: Stored) -> str:
     elif stored.noise is None:
         sentences.append(SAY.luck_of_images.format(images=counted(count, "image"), luck=luck))
     else:
-        sentences.append(SAY.luck_of_seeds.format(luck=luck, seeds=stored.noise["n"]))
-        sentences.append(f"That is {'no more' if came == SAME else 'more'} than luck can do.")
+        more = "no more" if came == SAME else "more"
+        sentences.append(SAY.luck_of_seeds.format(luck=luck, seeds=stored.noise["n"], more=more))
     if live.swallowed is not None and baseline.swallowed is not None:
         sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
                          f"{session.experiment.baseline_name}: {baseline.swallowed:.0%}.")
     if live.test is not None:
         times = "once" if session.looks == 1 else f"{session.looks} times"
         sentences.append(SAY.test.format(right=per_cent(live.test), times=times))
-    return " ".join([*sentences, *([wrong] if wrong else [])])
+    return " ".join([*sentences, wrong]).strip()
 
 
 def what_is_wrong(run: LabRun) -> str:
@@ -152,15 +144,13 @@ def what_is_wrong(run: LabRun) -> str:
     Empty otherwise.
     """
     asked = "fault" in run.values and run.state == FINISHED
-    findings = [finding for finding in run.findings if asked or finding.severity == SEVERE]
     fault, _ = fault_of(run.settings) or (None, "")
-    if asked and fault and not {finding.name for finding in findings} & set(fault.findings):
-        findings = [finding for finding in findings if finding.severity == SEVERE]  # what else there is would mislead
-        if not findings:
-            return "The kit does not find this fault here."
-    if not findings:
-        return "The kit finds nothing wrong with it." if asked else ""
-    first = findings[0]
+    missed = asked and fault and not {finding.name for finding in run.findings} & set(fault.findings)
+    milder = asked and not missed  # beside a fault that is not found they would mislead
+    first = next((finding for finding in run.findings if milder or finding.severity == SEVERE), None)
+    if first is None:
+        nothing = "does not find this fault here" if missed else "finds nothing wrong with it"
+        return f"The kit {nothing}." if asked else ""
     how = ("Something is wrong" if first.severity == SEVERE else "Worth a look" if first.kind != HARMLESS else
            "By the way" if first.severity == NOTE else "This looks wrong, and seldom costs anything")
     return f"{how}: {first.in_words()}"
@@ -177,11 +167,9 @@ def trend(shares: list[float]) -> str:
 
 def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
     """Say which stops of a control come out as its present stop does; nothing but for seed 0, which was measured."""
-    if session.seed != 0:
-        return ""
     here = session.values[control.name]
-    stops = sorted([here, *alike(stored, session.experiment, session.values, control)], key=control.stops.index)
-    if len(stops) == 1:
+    stops = alike(stored, session.experiment, session.values, control) if session.seed == 0 else []
+    if len(stops) < 2:
         return ""
     return f"{control.label}: {SAY.alike.format(low=stops[0], high=stops[-1], here=here, luck=stored.luck())}"
 

@@ -1,13 +1,11 @@
 """The worker: one thread at a time that trains, always at work on what was asked for last.
 
-`Orders` is only the rule, a state without threads or clocks; `Worker` is the thread that follows it. Whoever moves a
-slider only leaves an order and goes on.
+Whoever moves a slider only leaves an order and goes on.
 """
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from distill_kit.openmp import rest_threads
 
@@ -17,41 +15,12 @@ QUIET_SECONDS = 0.25  # without a further order: then the slider has come to res
 WAITING, RUNNING, FINISHED, STOPPED, FAILED = "waiting", "running", "finished", "stopped", "failed"
 
 
-@dataclass
-class Orders:
-    """The rule that the last order counts: it replaces an order that waits, and makes one at work out of date."""
-    quiet: float = QUIET_SECONDS
-    newest: int = 0                                             # number of the last order or stop; 0 before the first
-    _waiting: tuple[object, float] | None = field(default=None, repr=False)  # what was asked, and when it is due
-
-    def ask(self, order: object, now: float) -> int:
-        """Leave an order; returns its number. It may be taken after the quiet time, in seconds."""
-        self.newest += 1
-        self._waiting = order, now + self.quiet
-        return self.newest
-
-    def stop(self) -> None:
-        """Want no order that was left so far."""
-        self.newest, self._waiting = self.newest + 1, None
-
-    def due_in(self, now: float) -> float | None:
-        """Return the seconds until an order may be taken, None where there is none."""
-        return None if self._waiting is None else max(self._waiting[1] - now, 0.0)
-
-    def take(self) -> tuple[int, object]:
-        """Take the order; returns its number and itself. Only where `due_in` is 0."""
-        (order, _), self._waiting = self._waiting, None
-        return self.newest, order
-
-    def is_wanted(self, number: int) -> bool:
-        """Is the order of this number still the last, and not stopped?"""
-        return number == self.newest
-
-
 class Worker:
     """A worker on the last order, in a thread of its own that ends when nothing is left to do.
 
-    begin: from an order to a generator of events, run in the thread and closed as soon as the order is out of date.
+    The last order counts: it replaces an order that waits, and makes one at work out of date.
+    An order makes a generator of events, run in the thread and closed as soon as the order is out of date.
+    quiet: seconds that an order waits for a further one, which takes its place.
     tell: called in the thread: tell(number, state, event); of an order that is out of date, only that it is STOPPED.
     foreground: no thread; `ask` returns when the order has been followed, and an interrupt stops it. For Colab, which
         shows nothing that another thread does to a widget.
@@ -60,19 +29,22 @@ class Worker:
     """
     _turn, _last = threading.Lock(), None
 
-    def __init__(self, begin: Callable[[object], Iterator], tell: Callable[[int, str, object], None],
-                 quiet: float = QUIET_SECONDS, foreground: bool = False):
-        self._begin, self._tell, self._foreground = begin, tell, foreground
-        self._orders, self._changed, self._thread = Orders(quiet), threading.Condition(), None
+    def __init__(self, tell: Callable[[int, str, object], None], quiet: float = QUIET_SECONDS,
+                 foreground: bool = False):
+        self._tell, self.quiet, self._foreground = tell, quiet, foreground
+        self._newest = 0                                                    # number of the last order or stop
+        self._waiting: tuple[Callable[[], Iterator], float] | None = None   # an order, and when it is due
+        self._changed, self._thread = threading.Condition(), None
 
-    def ask(self, order: object) -> int:
+    def ask(self, order: Callable[[], Iterator]) -> int:
         """Leave an order; returns its number."""
         rest_threads()  # release the caller's OpenMP helpers: they would slow the worker's thread
         other, Worker._last = Worker._last, self
         if other not in (None, self):
             other.stop()
         with self._changed:
-            number = self._orders.ask(order, time.monotonic())
+            number = self._newest = self._newest + 1
+            self._waiting = order, time.monotonic() + self.quiet
             if self._thread is None and not self._foreground:
                 self._thread = threading.Thread(target=self._work, name="distill_kit lab", daemon=True)
                 self._thread.start()
@@ -84,7 +56,7 @@ class Worker:
     def stop(self) -> None:
         """Stop what is at work, and drop what waits."""
         with self._changed:
-            self._orders.stop()
+            self._newest, self._waiting = self._newest + 1, None
             self._changed.notify_all()
 
     def join(self, timeout: float | None = None) -> bool:
@@ -102,27 +74,29 @@ class Worker:
                 self._changed.notify_all()
             raise
 
-    def _next(self) -> tuple[int, object] | None:
+    def _next(self) -> tuple[int, Callable[[], Iterator]] | None:
         """Take the next order, once it is due. None, and the end of the thread, where there is none."""
         with self._changed:
-            while (seconds := self._orders.due_in(time.monotonic())) != 0.0:
-                if seconds is None:
-                    self._thread = None
-                    self._changed.notify_all()
-                    return None
-                self._changed.wait(seconds)
-            return self._orders.take()
+            while self._waiting is not None:
+                order, due = self._waiting
+                if (seconds := due - time.monotonic()) <= 0:
+                    self._waiting = None
+                    return self._newest, order
+                self._changed.wait(seconds)  # a further order begins the quiet time anew
+            self._thread = None
+            self._changed.notify_all()
+            return None
 
-    def _follow(self, number: int, order: object) -> None:
+    def _follow(self, number: int, order: Callable[[], Iterator]) -> None:
         try:
             with Worker._turn:
-                events = self._begin(order)
+                events = order()
                 for event in events:
-                    if not self._orders.is_wanted(number):
+                    if number != self._newest:
                         events.close()
                         break
                     self._say(number, RUNNING, event)
-            self._say(number, FINISHED if self._orders.is_wanted(number) else STOPPED, None)
+            self._say(number, FINISHED if number == self._newest else STOPPED, None)
         except KeyboardInterrupt:  # comes to the foreground alone
             self.stop()
             self._say(number, STOPPED, None)

@@ -17,5 +17,5 @@ def session_of(tmp_path, name="alpha", **changes):
 def lab_of(tmp_path, name="alpha"):
     """A lab that waits for no slider to come to rest."""
     lab = Lab(name, DATASET, ColourTeacher(), device="cpu", folder=tmp_path, **LITTLE)
-    lab.session.worker._orders.quiet = 0.0
+    lab.session.worker.quiet = 0.0
     return lab

@@ -54,7 +54,7 @@ def all_html(box):
 def lab(tmp_path):
     made = Lab("temperature", evil_dataset(), ColourTeacher(), device="cpu", folder=tmp_path / EVIL, leave_out=EVIL,
                **{**LITTLE, "images": 40})
-    made.session.worker._orders.quiet = 0.0
+    made.session.worker.quiet = 0.0
     return made
 
 

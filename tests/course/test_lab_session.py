@@ -26,7 +26,7 @@ def test_a_move_trains_and_then_what_it_is_held_against(tmp_path):
     assert session.live.state == FINISHED and session.live.settings.alpha == 0.5 and len(session.live.shares) == 2
     assert session.baseline.settings.alpha == 1.0 and len(session.baseline.shares) == 2
     assert session.runs == [session.live] and session.second is None
-    assert session.live.listed and session.live.number == 1 and not session.baseline.listed
+    assert session.live.number == 1 and session.baseline.number == 0
     assert f"{100 * session.live.best:.1f} % of the validation images right, against" in verdict(session, Stored())
 
 
@@ -111,7 +111,7 @@ def test_a_new_value_takes_the_place_of_the_run_before(tmp_path):
 
 def test_stop_before_it_began(tmp_path):
     session = session_of(tmp_path)
-    session.worker._orders.quiet = 60.0
+    session.worker.quiet = 60.0
     session.train()
     assert session.live.state == WAITING
     session.stop()

@@ -36,10 +36,10 @@ def test_stops_are_alike_as_far_as_they_lie_within_luck_of_this_one():
     beside = Stored(noise={"sd": 0.003, "baseline sd": 0.004, "n": 5})
     assert beside.luck("baseline sd") == pytest.approx(2.776 * 0.5, abs=1e-3)
     assert beside.luck() == pytest.approx(2.776 * 0.3 * 2**0.5, abs=1e-3) and Stored().luck() == 0
-    assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.15}, control) == [0.1, 0.2]  # 0.3 lies behind 0.25
-    assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.25}, control) == [0.2]
-    assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.9}, control) == []
-    assert alike(stored, ALPHA, {**ALPHA.first_values, "label_noise": 0.1}, control) == []
+    assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.15}, control) == [0.1, 0.15, 0.2]  # 0.3 lies behind
+    assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.25}, control) == [0.2, 0.25]
+    assert alike(stored, ALPHA, {**ALPHA.first_values, "alpha": 0.9}, control) == [0.9]
+    assert alike(stored, ALPHA, {**ALPHA.first_values, "label_noise": 0.1}, control) == [0.1]
 
 
 def test_what_is_stored_is_a_line_beside_the_live_one_and_sentences_without_widgets(tmp_path):

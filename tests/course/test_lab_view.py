@@ -170,7 +170,7 @@ def test_a_value_can_be_typed_and_one_that_is_no_stop_is_refused_in_words(lab):
 
 
 def test_what_needs_no_training_follows_a_slider_at_once(lab):
-    lab.session.worker._orders.quiet = 60.0
+    lab.session.worker.quiet = 60.0
     before = lab.panel.softness.value
     lab.panel.sliders["alpha"].value = 0.9
     assert "At alpha = 0.9" in lab.panel.softness.value != before and lab.session.live.state == "waiting"

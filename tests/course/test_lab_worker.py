@@ -1,32 +1,46 @@
-"""Which order is followed: the rule with a made-up clock, and the thread that keeps to it."""
+"""Which order is followed, by a thread that waits until no further one comes."""
 import random
 import threading
 import time
 
 import pytest
 
-from distill_course.lab.worker import FAILED, FINISHED, RUNNING, STOPPED, Orders, Worker
+from distill_course.lab.worker import FAILED, FINISHED, RUNNING, STOPPED, Worker
 
 
-def test_an_order_is_due_when_the_slider_has_been_quiet():
-    orders = Orders(quiet=0.3)
-    assert orders.due_in(0.0) is None
-    orders.ask("a", 1.0)
-    assert orders.due_in(1.1) == pytest.approx(0.2)
-    orders.ask("b", 1.2)  # it moved again: the quiet time begins anew
-    assert orders.due_in(1.4) == pytest.approx(0.1) and orders.due_in(1.5) == 0.0
-    assert orders.take() == (2, "b") and orders.due_in(9.0) is None
+@pytest.fixture
+def worker(monkeypatch):
+    """A worker whose thread is this one, with a made-up clock that goes on while it waits."""
+    worker = Worker(lambda *_: None, quiet=0.3)
+    worker.now, worker.waits = 1.0, []
+    monkeypatch.setattr("distill_course.lab.worker.time.monotonic", lambda: worker.now)
+    monkeypatch.setattr(worker, "_thread", threading.current_thread())
+
+    def wait(seconds):
+        worker.waits.append(seconds)
+        worker.now += seconds
+    monkeypatch.setattr(worker._changed, "wait", wait)
+    return worker
 
 
-def test_only_the_last_order_is_wanted():
-    orders = Orders(quiet=0.0)
-    first = orders.ask("a", 0.0)
-    assert orders.is_wanted(first)
-    second = orders.ask("b", 0.0)
-    assert not orders.is_wanted(first) and orders.is_wanted(second)
-    orders.stop()
-    assert not orders.is_wanted(second) and orders.due_in(5.0) is None
-    assert orders.is_wanted(orders.ask("c", 6.0))
+def test_an_order_is_due_when_the_slider_has_been_quiet(worker, monkeypatch):
+    wait = worker._changed.wait
+
+    def moved_again(_):
+        monkeypatch.setattr(worker._changed, "wait", wait)
+        worker.now += 0.2
+        worker.ask("b")
+    monkeypatch.setattr(worker._changed, "wait", moved_again)
+    worker.ask("a")
+    assert worker._next() == (2, "b") and worker.now == pytest.approx(1.5)  # the quiet time began anew at 1.2
+    assert worker.waits == pytest.approx([0.3]) and worker._next() is None and worker.join(0)
+
+
+def test_only_the_last_order_is_wanted_and_none_after_a_stop(worker):
+    assert [worker.ask(order) for order in "ab"] == [1, 2] and worker._next() == (2, "b")
+    worker.ask("c")
+    worker.stop()
+    assert worker._next() is None and worker.now == pytest.approx(1.3)  # it did not wait for what was dropped
 
 
 class Trainings:
@@ -35,7 +49,10 @@ class Trainings:
     def __init__(self, steps=50, quiet=0.0):
         self.alive = self.most_alive = 0
         self.told, self.steps = [], steps
-        self.worker = Worker(self.begin, lambda *heard: self.told.append(heard), quiet)
+        self.worker = Worker(lambda *heard: self.told.append(heard), quiet)
+
+    def ask(self, order):
+        self.worker.ask(lambda: self.begin(order))
 
     def begin(self, order):
         self.alive += 1
@@ -55,7 +72,7 @@ class Trainings:
 
 def test_an_order_is_followed_to_its_end_and_the_thread_ends():
     trainings = Trainings(steps=3)
-    trainings.worker.ask("a")
+    trainings.ask("a")
     assert trainings.worker.join(5)
     assert [state for _, state, _ in trainings.told] == [RUNNING] * 3 + [FINISHED]
     assert not any(thread.name == "distill_kit lab" for thread in threading.enumerate())
@@ -64,7 +81,7 @@ def test_an_order_is_followed_to_its_end_and_the_thread_ends():
 def test_a_burst_of_orders_ends_in_one_run_that_finishes():
     trainings, chance = Trainings(), random.Random(0)
     for order in range(20):
-        trainings.worker.ask(order)
+        trainings.ask(order)
         time.sleep(chance.random() * 0.03)
     assert trainings.worker.join(10)
     assert trainings.states(FINISHED) == [(20, FINISHED)] and trainings.most_alive == 1
@@ -73,7 +90,7 @@ def test_a_burst_of_orders_ends_in_one_run_that_finishes():
 
 def test_stop_ends_it_at_the_next_event():
     trainings = Trainings(steps=10_000)
-    trainings.worker.ask("a")
+    trainings.ask("a")
     while not trainings.told:
         time.sleep(0.001)
     trainings.worker.stop()
@@ -82,20 +99,20 @@ def test_stop_ends_it_at_the_next_event():
 
 def test_a_failure_is_told_and_the_next_order_is_followed():
     trainings = Trainings(steps=5)
-    trainings.worker.ask("bad")
+    trainings.ask("bad")
     assert trainings.worker.join(5)
     number, state, error = trainings.told[-1]
     assert state == FAILED and str(error) == "this order is bad"
-    trainings.worker.ask("good")
+    trainings.ask("good")
     assert trainings.worker.join(5) and trainings.told[-1][1] == FINISHED
 
 
 def test_an_order_to_another_worker_stops_this_one():
     one, other = Trainings(steps=10_000), Trainings(steps=3)
-    one.worker.ask("a")
+    one.ask("a")
     while not one.told:
         time.sleep(0.001)
-    other.worker.ask("b")
+    other.ask("b")
     assert one.worker.join(2) and other.worker.join(2)
     assert one.told[-1][1] == STOPPED and other.told[-1][1] == FINISHED
 
@@ -107,35 +124,32 @@ def test_in_the_foreground_an_order_is_followed_before_ask_comes_back_and_an_int
         yield order
         if order == "interrupted":
             raise KeyboardInterrupt
-    worker = Worker(begin, lambda number, state, event: told.append((number, state)), quiet=0.0, foreground=True)
+    worker = Worker(lambda number, state, event: told.append((number, state)), quiet=0.0, foreground=True)
     threads = threading.active_count()
-    worker.ask("whole")
+    worker.ask(lambda: begin("whole"))
     assert told == [(1, RUNNING), (1, FINISHED)] and threading.active_count() == threads
-    worker.ask("interrupted")
-    worker.ask("whole")
+    worker.ask(lambda: begin("interrupted"))
+    worker.ask(lambda: begin("whole"))
     assert told[2:] == [(2, RUNNING), (2, STOPPED), (4, RUNNING), (4, FINISHED)]  # 3 was the stop
 
 
 def test_h1_who_cannot_hear_what_is_told_ends_neither_the_order_nor_the_worker(caplog):
-    def begin(order):
-        yield from range(3)
-
     def tell(number, state, event):
         raise ValueError("deaf")
-    worker = Worker(begin, tell, quiet=0.0)
+    worker = Worker(tell, quiet=0.0)
     for _ in range(2):
-        worker.ask("a")
+        worker.ask(lambda: iter(range(3)))
         assert worker.join(5)
     assert caplog.text.count("ValueError: deaf") == 8  # three events and the end, twice
 
 
 def test_h1_what_ends_the_thread_ends_the_waiting_too(monkeypatch):
-    def begin(order):
+    def begin():
         raise SystemExit
         yield
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
-    worker = Worker(begin, lambda *_: None, quiet=0.0)
-    worker.ask("a")
+    worker = Worker(lambda *_: None, quiet=0.0)
+    worker.ask(begin)
     assert worker.join(5)
     for thread in threading.enumerate():
         if thread.name == "distill_kit lab":
