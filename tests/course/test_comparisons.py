@@ -8,10 +8,10 @@ import torch
 from scipy import stats
 from small import ColourTeacher, coloured_dataset
 
-from distill_course import comparisons, drawings
-from distill_course.comparison_table import COMPARISONS, TEACHER, Comparison, arms_of
-from distill_course.comparisons import Results, paired, stored, train, with_patience
+from distill_course import drawings
+from distill_course.comparisons import COMPARISONS, Comparison, Results, paired, stored, train, with_patience
 from distill_course.shipped import read_stored
+from distill_course.sweep.plan import crossed
 from distill_kit import plotting
 from distill_kit.training import keep_best
 
@@ -70,7 +70,7 @@ def test_an_unknown_baseline_is_refused():
 
 def test_a_comparison_trains_every_arm_with_every_seed_also_one_with_a_teacher_of_its_own(monkeypatch):
     monkeypatch.setitem(COMPARISONS, "tiny", Comparison(
-        {"alone": {"alpha": 1.0}, "taught": {}, "from another": {TEACHER: {**SMALL, "alpha": 1.0}},
+        {"alone": {"alpha": 1.0}, "taught": {}, "from another": {"teacher": {**SMALL, "alpha": 1.0}},
          "in train mode": {"changes": ("teacher_in_train_mode",)}}, SMALL))
     results = train("tiny", DATASET, ColourTeacher(), seeds=2, progress=False)
     assert {arm: [run["seed"] for run in runs] for arm, runs in results.arms.items()} == dict.fromkeys(
@@ -92,7 +92,7 @@ def test_every_comparison_is_stored_as_it_is_described():
         for arm in comparison.arms:
             assert [run["seed"] for run in results.arms[arm]] == list(range(comparison.seeds))
             assert all(0 < value < 1 for value in results.values(arm))
-            assert len(results.arms[arm][0]["epochs"]["val_accuracy"]) == comparison.settings(arm, DATASET, 0).epochs
+            assert len(results.arms[arm][0]["epochs"]["val_accuracy"]) == comparison.plan(DATASET, 1, [arm])[0].settings.epochs
 
 
 def test_an_unknown_comparison_is_refused_with_the_known_ones():
@@ -111,13 +111,12 @@ def test_arms_come_by_the_value_of_a_setting(monkeypatch):
 
 
 def test_a_grid_is_an_arm_for_each_combination_of_values():
-    arms = arms_of({"temperature": [1, 2], "alpha": [0.5, 0.0]})
+    arms = crossed({"temperature": [1, 2], "alpha": [0.5, 0.0]})
     assert arms == {"T = 1, alpha = 0.5": {"temperature": 1.0, "alpha": 0.5},
                     "T = 1, alpha = 0.0": {"temperature": 1.0, "alpha": 0.0},
                     "T = 2, alpha = 0.5": {"temperature": 2.0, "alpha": 0.5},
                     "T = 2, alpha = 0.0": {"temperature": 2.0, "alpha": 0.0}}
-    assert list(arms_of({"temperature": [16, 1]})) == ["T = 16", "T = 1"]  # in the order in which they are written
-    assert all(isinstance(arm["temperature"], float) for arm in arms.values())
+    assert list(crossed({"temperature": [16, 1]})) == ["T = 16", "T = 1"]  # in the order in which they are written
 
 
 def test_scipy_is_asked_for_an_interval_and_for_nothing_before():
@@ -130,9 +129,9 @@ def test_scipy_is_asked_for_an_interval_and_for_nothing_before():
 
 def test_a_teacher_of_its_own_is_trained_with_the_labels_that_the_student_sees():
     comparison = COMPARISONS["teacher of false labels"]
-    assert comparison.arms["a teacher that saw them too"][TEACHER]["label_noise"] == comparison.shared["label_noise"]
-    assert comparisons.needs_this_process(comparison, "a teacher that saw them too")
-    assert not comparisons.needs_this_process(comparison, "labels alone")
+    assert comparison.arms["a teacher that saw them too"]["teacher"]["label_noise"] == comparison.shared["label_noise"]
+    plan = {run.arm: run.taught_by for run in comparison.plan(DATASET, 1)}
+    assert plan["a teacher that saw them too"].label_noise == 0.4 and plan["labels alone"] is None
 
 
 @pytest.mark.parametrize("patience", [1, 2, 3, 9])

@@ -14,7 +14,7 @@ from small import ColourTeacher, coloured_dataset
 from test_many import DATASET, SETTINGS, alone, of_each
 
 from distill_course import comparisons, many
-from distill_course.comparison_table import COMPARISONS, Comparison
+from distill_course.comparisons import COMPARISONS, Comparison
 from distill_course.diagnosis import faulty
 from distill_course.lab import Lab
 from distill_course.many import FAILED, REPORT, train_many
