@@ -17,7 +17,7 @@ from distill_kit.settings import Settings
 from ..checkpoints import CHECKPOINT, differences, identity, resumable
 from ..run_folders import new_run_folder
 from ..statistics import by_luck, in_words, interval, pairs_needed
-from .commands import answer, complain, report_of, say
+from .commands import answer, complain, report_of, rows_of, say
 
 ARMS = {"teacher": {}, "labels": {"alpha": 1.0, "final_alpha": None}}  # how their settings differ
 WORDS = ("with the teacher", "by labels only")
@@ -29,8 +29,7 @@ def run_seeds(options, settings: Settings, seeds: int, materials: Materials, by:
             for arm, own in ARMS.items()]
     first, _ = (Run(each, materials) for _, each in plan[:2])  # a bad setting: no folder
     steps, same = settings.epochs * len(first.batches), {**identity(first), "threads": None}
-    studies = [{**same, **plain(asdict(each)), "data": None, "threads": None, "precision": materials.precision,
-                "device": materials.device.type} for _, each in plan]
+    studies = [{**same, "seed": each.seed, **ARMS[arm]} for arm, each in plan]
     folder = Path(getattr(options, "out", "") or new_run_folder(settings))
     folders = [folder / f"{arm}-{each.seed}" for arm, each in plan]
     reports = [read_report(own / "report.json", study) for own, study in zip(folders, studies)]
@@ -61,14 +60,13 @@ def read_report(path: Path, study: dict) -> dict | None:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         shares = report["val_accuracy"], report["test_accuracy"]
-        whole = (all(share is None or 0 <= share <= 1 for share in shares) and report["seed"] == study["seed"]
-                 and all(isinstance(finding["name"], str) for finding in report["findings"]) and report["arm"] in ARMS)
+        if not (all(share is None or 0 <= share <= 1 for share in shares) and report["seed"] == study["seed"]
+                and all(isinstance(finding["name"], str) for finding in report["findings"]) and report["arm"] in ARMS):
+            raise ValueError
         other = differences(report["study"], study)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
-        whole = False
-    if not whole:
         raise ValueError(f"{path} is cut, altered or of another version. Remove it, and its student is trained again; "
-                         "or choose another folder (--out)")
+                         "or choose another folder (--out)") from None
     if other:
         raise ValueError(f"{path} is of another study, for which {', '.join(other.values())}. Nothing is mixed: choose "
                          "another folder (--out)")
@@ -98,20 +96,18 @@ def answer_seeds(options, report: dict) -> int:
     runs, pairs = report["runs"], list(zip(*report["arms"].values()))
     named = [(finding["name"], Path(run["folder"]).name) for run in runs for finding in run["findings"]]
     answer(options, report, [
-        ("measured on", f"{report['test_images']:,} test images, {100 / report['test_images']:.2g} points each "
-                        f"({report['data']}); the interval tells of other seeds, not of other images"),
+        *rows_of("seeds", **report, points=100 / report["test_images"]),
         *((f"seed {seed}", ", ".join(f"{share:.1%} {words}" for share, words in zip(pair, WORDS)))
           for seed, pair in zip(report["seeds"], pairs)),
         *((words, f"{mean(own):.1%} in the mean; from seed to seed {100 * stdev(own):.1f} points (standard deviation)")
           for words, own in zip(WORDS, report["arms"].values()) if len(own) > 1),
         ("difference", in_words([100 * (taught - untaught) for taught, untaught in pairs]) if pairs else "no pair"),
-        *([("luck", f"two runs of equally good settings differ by up to {100 * report['luck']:.1f} points, 19 times of "
-                    f"20; to find a difference of {100 * report['difference']:+.1f} points in four of five tries takes "
-                    f"{report['pairs_needed']:,} pairs")] if report["pairs_needed"] else []),
+        *(rows_of("seeds, luck", by_luck=100 * report["luck"], points=100 * report["difference"],
+                  pairs=report["pairs_needed"]) if report["pairs_needed"] else []),
         *(("finding", f"{name}, in {', '.join(own for other, own in named if other == name)}")
           for name in dict.fromkeys(name for name, _ in named)),
         ("students", report["folder"]),
-        *([("the best taught", f"{report['best']}, by its validation images")] if pairs else [])])
+        ("the best taught", pairs and f"{report['best']}, by its validation images")])
     stopped = [run["stopped"] for run in runs if run.get("stopped")]
     return complain(f"{len(stopped)} of {len(runs)} students were not finished, and their pairs are left out: "
                     f"{stopped[0]}", 1) if stopped else 0
