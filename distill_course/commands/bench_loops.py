@@ -78,11 +78,9 @@ class Kit:
 def pictures_loader(images: ImageSet, transform: Callable, batch_size: int, **options) -> DataLoader:
     """Put images behind a DataLoader as most code has them: PIL images, transformed one by one."""
     from torchvision.transforms.functional import to_pil_image
-
-    def collate(pairs: list) -> tuple[Tensor, Tensor]:
-        return default_collate([(transform(picture), label) for picture, label in pairs])
     pairs = list(zip(map(to_pil_image, images.images[:1_000]), images.labels.tolist()))
-    return DataLoader(pairs, batch_size, collate_fn=collate, generator=torch.Generator().manual_seed(0), **options)
+    return DataLoader(pairs, batch_size, generator=torch.Generator().manual_seed(0), collate_fn=lambda batch: (
+        default_collate([(transform(picture), label) for picture, label in batch])), **options)
 
 
 def article_loops(run: Run) -> dict[str, Callable[[], float]]:

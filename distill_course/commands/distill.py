@@ -92,7 +92,6 @@ def settings_in(folder: Path, given: dict) -> Settings:
 
     Raises ValueError, or FileNotFoundError, where nothing can go on from the folder, and for other options.
     """
-    from .. import diagnosis, habits  # noqa: F401 (they register the changes that settings may name)
     if more := [f"--{name.replace('_', '-')}" for name in given if name not in BESIDE_RESUME]:
         raise ValueError(f"resume goes on with the settings that the run has; leave out {', '.join(more)}")
     if any(folder.glob("*/history.jsonl")):

@@ -92,7 +92,8 @@ def test_every_comparison_is_stored_as_it_is_described():
         for arm in comparison.arms:
             assert [run["seed"] for run in results.arms[arm]] == list(range(comparison.seeds))
             assert all(0 < value < 1 for value in results.values(arm))
-            assert len(results.arms[arm][0]["epochs"]["val_accuracy"]) == comparison.plan(DATASET, 1, [arm])[0].settings.epochs
+            first, = comparison.plan(DATASET, 1, [arm])
+            assert len(results.arms[arm][0]["epochs"]["val_accuracy"]) == first.settings.epochs
 
 
 def test_an_unknown_comparison_is_refused_with_the_known_ones():
