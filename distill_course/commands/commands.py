@@ -67,7 +67,8 @@ def run_teacher(options) -> int:
         figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
         more = {"test_cross_entropy": figures["cross_entropy"]}
     else:
-        recipe = teacher_training.recipe_for(dataset).changed(epochs=options.epochs, learning_rate=options.learning_rate)
+        recipe = teacher_training.recipe_for(dataset)
+        recipe = recipe.changed(epochs=options.epochs, learning_rate=options.learning_rate)
         choose_device(options.device), choose_precision(options.precision)  # no folder is left for a bad argument
         out = Path(options.out) if options.out else new_run_folder(Settings(seed=options.seed)) / "teacher.safetensors"
         with training_bar(recipe.epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
