@@ -69,9 +69,8 @@ def recipe_for(dataset: Dataset) -> TeacherRecipe:
     recipe = RECIPES.get(dataset.name, RECIPES["cifar10"])
     size, count = dataset.pool.images.shape[-1], len(dataset.pool)
     architecture = replace(recipe.architecture, stem_stride=2 if size > LARGE else 1, last_halves=size > 8)
-    batch_size = recipe.batch_size
-    if dataset.name not in RECIPES:
-        batch_size = min(batch_size, max(LEAST_BATCH, count // LEAST_STEPS), count)
+    batch_size = recipe.batch_size if dataset.name in RECIPES else min(
+        recipe.batch_size, max(LEAST_BATCH, count // LEAST_STEPS), count)
     return replace(recipe, architecture=architecture.fitted(dataset.pool), batch_size=batch_size,
                    cutout=recipe.cutout * size // 32)
 

@@ -23,6 +23,7 @@ from distill_kit.teachers import Teacher
 from distill_kit.views import VIEWS, ViewBank
 
 from ..machine import counted, machine
+from ..sweep.crew import finished
 from ..teacher_training import ALL_VIEWS
 from .bench_loops import Kit, article_loops
 from .commands import MOST_SEEDS, answer, rows_of, say
@@ -103,9 +104,7 @@ def timed_runs(settings: Settings, epochs: int, materials: Materials, seeds: int
     made = []
     for seed in range(seeds):
         say(f"timing a run of {epochs} epochs, seed {seed + 1} of {seeds} ...")
-        run = Run(replace(settings, epochs=epochs, seed=seed), materials)
-        list(run.rows())
-        made.append(run.report())
+        made.append(finished(replace(settings, epochs=epochs, seed=seed), materials).report())
     return {"seconds": statistics.median(report["seconds"] for report in made),
             "test_accuracy": statistics.mean(report["test_accuracy"] for report in made)}
 

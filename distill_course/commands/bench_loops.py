@@ -31,7 +31,7 @@ class Kit:
         """Seconds an image of stem, forward, loss, backward, clipping, step, with the same batch again and again."""
         def step() -> None:
             self.optimizer.zero_grad()
-            self._loss().backward()
+            self._loss(self._logits()).backward()
             self._update()
         return self._clock(step, EPOCHS * len(self.run.batches)) / len(self.batch.labels)
 
@@ -44,13 +44,12 @@ class Kit:
 
     def parts(self) -> Iterator[tuple[str, float]]:
         """Seconds a step of the parts of a step, each alone; and of the validation after an epoch."""
-        rows, batch, materials = torch.arange(len(self.batch.labels)), self.batch, self.run.materials
+        rows, materials = torch.arange(len(self.batch.labels)), self.run.materials
         views = torch.zeros_like(rows)
         yield "gather", self._clock(lambda: (materials.bank.take(rows, views), materials.logits.take(rows, views)))
         logits = self._logits().detach().requires_grad_()
-        yield "loss", self._clock(lambda: distillation_terms(logits, batch.teacher_logits, batch.labels, 4.0, 0.1)
-                                  .total.backward())
-        self._loss().backward()
+        yield "loss", self._clock(lambda: self._loss(logits).backward())
+        self._loss(self._logits()).backward()
         yield "optimizer", self._clock(self._update)
         yield "validation", self._clock(
             lambda: validate(self.student, materials.watched, 4.0, 0.1, self.precision), times=1)
@@ -59,8 +58,8 @@ class Kit:
         with casting(self.device, self.precision):
             return self.student.train()(self.batch.images)
 
-    def _loss(self) -> Tensor:
-        return distillation_terms(self._logits(), self.batch.teacher_logits, self.batch.labels, 4.0, 0.1).total
+    def _loss(self, logits: Tensor) -> Tensor:
+        return distillation_terms(logits, self.batch.teacher_logits, self.batch.labels, 4.0, 0.1).total
 
     def _update(self) -> None:
         nn.utils.clip_grad_norm_(self.student.parameters(), CLIP_NORM)
