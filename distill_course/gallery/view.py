@@ -1,8 +1,9 @@
 """The gallery on the screen: four panels of a run without its name, a list of what it may have, a score."""
 from base64 import b64encode
 from collections.abc import Sequence
-from io import BytesIO
 from random import sample
+
+from IPython.core.pylabtools import print_figure
 
 from ..diagnosis.faults import FAULTS
 from ..diagnosis.finding import NOTE
@@ -77,10 +78,8 @@ class Gallery:
         self.figures.value = folded("The figures as a table", figures_table(patient.rows))
 
     def _png(self, patient: Patient, findings: Sequence = (), dpi: int = 140) -> bytes:
-        content = BytesIO()
         marked = [finding for finding in findings if finding.severity != NOTE]
-        four_panels(patient.rows, marked).savefig(content, format="png", dpi=dpi)
-        return content.getvalue()
+        return print_figure(four_panels(patient.rows, marked), "png", None, dpi=dpi)
 
     def _say(self) -> None:
         if self._answered:
