@@ -16,7 +16,6 @@ from distill_kit.weights import load_model, packed
 from .commands import WORDS, answer, rows_of
 
 IMAGES = 256       # that a file is asked about
-CHECKED_ON = f"{IMAGES} images of random pixels"
 TOLERANCE = 1e-3   # relative to the largest logit: float32 in another order of sums differs by a hundredth of it
 
 
@@ -83,8 +82,8 @@ def run_export(options) -> int:
         if not difference <= TOLERANCE * max(1, expected.abs().max().item()):  # nor is it kept where that is no number
             raise RuntimeError(f"the file was not kept: its logits differ from the student's by up to {difference:.2g}")
     use = WORDS["use of a file"][options.format].format(path=str(out)).splitlines()
-    report = {"file": str(out), "format": options.format, "bytes": out.stat().st_size, "checked_on": CHECKED_ON,
-              "largest_difference": difference, **wants, "use": use}
+    report = {"file": str(out), "format": options.format, "bytes": out.stat().st_size, **wants, "use": use,
+              "checked_on": f"{IMAGES} images of random pixels", "largest_difference": difference}
     rows = rows_of("export", **report, megabytes=report["bytes"] / 1e6, names=", ".join(classes))
     answer(options, report, [*rows, *zip(("in Python", "", ""), use)])
     return 0
