@@ -16,8 +16,7 @@ import torch
 from shared import results, trained
 from torch import nn
 
-from distill_course.commands.bench import measure
-from distill_course.commands.bench_loops import ARTICLE_IMAGES, pictures_loader
+from distill_course.commands.bench import ARTICLE_IMAGES, measure, pictures_loader
 from distill_course.sweep.plan import Planned
 from distill_kit import load_dataset, load_teacher
 from distill_kit.data.imageset import Dataset, ImageSet

@@ -2,7 +2,7 @@
 
     from distill_course import Lab, check
 
-settings.py, habits.py, many.py: runs as the course asks for them. comparisons.py, statistics.py: what came of several;
+settings.py, habits.py: runs as the course asks for them. comparisons.py, statistics.py: what came of several;
 drawings.py draws it.
 exercises/: checks. diagnosis/, gallery/: what goes wrong with a run. lab/: sliders that train. commands/: the command
 line.

@@ -1,27 +1,45 @@
-"""Comparisons trained or read: what came out for each arm and seed, and pairs of arms.
+"""Comparisons: what is compared, what came out for each arm and seed, and pairs of arms.
 
-Each takes minutes to train, so its results ship with the course (benchmarks/stored/make.py makes them); `train`
-trains it again. comparison_table.py says what is compared.
+assets/comparison-table.toml has them all. Each takes minutes to train, so its results ship with the course
+(benchmarks/stored/make.py makes them); `train` trains it again.
 """
 import datetime
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
 from distill_kit.data.imageset import Dataset
 
-from .comparison_table import COMPARISONS
 from .machine import machine_in_words
-from .shipped import read_stored
+from .settings import quick
+from .shipped import read_stored, read_table
 from .statistics import Paired
 from .sweep.crew import trained
-from .sweep.plan import VERSION
+from .sweep.plan import VERSION, Planned, crossed, planned
 from .sweep.stock import Stock
 
 KEPT = ("val_accuracy", "val_loss", "train_loss", "train_accuracy", "gradient_norm", "clipped")  # of each epoch's row
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arms that differ from the first of them, the baseline, in what their dicts say (sweep.plan.planned)."""
+    arms: dict[str, dict]
+    shared: dict = field(default_factory=dict)
+    figure: str = "val_accuracy"       # of Run.report
+    seeds: int = 5
+
+    def plan(self, dataset: Dataset, seeds: int | None = None, arms: Iterable[str] | None = None) -> list[Planned]:
+        """List the runs: quick runs on a data set, of all arms or some, with so many seeds; None: as many as it has."""
+        return [planned(arm, quick(dataset, {**self.shared, **self.arms[arm], "seed": seed}))
+                for arm in arms or self.arms for seed in range(seeds or self.seeds)]
+
+
+COMPARISONS = {name: Comparison(dict(crossed(entry.pop("grid", {}), entry.pop("arms", None))), **entry)
+               for name, entry in read_table("comparison-table").items()}
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 The first two are code, which runs with your rights: name only what you trust. A teacher gets floats from 0 to 1 and
 sees to mean, deviation and size itself; for a model of timm that is done here.
 """
-import importlib
 import inspect
 import os
+import pkgutil
 import re
 import sys
 import zipfile
@@ -84,11 +84,10 @@ def in_a_line(error: Exception) -> str:
 
 
 def _built(name: str, classes: tuple[str, ...]) -> nn.Module:
-    module, _, function = name.partition(":")
     here = os.getcwd()
     sys.path.insert(0, here)
     try:
-        build = getattr(importlib.import_module(module), function)
+        build = pkgutil.resolve_name(name)
         needs = [parameter for parameter in inspect.signature(build).parameters.values()
                  if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
         return build(classes) if needs else build()

@@ -25,10 +25,15 @@ def settings_for(dataset: Dataset, seed: int, values: dict) -> Settings:
 
     values: as `settings_of` takes them; leave_out may be FAVOURITE.
     """
-    values = {"data": dataset.name, "epochs": QUICK_EPOCHS, "seed": seed, **values}
+    return settings_of(quick(dataset, {"seed": seed, **values}))
+
+
+def quick(dataset: Dataset, values: dict) -> dict:
+    """Add to plain values those of a quick run on a data set; FAVOURITE becomes the class."""
+    values = {"data": dataset.name, "epochs": QUICK_EPOCHS, **values}
     if values.get("leave_out") == FAVOURITE:
         values["leave_out"] = favourite(dataset)
-    return settings_of(values)
+    return values
 
 
 def settings_of(values: dict) -> Settings:

@@ -54,8 +54,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     """
     if len(values) < 2:
         return math.nan, math.nan
-    from scipy import stats
-    mean, half = sum(values) / len(values), t_quantile(len(values)) * float(stats.sem(values))
+    mean, half = statistics.fmean(values), t_quantile(len(values)) * statistics.stdev(values) / math.sqrt(len(values))
     return mean - half, mean + half
 
 

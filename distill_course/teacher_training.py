@@ -1,6 +1,6 @@
 """Training of teachers: their recipes, one long run, and the card that goes with the weights."""
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -69,9 +69,8 @@ def recipe_for(dataset: Dataset) -> TeacherRecipe:
     recipe = RECIPES.get(dataset.name, RECIPES["cifar10"])
     size, count = dataset.pool.images.shape[-1], len(dataset.pool)
     architecture = replace(recipe.architecture, stem_stride=2 if size > LARGE else 1, last_halves=size > 8)
-    batch_size = recipe.batch_size
-    if dataset.name not in RECIPES:
-        batch_size = min(batch_size, max(LEAST_BATCH, count // LEAST_STEPS), count)
+    batch_size = recipe.batch_size if dataset.name in RECIPES else min(
+        recipe.batch_size, max(LEAST_BATCH, count // LEAST_STEPS), count)
     return replace(recipe, architecture=architecture.fitted(dataset.pool), batch_size=batch_size,
                    cutout=recipe.cutout * size // 32)
 
@@ -157,9 +156,8 @@ def to_mean_of_weights(model: ConvNet, other: ConvNet, batches: Iterable[Batch],
     """
     device = next(model.parameters()).device
     with torch.no_grad():
-        for mine, theirs in zip(model.state_dict().values(), other.state_dict().values()):
-            if mine.is_floating_point():
-                mine.lerp_(theirs.to(device), 0.5)
+        for mine, theirs in zip(model.parameters(), other.parameters()):
+            mine.lerp_(theirs.to(device), 0.5)
     with casting(device, precision):
         torch.optim.swa_utils.update_bn(batches, model)
     model.eval()
@@ -171,11 +169,8 @@ def with_cutout(batches: Iterable[Batch], side: int, seed: int) -> Altered:
     It lies at a new random place each time. Only for teachers: a student must see what its teacher saw.
     """
     generator = torch.Generator().manual_seed(seed)
-
-    def hidden(batches: Iterable[Batch]) -> Iterator[Batch]:
-        for batch in batches:
-            yield batch._replace(images=hide_squares(batch.images, side, generator))
-    return Altered(batches, hidden)
+    return Altered(batches, lambda epoch: (
+        batch._replace(images=hide_squares(batch.images, side, generator)) for batch in epoch))
 
 
 def hide_squares(images: Tensor, side: int, generator: torch.Generator) -> Tensor:

@@ -22,7 +22,7 @@ FEWER_SEEDS = 12
 
 
 class Comparison(Part):
-    """One of distill_course/comparison_table.py's."""
+    """One of distill_course/comparisons.py's."""
     file, planned_in = ASSETS / "comparisons.json", "distill_course/assets/comparison-table.toml"
 
     def __init__(self, name: str):

@@ -1,5 +1,4 @@
 """`export`: a trained student as a file for other programs, checked before it takes its place."""
-import functools
 import io
 import json
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from distill_kit.weights import load_model, packed
 from .commands import WORDS, answer, rows_of
 
 IMAGES = 256       # that a file is asked about
-CHECKED_ON = f"{IMAGES} images of random pixels"
 TOLERANCE = 1e-3   # relative to the largest logit: float32 in another order of sums differs by a hundredth of it
 
 
@@ -28,21 +26,19 @@ def graph_of(model: ConvNet) -> torch.export.ExportedProgram:
                                dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}})
 
 
-def write_torch(model: ConvNet, card: dict) -> bytes:
-    """Return the content of a torch.export file, with the card as card.json."""
-    file = io.BytesIO()
+def write_torch(model: ConvNet, card: dict, file: io.BufferedWriter) -> None:
+    """Write a torch.export file, with the card as card.json."""
     torch.export.save(graph_of(model), file, extra_files={"card.json": json.dumps(card)})
-    return file.getvalue()
 
 
-def write_onnx(model: ConvNet, card: dict) -> bytes:
-    """Return the content of an ONNX file, with the card in its metadata. Raises ValueError where it lacks packages."""
+def write_onnx(model: ConvNet, card: dict, file: io.BufferedWriter) -> None:
+    """Write an ONNX file, with the card in its metadata. Raises ValueError where packages are missing."""
     if missing := [package for package in ("onnx", "onnxscript") if find_spec(package) is None]:
         raise ValueError(f"format onnx needs the package {missing[0]}: pip install onnx onnxscript")
     program = torch.onnx.export(graph_of(model), dynamo=True, input_names=["images"], output_names=["logits"],
                                 verbose=False)
     program.model.metadata_props["card"] = json.dumps(card)
-    return program.model_proto.SerializeToString()
+    file.write(program.model_proto.SerializeToString())
 
 
 def read_onnx(path: Path) -> Callable[[Tensor], Tensor]:
@@ -55,11 +51,12 @@ def read_onnx(path: Path) -> Callable[[Tensor], Tensor]:
     return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
 
-# The ending of a file; how its content is made of a network and its card; how a function of images is read from it.
+# The ending of a file; how a network and its card are written into it; how a function of images is read from it.
 FORMATS = {
     "torch": (".pt2", write_torch, lambda path: torch.export.load(io.BytesIO(path.read_bytes())).module()),
     "onnx": (".onnx", write_onnx, read_onnx),
-    "safetensors": (".safetensors", functools.partial(packed, half=False), lambda path: load_model(path)[0])}
+    "safetensors": (".safetensors", lambda model, card, file: file.write(packed(model, card, half=False)),
+                    lambda path: load_model(path)[0])}
 
 
 @torch.no_grad()
@@ -79,14 +76,14 @@ def run_export(options) -> int:
     images = torch.rand(IMAGES, 3, size, size, generator=torch.Generator().manual_seed(0))
     expected = model(images)
     with replacing(out) as file:
-        file.write(write(model, {**card, **wants}))
+        write(model, {**card, **wants}, file)
         file.flush()
         difference = (read(Path(file.name))(images) - expected).abs().max().item()
         if not difference <= TOLERANCE * max(1, expected.abs().max().item()):  # nor is it kept where that is no number
             raise RuntimeError(f"the file was not kept: its logits differ from the student's by up to {difference:.2g}")
     use = WORDS["use of a file"][options.format].format(path=str(out)).splitlines()
-    report = {"file": str(out), "format": options.format, "bytes": out.stat().st_size, "checked_on": CHECKED_ON,
-              "largest_difference": difference, **wants, "use": use}
+    report = {"file": str(out), "format": options.format, "bytes": out.stat().st_size, **wants, "use": use,
+              "checked_on": f"{IMAGES} images of random pixels", "largest_difference": difference}
     rows = rows_of("export", **report, megabytes=report["bytes"] / 1e6, names=", ".join(classes))
     answer(options, report, [*rows, *zip(("in Python", "", ""), use)])
     return 0

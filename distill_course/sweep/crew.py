@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
-from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +31,7 @@ from ..machine import machine
 from .plan import VERSION, Planned
 from .stock import Source, Stock, materials_of
 
-TRIES, MOST_POOLS = 5, 50  # attempts per run when its process dies; pools that may break
+TRIES = 5  # attempts per run when its process dies
 MEMORY = "Is there enough memory? Fewer workers need less."
 NO_WORKER = ("no worker process could begin. A script must call this below `if __name__ == \"__main__\":`, for each "
              f"process reads the script again. If it does: {MEMORY}")
@@ -61,7 +60,7 @@ def trained(runs: Sequence[Planned], stock: Stock, workers: int | None = None, p
                 yield place, result
 
 
-class Crew(ExitStack):
+class Crew:
     """So many runs at once, until the `with` ends: then what still runs is stopped.
 
     workers: processes; as many as torch has threads where None. On a GPU runs are trained one after the other.
@@ -73,9 +72,18 @@ class Crew(ExitStack):
         self.workers = torch.get_num_threads() if workers is None else workers
         if type(self.workers) is not int or self.workers < 1:
             raise ValueError(f"workers must be 1 or more, or None for as many as threads; got {workers!r}")
-        super().__init__()
         self._context = torch.multiprocessing.get_context("spawn")  # with which tensors are shared and not copied
-        self._begun, self._pool, self._pools, self._running = self._context.Event(), None, 0, {}
+        # A pool for each worker: in one of several, a process that dies while it reads its task keeps the others from
+        # theirs.
+        self._begun, self._idle, self._running = self._context.Event(), [], {}
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *_) -> None:
+        for pool in [*self._idle, *(pool for pool, *_ in self._running.values() if pool)]:
+            pool.stop()
+            pool.join()
 
     @property
     def free(self) -> bool:
@@ -85,17 +93,14 @@ class Crew(ExitStack):
     def start(self, ticket, run: Planned, source: Source, path: Path | None = None, tries: int = 1) -> None:
         """Train a run; its result comes from `wait` with the ticket. path: where it is also written, as JSON."""
         if choose_device(run.settings.device).type == "cpu":
-            if self._pool is None or not self._pool.active:  # its processes died before they had anything
-                self._pool = ProcessPool(self.workers, initializer=_begin, initargs=[self._begun],
-                                         context=self._context)
-                self._pools += 1
-                self.callback(self._pool.join)
-                self.callback(self._pool.stop)  # before the join: the last is called first
-            future = self._pool.schedule(result_of, args=[run, source, path])
+            self._idle = [pool for pool in self._idle if pool.active]  # the process of another may have died meanwhile
+            pool = self._idle.pop() if self._idle else ProcessPool(1, initializer=_begin, initargs=[self._begun],
+                                                                   context=self._context)
+            future = pool.schedule(result_of, args=[run, source, path])
         else:
-            future = Future()
+            future, pool = Future(), None
             future.set_result(result_of(run, source, path))
-        self._running[future] = tries, ticket, run, source, path
+        self._running[future] = pool, tries, ticket, run, source, path
 
     def wait(self, seconds: float = 1.0) -> list[tuple[object, dict]]:
         """Return tickets and results that came since, waiting so long for the first.
@@ -105,22 +110,23 @@ class Crew(ExitStack):
         """
         if not self._running:
             time.sleep(seconds)
-        done, results = wait(self._running, seconds, FIRST_COMPLETED).done, []
-        if not done and self._running and not self._pool.active:  # what had not reached a process is never told
-            done = [future for future in self._running if future.cancel()]
-        for future in done:
-            tries, ticket, run, source, path = self._running.pop(future)
+        results = []
+        # A pool that breaks does not tell of what had not reached its process.
+        lost = [future for future, (pool, *_) in self._running.items() if pool and not pool.active and future.cancel()]
+        for future in lost or wait(self._running, seconds, FIRST_COMPLETED).done:
+            pool, tries, ticket, run, source, path = self._running.pop(future)
             try:
                 results.append((ticket, future.result()))
+                self._idle += [pool] if pool else []
             except (ProcessExpired, BrokenExecutor, CancelledError) as error:
-                if not self._begun.is_set() and self._pools > 1:  # not twice by chance
+                pool.stop()
+                pool.join()
+                if not self._begun.is_set() and tries > 1:  # not twice by chance
                     raise RuntimeError(NO_WORKER) from None
-                died, how = isinstance(error, ProcessExpired), "its process ended before it had begun"
-                if died:  # else it was another run's process, with which the pool broke
-                    how = f"its process ended with status {error.exitcode}"
-                if tries < TRIES and self._pools < MOST_POOLS:
+                how = f"its process ended with status {getattr(error, 'exitcode', 'unknown')}"
+                if tries < TRIES:
                     warnings.warn(f"Run {ticket}: {how}; it is trained again from the start.", stacklevel=3)
-                    self.start(ticket, run, source, path, tries + died)
+                    self.start(ticket, run, source, path, tries + 1)
                 else:
                     results.append((ticket, {"error": f"{how}, {TRIES} times. {MEMORY}"}))
         return results

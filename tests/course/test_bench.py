@@ -8,7 +8,7 @@ import pytest
 import torch
 from small import ColourTeacher, coloured_dataset
 
-from distill_course.commands import bench, bench_loops
+from distill_course.commands import bench
 from distill_course.sweep.plan import Planned
 from distill_kit.models import parameter_count
 from distill_kit.run import Materials
@@ -30,7 +30,7 @@ LITTLE = functools.partial(Settings, images=200, batch_size=16)
 def report():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "Settings", LITTLE)
-        patch.setattr(bench_loops, "EPOCHS", 1)
+        patch.setattr(bench, "EPOCHS", 1)
         patch.setattr(bench, "peak_memory", lambda settings: 10**9)
         patch.setattr(bench, "DEFAULT_EPOCHS", 2), patch.setattr(bench, "QUICK_EPOCHS", 1)
         return bench.measure(DATASET, ColourTeacher(), rounds=2, seeds=2, device="cpu", precision="float32",

@@ -9,8 +9,7 @@ from scipy import stats
 from small import ColourTeacher, coloured_dataset
 
 from distill_course import drawings
-from distill_course.comparison_table import COMPARISONS, Comparison
-from distill_course.comparisons import Results, paired, stored, train, with_patience
+from distill_course.comparisons import COMPARISONS, Comparison, Results, paired, stored, train, with_patience
 from distill_course.shipped import read_stored
 from distill_kit import plotting
 from distill_kit.training import keep_best

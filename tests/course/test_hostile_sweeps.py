@@ -14,7 +14,7 @@ from small import ColourTeacher, coloured_dataset
 from test_crew import DATASET, RUNS, SETTINGS, alone, figures_of
 
 from distill_course import comparisons
-from distill_course.comparison_table import COMPARISONS, Comparison
+from distill_course.comparisons import COMPARISONS, Comparison
 from distill_course.diagnosis import faulty
 from distill_course.lab import Lab
 from distill_course.people import human_votes

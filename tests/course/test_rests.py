@@ -7,8 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from distill_course.comparison_table import COMPARISONS
-from distill_course.comparisons import stored
+from distill_course.comparisons import COMPARISONS, stored
 from notebooks import rests
 
 FOLDER = Path(rests.__file__).parent

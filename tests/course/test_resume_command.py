@@ -31,8 +31,7 @@ def interrupted(answer, monkeypatch, tmp_path):
                     raise KeyboardInterrupt
             yield follow
         with monkeypatch.context() as patch:
-            for command in ("distill", "seeds"):
-                patch.setattr(f"distill_course.commands.{command}.training_bar", pressed)
+            patch.setattr("distill_course.commands.distill.training_bar", pressed)
             status, out, errors = answer("distill", *QUICK, *options, "--json")
         assert status == 130 and out == ""
         folder = max((tmp_path / "runs").iterdir(), key=lambda path: path.stat().st_mtime)
@@ -170,7 +169,7 @@ def test_a_student_of_a_study_goes_on(answer, interrupted, tmp_path):
         with training_bar(steps, what) as follow:
             yield lambda row, more="": (epochs.append(row["epoch"]), follow(row, more))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("distill_course.commands.seeds.training_bar", heard)
+        patch.setattr("distill_course.commands.distill.training_bar", heard)
         arms = value_of(answer(*study)[1])["arms"]
     assert epochs[0] == 2
     study[study.index("--out") + 1] = tmp_path / "runs" / "whole"

@@ -11,7 +11,7 @@ from scipy import stats
 from small import ColourTeacher, same_state
 from small_commands import DATASET, QUICK, value_of
 
-from distill_course.commands import seeds as command
+from distill_course.commands import distill as command
 from distill_course.statistics import pairs_needed
 from distill_kit.checkpoints import identity
 from distill_kit.history import load_history
@@ -78,7 +78,7 @@ def test_a_study_that_was_interrupted_goes_on_and_keeps_what_is_finished(study, 
                 raise KeyboardInterrupt
         yield follow
     with monkeypatch.context() as patch:
-        patch.setattr("distill_course.commands.seeds.training_bar", pressed)
+        patch.setattr("distill_course.commands.distill.training_bar", pressed)
         status, report, errors = study()
     assert status == 130 and report is None and "What was finished is kept" in errors
     assert len(load_history(tmp_path / "study" / "labels-1")[1]) == 1  # of the student that was interrupted
@@ -107,7 +107,7 @@ def test_one_bar_counts_the_steps_of_all_students(study, monkeypatch):
     def bar(steps, what):
         seen.append(steps)
         yield lambda row, more="": seen.append(row["steps"])
-    monkeypatch.setattr("distill_course.commands.seeds.training_bar", bar)
+    monkeypatch.setattr("distill_course.commands.distill.training_bar", bar)
     study(seeds=2)
     assert seen[0] == seen[-1] == 4 * 12 and seen[1:] == sorted(seen[1:])
 

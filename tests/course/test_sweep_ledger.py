@@ -9,6 +9,7 @@ from sweeping import TINY, results_in, trials_of, until
 
 from distill_course.sweep import ledger as module
 from distill_course.sweep.ledger import Ledger
+from distill_course.sweep.plan import VERSION
 
 ELSEWHERE = {"host": "another machine", "process": 1, "began": 0.0}
 
@@ -20,8 +21,10 @@ def result_of(key, accuracy=0.5, machine="one"):
 
 @pytest.fixture
 def here(database):
-    """A ledger of this process."""
-    return Ledger("mine", database)
+    """A ledger of this process, whose study has a plan."""
+    made = Ledger("mine", database)
+    made.study.set_user_attr("plan", {"version": VERSION, "keys": ["a", "b", "c"]})
+    return made
 
 
 @pytest.fixture

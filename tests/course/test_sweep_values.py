@@ -5,9 +5,9 @@ from distill_course.sweep.plan import cells, crossed, planned, read_plan
 
 
 def test_values_that_differ_in_their_last_digits_are_two_arms():
-    assert crossed({"learning_rate": [0.1234567, 0.1234568]}) == {
-        "learning_rate = 0.1234567": {"learning_rate": 0.1234567},
-        "learning_rate = 0.1234568": {"learning_rate": 0.1234568}}
+    assert crossed({"learning_rate": [0.1234567, 0.1234568]}) == [
+        ("learning_rate = 0.1234567", {"learning_rate": 0.1234567}),
+        ("learning_rate = 0.1234568", {"learning_rate": 0.1234568})]
 
 
 def test_a_part_is_its_arms_with_its_grid_and_its_seeds():
@@ -20,7 +20,7 @@ def test_a_part_is_its_arms_with_its_grid_and_its_seeds():
 @pytest.mark.parametrize(("text", "place", "sentence"), [
     ("[mine.shared]\nprobes = 'yes'", "mine.shared.probes", "probes must be true or false"),
     ("[mine.arms.a]\nteacher = 4", "mine.arms.a.teacher", "teacher must be a name, or a table of settings"),
-    ("[mine.grid]\nmeasure = ['rank2', 4]", "mine.grid.measure[1]", "measure must be a name"),
+    ("[mine.grid]\nmeasure = ['rank2', 4]", "mine.grid.measure[1]", "measure must be accuracy or rank2"),
     ("[mine.grid]\nprobes = [true, 'no']", "mine.grid.probes[1]", "probes must be true or false"),
     ("[mine.grid]\nprobes = []", "mine.grid.probes", "of a grid each setting is a list that is not empty")])
 def test_a_value_of_another_kind_is_named_with_its_place(tmp_path, text, place, sentence):
