@@ -92,7 +92,7 @@ def test_a_folder_in_the_place_of_a_teachers_weights_is_refused_at_once(tmp_path
 
 @pytest.mark.parametrize("experiment", [None, 5, ["alpha"]])
 def test_a_lab_is_asked_for_by_a_name_a_code_or_an_experiment(experiment):
-    with pytest.raises(ValueError, match="experiment must be a name, a code or an Experiment; got"):
+    with pytest.raises(ValueError, match="experiment must be one of .*, a code or an Experiment; got"):
         Lab(experiment, DATASET, ColourTeacher())
 
 
