@@ -56,6 +56,10 @@ class Comparison(Part):
         return {f"{arm}, {figure}": [run[figure] for run in runs] for arm, runs in content.get("arms", {}).items()
                 for figure in runs[0] if figure not in ("seed", "epochs")}
 
+    def named(self, cell: str) -> str:
+        """Return comparison and arm."""
+        return f"{self.name}: {cell.rpartition(', ')[0]}"
+
 
 class Lab(Part):
     """For each experiment mean and spread of what it measures, at its first values; then, with seed 0, its presets, and

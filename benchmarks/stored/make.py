@@ -13,11 +13,12 @@ import argparse
 import os
 import re
 import sys
+from pathlib import Path
 
 from course import Comparison, Lab, People, Reference
 from part import Part
 from published import FirstRun, Recipes
-from settle import settled
+from settle import again, settled
 from sick import Gallery, Half
 
 from distill_course.commands.sweep import agree, train
@@ -26,6 +27,9 @@ from distill_course.run_folders import runs_folder
 from distill_course.sweep.ledger import Ledger
 from distill_course.sweep.plan import VERSION, keyed
 from distill_course.sweep.stock import Stock
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # behind the libraries
+from notebooks.rests import to_read_again
 
 PARTS: dict[str, Part] = {
     **{f"comparisons/{name}": Comparison(name) for name in COMPARISONS}, "lab": Lab(), "reference": Reference(),
@@ -74,11 +78,18 @@ def make(name: str, part: Part, stock: Stock, options: argparse.Namespace) -> in
         print(f"{name}: nothing is written, for {len(missing)} runs have no result: {', '.join(sorted(missing)[:3])}")
         return 1
     before, now = part.read(), part.content(results, stock)
-    print(*(f"{name}: {line}" for line in settled(part.cells(before), part.cells(now), part.luck(before))), sep="\n")
+    figures = part.cells(before), part.cells(now), part.luck(before)
+    print(*(f"{name}: {line}" for line in settled(*figures)), *to_read(part, *figures), sep="\n")
     if not options.compare:
         part.write(now, results)
         print(f"{name}: written to {part.file}", flush=True)
     return 0
+
+
+def to_read(part: Part, before: dict, now: dict, luck: dict) -> list[str]:
+    """List the sentences of notebooks that rest on figures which have moved."""
+    moved = {part.named(pair.cell) for pair in again(before, now, luck) if not pair.within} - {None}
+    return [f"READ AGAIN  {cell}" for cell in to_read_again(moved)]
 
 
 def trained(study: str, runs: dict, stock: Stock, workers: int | None, storage: str | None) -> dict[str, dict]:

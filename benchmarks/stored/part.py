@@ -54,6 +54,10 @@ class Part:
         """Return by how much two runs of a cell with a single seed differ by luck, 19 times of 20, where known."""
         return {}
 
+    def named(self, cell: str) -> str | None:
+        """Return the name under which cells of notebooks rest on a cell of figures; None where they rest on none."""
+        return None
+
     def marks(self, content) -> list[dict]:
         """List what says version, date and machine in a content."""
         return [content]

@@ -195,6 +195,17 @@ def test_a_part_is_written_when_all_its_runs_are_there_and_not_before(tmp_path, 
     assert "3 of 3 cells (100.0%) are within their interval, 3 of them equal" in made()[1]
 
 
+def test_sentences_of_notebooks_that_rest_on_what_has_moved_are_listed():
+    part = make.PARTS["comparisons/temperature"]
+    before = part.cells(part.read())
+    assert make.to_read(part, before, before, {}) == []
+    now = {**before, "T = 4, val_accuracy": [share - 0.2 for share in before["T = 4, val_accuracy"]]}
+    listed = make.to_read(part, before, now, {})
+    assert listed and all("rests on" in sentence and "temperature" in sentence for sentence in listed)
+    assert any("01_temperature.py" in sentence for sentence in listed)
+    assert make.to_read(make.PARTS["reference"], {"a": [0.1, 0.2]}, {"a": [0.8, 0.9]}, {}) == []
+
+
 def test_parts_are_named_singly_and_together():
     assert make.named("comparisons") == [f"comparisons/{name}" for name in COMPARISONS]
     assert make.named("diagnosis/dev") == ["diagnosis/dev"] and make.named("") == list(make.PARTS)
