@@ -51,7 +51,9 @@ class Ledger:
             if address.drivername == "postgresql":  # which has several drivers: the extra `sweep` installs this
                 address = address.set(drivername="postgresql+psycopg")
             address.get_dialect().import_dbapi()
-        except (AttributeError, exc.ArgumentError, exc.NoSuchModuleError) as error:
+        except (AttributeError, exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
+            if getattr(error, "name", None) == "psycopg":
+                raise  # what installs it is said for all packages alike
             raise ValueError("storage must be a database's address, sqlite:///FILE or postgresql://USER@HOST/NAME; got "
                              f"{url!r} ({error})") from None
         self.name, self.write, self._optuna = name, write, optuna

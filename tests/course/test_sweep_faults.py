@@ -29,7 +29,7 @@ def the_sentence(errors):
     (["--temperature", "1,4,"], "takes values with commas between them; got '1,4,'"),
     (["--temperature", "-1"], "temperature must be "), (["--temperature", "nan"], "temperature must be "),
     (["--alpha", "0.1,2"], "alpha must be .*2"), (["--student", "moon"], "student must be one of .*got 'moon'"),
-    (["--alpha", "none"], "got 'none'"), (["--seeds", "0"], "seeds must be 1 or more; got 0"),
+    (["--alpha", "none"], "alpha must be a number; got None"), (["--seeds", "0"], "seeds must be 1 or more; got 0"),
     (["--seeds", "1001"], "seeds must be .*got 1001"), (["--seeds", "many"], "--seeds"),
     (["--seeds", "2", "--seed", "1,2"], r"seeds is a count, from --seed on, .*got \[1, 2\]"),
     (["--temperature", "4,4"], "each run once"), (["--temperature", "4,4.0"], "each run once"),
