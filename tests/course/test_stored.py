@@ -32,6 +32,15 @@ from distill_kit.settings import Settings  # noqa: E402
 DATASET = coloured_dataset()
 CIFAR10 = Stock(replace(DATASET, name="cifar10"), ColourTeacher())  # for plans, which ask for no image
 OWN = {**LITTLE, "device": "cpu", "data": "coloured"}
+for name in published.SHAPES:  # which importing it has made known: other tests look at the students that there are
+    del STUDENTS[name]
+
+
+@pytest.fixture(autouse=True)
+def shapes(monkeypatch):
+    """The students of the recipes are known in the tests of this file only."""
+    for name, shape in published.SHAPES.items():
+        monkeypatch.setitem(STUDENTS, name, shape)
 
 
 @pytest.mark.parametrize("name", make.PARTS)

@@ -90,8 +90,9 @@ def test_a_file_that_is_no_study_is_left_as_it_is(sweeps, tmp_path, make, senten
     assert before is None or path.read_bytes() == before
 
 
-@pytest.mark.parametrize("storage", ["nonsense", "", "moon://host/name", "postgresql+moon://host/name", "mysql://host/x",
-                                     "oracle://host/x", "sqlite+moon:///x.db", "http://host"])
+@pytest.mark.parametrize("storage", [
+    "nonsense", "", "moon://host/name", "postgresql+moon://host/name", "mysql://host/x", "oracle://host/x",
+    "sqlite+moon:///x.db", "http://host"])
 @pytest.mark.parametrize("look", [[], ["--status"]])
 def test_a_storage_of_an_unknown_kind_is_a_sentence(sweeps, storage, look, little_sweeps):
     status, _, errors = sweeps("--storage", storage, *look, settings=[] if look else IMAGES)
