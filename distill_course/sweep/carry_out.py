@@ -33,7 +33,8 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
         if free and ledger.claim(free, vars(plan[free[0]].settings)):
             queue.extend(key for key in free if key not in made)
         return bool(free)
-    with ledger.at_work(), Crew(workers) as crew, tqdm(total=len(plan), desc="runs", unit="run", smoothing=0.05,
+    # No smoothing: tqdm would leave out the time in which nothing was finished.
+    with ledger.at_work(), Crew(workers) as crew, tqdm(total=len(plan), desc="runs", unit="run", smoothing=0,
                                                        initial=len(plan.keys() & ledger.results.keys())) as bar:
         while plan.keys() - ledger.results.keys() - failed.keys():
             while crew.free and (queue or claimed()):

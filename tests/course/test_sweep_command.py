@@ -1,13 +1,17 @@
 """python -m distill_kit sweep: what it trains, what it says, how it goes on, and its tables."""
 import csv
 import gc
+import io
+import itertools
 import json
 import re
 
 import pytest
+import tqdm
 from small_commands import QUICK
 from small_sweeps import DATASET
 
+from distill_course.sweep.crew import Crew
 from distill_kit.run import Run
 from distill_kit.settings import Settings
 
@@ -29,6 +33,28 @@ def test_every_combination_is_trained_and_a_second_start_trains_nothing(grid, tr
     trained.clear()
     status, again, errors = grid()
     assert status == 0 and trained == [] and counts(again) == (8, 8, 0, 0), errors
+
+
+def test_the_time_left_is_that_of_the_runs_so_far(grid, monkeypatch):
+    now, real, left, turns = [0.0], Crew.wait, [], itertools.count()
+
+    class Bar(tqdm.std.tqdm):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options, file=io.StringIO(), mininterval=0)
+            self._time, self.start_t, self.last_print_t = (lambda: now[0]), 0.0, 0.0
+
+        def update(self, number=1):
+            super().update(number)
+            if number:
+                left.append((self.n, str(self).partition("<")[2].partition(",")[0]))
+
+    def wait(crew):
+        now[0] += 5.0
+        return real(crew) if next(turns) % 4 == 3 else []
+    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+    monkeypatch.setattr(Crew, "wait", wait)
+    assert grid()[0] == 0
+    assert left == [(number, tqdm.tqdm.format_interval(20 * (8 - number))) for number in range(1, 9)]
 
 
 def test_the_file_is_free_when_a_sweep_has_ended(answer, little_sweeps):
