@@ -100,16 +100,19 @@ def agree(ledger: Ledger, keys: list[str], extend: bool) -> list[str]:
 
     Raises ValueError where the study is of another plan or version, unless it is extended.
     """
-    before = ledger.plan or {"version": VERSION, "keys": keys}
-    known = set(before["keys"])
-    if before["version"] != VERSION and not extend:
+    before = ledger.plan
+    if before and before["version"] != VERSION and not extend:
         raise ValueError(f"study {ledger.name!r} is of version {before['version']} of what a run computes, and this is "
                          f"version {VERSION}; {WAYS}")
-    if known != set(keys) and not extend:
-        raise ValueError(f"study {ledger.name!r} is of another plan: {len(known & set(keys)):,} of its {len(known):,} "
+    new = (extend or not before) and {*keys} - {*before.get("keys", ())}
+    take_back = ledger.add_plan({"version": VERSION, "keys": keys}) if new else None
+    every = ledger.plan["keys"]  # another machine may have begun the study meanwhile
+    if set(every) != set(keys) and not extend:
+        if take_back:
+            take_back()
+        other = ledger.plan.get("keys", [])
+        raise ValueError(f"study {ledger.name!r} is of another plan: {len({*other} & {*keys}):,} of its {len(other):,} "
                          f"runs are among these {len(keys):,}; {WAYS}")
-    every = [*before["keys"], *(key for key in keys if key not in known)]
-    ledger.ask(lambda: ledger.study.set_user_attr("plan", {"version": VERSION, "keys": every}))
     return every
 
 

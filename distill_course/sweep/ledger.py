@@ -11,6 +11,7 @@ heartbeats tell which claims are alive.
 import contextlib
 import os
 import platform
+import secrets
 import sqlite3
 import threading
 import time
@@ -33,7 +34,7 @@ class Ledger:
 
         >>> Ledger("mine", "sqlite:///runs/sweeps/mine/study.db", write=False).results
 
-    write: make it where it is not there, and claim. study: Optuna's own. plan: that it was begun with: version, keys.
+    write: make it where it is not there, and claim. study: Optuna's own.
     results: of finished runs, by key. errors: sentences of failed ones. claimed: number of the claim by key.
     repeated: results that came for a run which had one. clashes: sentences about those with other figures.
 
@@ -69,7 +70,6 @@ class Ledger:
         except KeyError:
             raise FileNotFoundError(f"no study {name!r} in {self.shown}") from None
         self._storage, self._study_id = self.study._storage, self.study._study_id
-        self.plan = self.ask(lambda: self.study.user_attrs).get("plan", {})
         if not self.plan and self.ask(lambda: self.study.get_trials(deepcopy=False)):
             raise ValueError(f"study {name!r} in {self.shown} is none of a sweep. Choose another name (--study)")
         self.results, self.errors, self.claimed, self.repeated, self.clashes = {}, {}, {}, 0, []
@@ -90,6 +90,20 @@ class Ledger:
                     raise RuntimeError(f"the storage {self.shown} cannot be reached or written ({cause:.200}). What "
                                        "was finished is kept on the disk, and the same command goes on") from None
             time.sleep(1)
+
+    @property
+    def plan(self) -> dict:
+        """Read what the study was begun with and what was added: version and keys; {} where it was not begun."""
+        attributes = sorted(self.ask(lambda: self.study.user_attrs).items())
+        parts = [value for name, value in attributes if name.startswith("plan") and value]
+        return parts and {"version": max(part["version"] for part in parts),
+                          "keys": [*dict.fromkeys(key for part in parts for key in part["keys"])]} or {}
+
+    def add_plan(self, plan: dict) -> Callable[[], None]:
+        """Add to the plan, whoever else does at the same time; returns what takes it back."""
+        name = f"plan {time.time():017.6f} {secrets.token_hex(4)}"
+        self.ask(lambda: self.study.set_user_attr(name, plan))
+        return lambda: self.ask(lambda: self.study.set_user_attr(name, {}))
 
     def look(self) -> None:
         """Read what is new: results of others, claims, and which of these are dead."""

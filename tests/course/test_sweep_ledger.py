@@ -7,6 +7,7 @@ import time
 import pytest
 from sweeping import TINY, results_in, trials_of, until
 
+from distill_course.commands.sweep import agree
 from distill_course.sweep import ledger as module
 from distill_course.sweep.ledger import Ledger
 from distill_course.sweep.plan import VERSION
@@ -258,3 +259,24 @@ def test_two_machines_share_a_study_and_each_does_some_of_it(namespaces, server,
             hosts.add(trial["attributes"]["owner"]["host"].split()[0])
     assert len({key for key, _ in results}) == len(results) == 8 and hosts == {"first", "second"}
     assert "RUNNING" not in states(database)
+
+
+def test_two_machines_that_begin_a_study_at_once_do_not_mix_their_plans(database, monkeypatch):
+    first, second = Ledger("new", database), Ledger("new", database)
+    real = Ledger.add_plan
+
+    def late(self, plan):
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "add_plan", real)
+            assert agree(first, ["a", "b"], extend=False) == ["a", "b"]  # after the second looked, before it wrote
+        return real(self, plan)
+    monkeypatch.setattr(Ledger, "add_plan", late)
+    with pytest.raises(ValueError, match="'new' is of another plan: 1 of its 2 runs are among these 2"):
+        agree(second, ["b", "c"], extend=False)
+    assert first.plan == {"version": VERSION, "keys": ["a", "b"]}
+
+
+def test_two_machines_may_extend_a_study_at_once(here, database):
+    other = Ledger("mine", database)
+    assert agree(here, ["d"], extend=True) == ["a", "b", "c", "d"]
+    assert agree(other, ["e", "a"], extend=True) == ["a", "b", "c", "d", "e"] == here.plan["keys"]
