@@ -9,9 +9,9 @@ In a source such a cell says on what, by the name of a comparison or, where it s
 
 In the built notebooks it has a tag for each comparison, such as `rests-on:map`.
 """
+import argparse
 import json
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,18 @@ def tags(rests: Iterable[str]) -> list[str]:
     return list(dict.fromkeys("rests-on:" + re.sub(r"\W+", "-", name.partition(": ")[0]) for name in rests))
 
 
+def main() -> None:
+    """Print the cells that rest on what is named, or all."""
+    from distill_course.comparisons import COMPARISONS
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("moved", nargs="*", help="comparisons, or COMPARISON: ARM; all where left out")
+    moved = parser.parse_args().moved
+    known = [*COMPARISONS, *(f"{name}: {arm}" for name, comparison in COMPARISONS.items() for arm in comparison.arms)]
+    if unknown := [name for name in moved if name not in known]:
+        parser.error(f"there is no comparison {unknown[0]!r}; they are {'; '.join(COMPARISONS)}")
+    cells = to_read_again(moved) if moved else [cell for source in SOURCES for cell in resting(source)]
+    print(*cells, f"{len(cells)} cells rest on {'; '.join(moved) or 'stored results'}.", sep="\n")
+
+
 if __name__ == "__main__":
-    cells = to_read_again(sys.argv[1:]) if sys.argv[1:] else [cell for source in SOURCES for cell in resting(source)]
-    print(*cells, f"{len(cells)} cells rest on {'; '.join(sys.argv[1:]) or 'stored results'}.", sep="\n")
+    main()

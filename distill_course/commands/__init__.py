@@ -4,6 +4,7 @@ Human text, or with --json a single JSON value on standard output; progress on s
 arguments; 1 for a run that failed; 130 where you interrupted it.
 """
 import sys
+import warnings
 
 from .commands import complain
 from .options import parser, unknown_option
@@ -16,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter shows its number, and no traceback
             stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, *_: f"distill_kit: {message}\n"  # without a line of code
     try:
         options, unknown = parser().parse_known_args(arguments)
         if unknown:

@@ -32,11 +32,12 @@ def run_sweep(options) -> int:
         raise ValueError(f"study must be a name of letters, digits, '-', '_' and '.'; got {options.study!r}")
     folder, stock = runs_folder() / "sweeps" / options.study, Stock()
     storage = given.get("storage", f"sqlite:///{folder.absolute() / 'study.db'}")
-    looks = next((name for name in ("status", "export") if name in given), None)
+    looks, waiting = next((name for name in ("status", "export") if name in given), None), 0
     if looks:
         refuse(given.keys() - BESIDE, f"{looks} takes --study and --storage only")
         ledger = Ledger(options.study, storage, write=False)
-        failed, keys = ledger.errors, ledger.plan.get("keys", [])
+        failed, keys = ledger.errors, ledger.keys
+        waiting = sum((folder / "results" / f"{key}.json").exists() for key in {*keys} - ledger.results.keys())
         if "export" in given:
             say(f"{export(ledger.results, keys, Path(options.export))} runs are written to {options.export}")
     else:
@@ -53,10 +54,12 @@ def run_sweep(options) -> int:
               "repeated": ledger.repeated, "seconds": time.perf_counter() - started, "study": options.study,
               "storage": ledger.shown, **({"running": len(ledger.claimed)} if looks else {})}
     answer(options, report, [
-        ("runs", f"{report['finished']:,} of {len(keys):,} are finished, {len(ledger.claimed):,} at work"),
-        ("failed", f"{len(failed):,}" if failed else None), ("study", options.study),
-        ("storage", ledger.shown), ("time", f"{report['seconds']:.0f} s"),
-        ("a table", f"--study {options.study} --export FILE.csv, with the same --storage if one was given")])
+        ("runs", f"{report['finished']:,} of {len(keys):,} are finished, {len(ledger.claimed):,} claimed"),
+        ("finished here", f"{waiting:,} more, which are entered with their group" if waiting else None),
+        ("failed", f"{len(failed):,}" if failed else None), ("study", options.study), ("storage", ledger.shown),
+        ("time", None if looks else f"{report['seconds']:.0f} s"),
+        ("for a table", None if "export" in given else f"python -m distill_kit sweep --study {options.study} "
+         f"{'--storage URL ' * ('storage' in given)}--export FILE.csv")])
     for sentence in [*failed[:1], *ledger.clashes]:
         complain(sentence, 1)
     return 1 if failed or ledger.clashes else 0
@@ -83,34 +86,38 @@ def plan_of(given: dict, stock: Stock) -> dict[str, Planned]:
             if len(first) > 1:
                 raise ValueError(f"seeds is a count, from --seed on, which then takes one value; got {first}")
             first = range(first[0], first[0] + given["seeds"])
-        shared = {name: values[0] for name, values in grid.items() if len(values) == 1}
-        moved = {name: values for name, values in grid.items() if name not in shared}
-        asked = cells({"shared": shared, "grid": moved, "seeds": first})
+        asked = cells({"grid": grid, "seeds": first})
     runs = []
     for arm, values in asked:
-        run = planned(arm, values)
-        dataset = stock.dataset(run)
-        runs.append(replace(run, settings=fitted(run.settings, dataset, values), teacher=run.teacher or newest(dataset),
-                            taught_by=run.taught_by and fitted(run.taught_by, dataset, values["teacher"])))
+        try:
+            run = planned(arm, values)
+            dataset = stock.dataset(run)
+            runs.append(replace(run, settings=fitted(run.settings, dataset, values),
+                                teacher=run.teacher or newest(dataset),
+                                taught_by=run.taught_by and fitted(run.taught_by, dataset, values["teacher"])))
+            stock.fingerprints(runs[-1])
+        except (FileNotFoundError, ValueError) as error:
+            raise ValueError(f"{arm}: {error}" if "plan" in given else str(error)) from None
     return keyed(runs, stock.fingerprints)
 
 
 def agree(ledger: Ledger, keys: list[str], extend: bool) -> list[str]:
     """Write the plan into a new study; returns all keys of it.
 
-    Raises ValueError where the study is of another plan or version, unless it is extended.
+    Raises ValueError where the study is of another plan or version, unless it is extended. A command that began or
+    extended it goes on as it is.
     """
-    before = ledger.plan
-    if before and before["version"] != VERSION and not extend:
-        raise ValueError(f"study {ledger.name!r} is of version {before['version']} of what a run computes, and this is "
-                         f"version {VERSION}; {WAYS}")
-    new = (extend or not before) and {*keys} - {*before.get("keys", ())}
+    before, known = ledger.plans, ledger.keys
+    if (version := max((plan["version"] for plan in before), default=VERSION)) != VERSION and not extend:
+        raise ValueError(f"study {ledger.name!r} is of version {version} of what a run computes, and this is version "
+                         f"{VERSION}; {WAYS}")
+    new = not before or extend and {*keys} - {*known}
     take_back = ledger.add_plan({"version": VERSION, "keys": keys}) if new else None
-    every = ledger.plan["keys"]  # another machine may have begun the study meanwhile
-    if set(every) != set(keys) and not extend:
+    every = ledger.keys  # another machine may have begun the study meanwhile
+    if not extend and {*keys} not in [{*every}, *({*plan["keys"]} for plan in before)]:
         if take_back:
             take_back()
-        other = ledger.plan.get("keys", [])
+        other = ledger.keys
         raise ValueError(f"study {ledger.name!r} is of another plan: {len({*other} & {*keys}):,} of its {len(other):,} "
                          f"runs are among these {len(keys):,}; {WAYS}")
     return every
@@ -127,8 +134,8 @@ def export(results: dict[str, dict], keys: list[str], path: Path) -> int:
 
     Raises ValueError for an ending that is none of .csv, .jsonl, .parquet.
     """
-    rows = [{"key": key, "arm": run["arm"], **run["settings"], "teacher": run["teacher"], **run["report"],
-             "source": run["source"], "version": run["version"], **run["machine"], "threads": run["threads"],
+    rows = [{"key": key, "arm": run["arm"], **run["settings"], "teacher": run["teacher"], "views": run["views"],
+             **run["report"], "teacher_accuracy": run["rows"][-1].get("val_teacher_accuracy"), "source": run["source"], "version": run["version"], **run["machine"], "threads": run["threads"],
              "taught_by": run["taught_by"], "probes": run["probes"], "epoch_rows": run["rows"]}
             for key in keys if (run := results.get(key)) is not None]
     columns = dict.fromkeys([name for row in rows for name in row] or ["key", "temperature", "alpha", "seed"])

@@ -107,6 +107,8 @@ class Reference:
     steps: int                # that such a run takes
     teacher_accuracy: float   # of the shipped teacher, on validation images
     version: int = 0          # of the code that trained them (sweep.plan.VERSION)
+    machine: str = ""         # on which they were trained, and when
+    date: str = ""
 
 
 def figures(rows: list[dict], column: str) -> list[Evidence]:

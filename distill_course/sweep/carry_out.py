@@ -5,6 +5,8 @@ import warnings
 from dataclasses import asdict
 from pathlib import Path
 
+from distill_kit.files import replace_file
+
 from .crew import Crew
 from .ledger import Ledger
 from .plan import Planned, groups
@@ -21,7 +23,8 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
     cannot be reached.
     """
     from tqdm.auto import tqdm
-    made = {key: result for key, run in plan.items() if (result := read_result(folder / f"{key}.json", run))}
+    made = {key: result for key, run in plan.items()
+            if (result := read_result(folder / f"{key}.json", run, ledger.results.get(key)))}
     for key in made.keys() & ledger.results.keys():
         ledger.add(key, made[key])
     failed, queue, cut = {}, [], groups(plan)
@@ -36,25 +39,37 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
     # No smoothing: tqdm would leave out the time in which nothing was finished.
     with ledger.at_work(), Crew(workers) as crew, tqdm(total=len(plan), desc="runs", unit="run", smoothing=0,
                                                        initial=len(plan.keys() & ledger.results.keys())) as bar:
-        while plan.keys() - ledger.results.keys() - failed.keys():
-            while crew.free and (queue or claimed()):
-                if queue:
-                    key = queue.pop(0)
-                    crew.start(key, plan[key], stock.source(plan[key], True), folder / f"{key}.json")
-            for key, result in crew.wait():
-                (failed if "error" in result else made)[key] = result.get("error", result)
-            for number, keys in list(ledger.held.items()):
-                if all(key in made or key in failed for key in keys):
-                    ledger.enter(number, {key: made[key] for key in keys if key in made},
-                                 {key: failed[key] for key in keys if key in failed})
-            if not ledger.held:
-                ledger.look()
-            bar.update(len(plan.keys() & (ledger.results.keys() | made.keys())) - bar.n)
+        try:
+            while plan.keys() - ledger.results.keys() - failed.keys():
+                while crew.free and (queue or claimed()):
+                    if queue:
+                        key = queue.pop(0)
+                        crew.start(key, plan[key], stock.source(plan[key], True), folder / f"{key}.json")
+                for key, result in crew.wait():
+                    (failed if "error" in result else made)[key] = result.get("error", result)
+                enter(ledger, made, failed)
+                if not ledger.held:
+                    ledger.look()
+                bar.update(len(plan.keys() & (ledger.results.keys() | made.keys())) - bar.n)
+        except KeyboardInterrupt:
+            enter(ledger, made, failed, whole=False)
+            raise
     return failed
 
 
-def read_result(path: Path, run: Planned) -> dict | None:
-    """Read a result that lies on the disk; None where there is none, with a warning where it is none of this run."""
+def enter(ledger: Ledger, made: dict[str, dict], failed: dict[str, str], whole: bool = True) -> None:
+    """Enter claims of which each run has ended; whole=False: those, too, of which some have."""
+    for number, keys in list(ledger.held.items()):
+        results, errors = ({key: ended[key] for key in keys if key in ended} for ended in (made, failed))
+        if len(results) + len(errors) == len(keys) or results and not whole:
+            ledger.enter(number, results, errors)
+
+
+def read_result(path: Path, run: Planned, entered: dict | None = None) -> dict | None:
+    """Read a result that lies on the disk; None where there is none.
+
+    A file that is none of this run is named in a warning, and written anew where the ledger has the result (entered).
+    """
     with contextlib.suppress(AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError):
         result = json.loads(path.read_text(encoding="utf-8"))
         shares = result["report"]["val_accuracy"], result["report"]["test_accuracy"] or 0.0
@@ -62,5 +77,8 @@ def read_result(path: Path, run: Planned) -> dict | None:
         if result.keys() >= PARTS and result["settings"] == own and all(0 <= share <= 1 for share in shares):
             return result
     if path.exists():
-        warnings.warn(f"{path} is cut, altered or of another run; its run is trained again.", stacklevel=2)
-    return None
+        warnings.warn(f"{path} is cut, altered or of another run; its run is trained again" if entered is None else
+                      f"{path} was cut, altered or of another run; it is written anew from the study", stacklevel=2)
+        if entered is not None:
+            replace_file(path, json.dumps(entered).encode())
+    return entered

@@ -56,7 +56,7 @@ class Ledger:
             if getattr(error, "name", None) == "psycopg":
                 raise  # what installs it is said for all packages alike
             raise ValueError("storage must be a database's address, sqlite:///FILE or postgresql://USER@HOST/NAME; got "
-                             f"{url!r} ({error})") from None
+                             f"{url!r}") from None
         self.name, self.write, self._optuna = name, write, optuna
         self._one_writer = address.get_backend_name() == "sqlite"
         if self._one_writer:
@@ -70,7 +70,7 @@ class Ledger:
         except KeyError:
             raise FileNotFoundError(f"no study {name!r} in {self.shown}") from None
         self._storage, self._study_id = self.study._storage, self.study._study_id
-        if not self.plan and self.ask(lambda: self.study.get_trials(deepcopy=False)):
+        if not self.plans and self.ask(lambda: self.study.get_trials(deepcopy=False)):
             raise ValueError(f"study {name!r} in {self.shown} is none of a sweep. Choose another name (--study)")
         self.results, self.errors, self.claimed, self.repeated, self.clashes = {}, {}, {}, 0, []
         self.held: dict[int, tuple[str, ...]] = {}  # own claims: the keys of each, by the trial's id
@@ -92,12 +92,15 @@ class Ledger:
             time.sleep(1)
 
     @property
-    def plan(self) -> dict:
-        """Read what the study was begun with and what was added: version and keys; {} where it was not begun."""
+    def plans(self) -> list[dict]:
+        """Read what the study was begun with, and what was added since: version and keys of each."""
         attributes = sorted(self.ask(lambda: self.study.user_attrs).items())
-        parts = [value for name, value in attributes if name.startswith("plan") and value]
-        return parts and {"version": max(part["version"] for part in parts),
-                          "keys": [*dict.fromkeys(key for part in parts for key in part["keys"])]} or {}
+        return [plan for name, plan in attributes if name.startswith("plan") and plan]
+
+    @property
+    def keys(self) -> list[str]:
+        """Read the keys of all that is planned."""
+        return [*dict.fromkeys(key for plan in self.plans for key in plan["keys"])]
 
     def add_plan(self, plan: dict) -> Callable[[], None]:
         """Add to the plan, whoever else does at the same time; returns what takes it back."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from distill_kit.models import STUDENTS
 from distill_kit.schedules import check_whole
 from distill_kit.settings import Settings
 from distill_kit.views import VIEWS
@@ -34,11 +35,12 @@ class Planned:
     def key(self, data: str, teacher: str) -> str:
         """Hash all that the run's figures depend on; data, teacher: fingerprints.
 
-        Names of the data and of the teacher do not enter: they may be others on another machine.
+        Names of the data and of the teacher do not enter: they may be others on another machine. The student's shape
+        does, behind its name.
         """
         about = {**asdict(self), "arm": None, "teacher": None, "fingerprints": [data, teacher], "version": VERSION}
         for settings in filter(None, (about["settings"], about["taught_by"])):
-            settings["data"] = None
+            settings.update(data=None, shape=asdict(STUDENTS[settings["student"]]))
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -55,6 +57,8 @@ class Planned:
                 own.leave_out or "", self.views, own.device or "", own.precision)
 
 
+SHARED = ("data", "size", "validation_share", "test_share", "images", "data_seed", "epochs", "device", "precision",
+          "threads")  # settings that a student which is to be the teacher has of the run that it teaches
 OWN = {"teacher", "views", "measure", "probes"}  # values of a plan that are no settings
 
 
@@ -69,7 +73,7 @@ def planned(arm: str, values: dict) -> Planned:
     own = {name: value for name, value in values.items() if name in OWN}
     settings = settings_of({name: value for name, value in values.items() if name not in own})
     if isinstance(own.get("teacher"), dict):
-        same = {name: getattr(settings, name) for name in ("data", "epochs", "device", "precision", "threads")}
+        same = {name: getattr(settings, name) for name in SHARED}
         own["taught_by"] = settings_of({**same, **own.pop("teacher"), "seed": settings.seed})
     return Planned(settings, arm, **own)
 
@@ -122,12 +126,13 @@ def read_plan(path: Path | str) -> list[tuple[str, dict]]:
 def keyed(runs: Iterable[Planned], fingerprints: Callable[[Planned], tuple[str, str]]) -> dict[str, Planned]:
     """Give runs their keys, those that share materials side by side. Raises ValueError for two equal runs."""
     plan: dict[str, Planned] = {}
+    twice: dict[str, str] = {}  # the name of an arm that another has already
     for run in sorted(runs, key=lambda run: tuple(map(str, run.needs))):
-        key = run.key(*fingerprints(run))
-        if key in plan:
-            raise ValueError(f"a plan must have each run once; {run.arm or 'the only cell'!r} with seed "
-                             f"{run.settings.seed} equals {plan[key].arm!r}")
-        plan[key] = run
+        if (first := plan.setdefault(run.key(*fingerprints(run)), run)) is not run:
+            twice.setdefault(run.arm, f"{run.arm!r} with seed {run.settings.seed} equals {first.arm!r}")
+    if twice:
+        raise ValueError("a plan must have each run once; leave out of one of the two what both have: "
+                         + "; ".join([*twice.values()][:5]))
     return plan
 
 

@@ -77,6 +77,11 @@ def test_what_rests_on_what_has_moved_is_read_again(lesson, moved, lines):
     assert [cell.line for cell in rests.to_read_again(iter(moved), [lesson])] == lines
 
 
+def test_a_name_that_is_none_is_refused():
+    done = subprocess.run([sys.executable, FOLDER / "rests.py", "temprature"], capture_output=True, text=True)
+    assert done.returncode == 2 and "there is no comparison 'temprature'; they are temperature; " in done.stderr
+
+
 def test_on_the_command_line_the_words_are_printed_with_their_place():
     done = subprocess.run([sys.executable, FOLDER / "rests.py", "habits: no clipping"], capture_output=True, text=True,
                           check=True, encoding="utf-8")

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import re
+import sqlite3
 
 import pytest
 import tqdm
@@ -139,6 +140,67 @@ def test_interrupted_it_goes_on_where_it_was(grid, sweeps, monkeypatch):
     assert len(begun) == 9  # the one that was interrupted is trained again, and no other
 
 
+def test_what_was_finished_of_a_group_is_entered_when_it_is_interrupted(grid, sweeps, monkeypatch, little_sweeps):
+    real, begun = Run.rows, []
+
+    def rows(self, *args, **options):
+        begun.append(self.settings)
+        if len(begun) == 4:
+            raise KeyboardInterrupt
+        return real(self, *args, **options)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "rows", rows)
+        assert grid(seeds="5")[0] == 130  # in the first group
+    state = sweeps("--status", **LOOK)[1]
+    assert (state["finished"], state["running"], state["failed"]) == (3, 0, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "rows", lambda self: begun.append(self.settings) or real(self))
+        assert counts(grid(seeds="5")[1]) == (20, 20, 0, 0)
+    assert len(begun) == 21
+    study = sqlite3.connect(little_sweeps / "study.db")
+    assert {state for state, in study.execute("select state from trials")} == {"COMPLETE"}
+
+
+def test_the_commands_that_began_and_extended_a_study_go_on_as_they_are(grid, sweeps, trained):
+    grid(seeds="1")
+    assert counts(sweeps("--temperature", "8", "--extend")[1]) == (5, 5, 0, 0)
+    trained.clear()
+    for again in (grid(seeds="1"), sweeps("--temperature", "8"), sweeps("--temperature", "8", "--extend")):
+        assert again[0] == 0 and counts(again[1]) == (5, 5, 0, 0)
+    assert trained == [] and sweeps("--temperature", "1,8")[0] == 2
+
+
+def test_runs_of_a_study_that_was_extended_have_names_of_their_own(sweeps, tmp_path):
+    sweeps("--temperature", "1,4")
+    for temperature in ("8", "16"):
+        sweeps("--temperature", temperature, "--extend")
+    sweeps("--export", str(tmp_path / "table.csv"), **LOOK)
+    rows = list(csv.DictReader((tmp_path / "table.csv").open()))
+    assert len({row["arm"] for row in rows}) == 4 and all(f"T = {float(row['temperature']):g}" in row["arm"] for row in rows)
+    assert all(0 <= float(row["teacher_accuracy"]) <= 1 and row["views"] == "4" for row in rows)
+
+
+def test_a_damaged_file_of_a_result_that_was_entered_is_written_anew(grid, trained, little_sweeps):
+    grid()
+    whole = {path: json.loads(path.read_text()) for path in (little_sweeps / "results").iterdir()}
+    path = next(iter(whole))
+    path.write_text(path.read_text()[:300])
+    trained.clear()
+    with pytest.warns(UserWarning, match="was cut, altered or of another run; it is written anew from the study$"):
+        assert grid()[0] == 0
+    assert trained == [] and json.loads(path.read_text()) == whole[path]
+    assert grid()[0] == 0
+
+
+def test_what_waits_for_its_group_is_said(grid, answer, little_sweeps):
+    grid()
+    with sqlite3.connect(little_sweeps / "study.db") as study:  # as if a claim had been cut off
+        study.execute("update trials set state = 'FAIL'")
+        study.execute("delete from trial_user_attributes where key = 'results'")
+    status, out, _ = answer("sweep", "--study", "mine", "--status")
+    assert status == 0 and "0 of 8 are finished" in out and "8 more, which are entered with their group" in out
+
+
 def test_a_run_that_fails_is_said_and_tried_again_at_the_next_start(grid, sweeps, trained, monkeypatch):
     real = Run.rows
 
@@ -169,7 +231,7 @@ def test_why_a_run_failed_is_said_beside_json_too(grid, monkeypatch):
 def test_for_people_it_says_how_far_it_is_and_how_to_get_a_table(answer, little_sweeps):
     options = ("sweep", "--study", "mine", "--images", "96", "--batch-size", "16", "--epochs", "1", "--device", "cpu")
     status, out, _ = answer(*options)
-    words = r"^runs +1 of 1 are finished, 0 at work$"
+    words = r"^runs +1 of 1 are finished, 0 claimed$"
     assert status == 0 and re.search(words, out, re.M) and "--export FILE.csv" in out
     status, out, _ = answer("sweep", "--study", "mine", "--status")
     assert status == 0 and re.search(words, out, re.M)

@@ -273,10 +273,10 @@ def test_two_machines_that_begin_a_study_at_once_do_not_mix_their_plans(database
     monkeypatch.setattr(Ledger, "add_plan", late)
     with pytest.raises(ValueError, match="'new' is of another plan: 1 of its 2 runs are among these 2"):
         agree(second, ["b", "c"], extend=False)
-    assert first.plan == {"version": VERSION, "keys": ["a", "b"]}
+    assert first.plans == [{"version": VERSION, "keys": ["a", "b"]}]
 
 
 def test_two_machines_may_extend_a_study_at_once(here, database):
     other = Ledger("mine", database)
     assert agree(here, ["d"], extend=True) == ["a", "b", "c", "d"]
-    assert agree(other, ["e", "a"], extend=True) == ["a", "b", "c", "d", "e"] == here.plan["keys"]
+    assert agree(other, ["e", "a"], extend=True) == ["a", "b", "c", "d", "e"] == here.keys

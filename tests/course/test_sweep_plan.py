@@ -8,6 +8,7 @@ from distill_course.sweep import plan
 from distill_course.sweep.plan import GROUP, Planned, crossed, groups, keyed, planned, read_plan
 from distill_course.sweep.stock import Stock
 from distill_kit.checkpoints import of_images, of_network
+from distill_kit.models import STUDENTS
 from distill_kit.settings import Settings
 
 OTHERS = {  # for each setting that enters the key another value than the default
@@ -105,10 +106,27 @@ def test_a_teacher_of_its_own_is_a_student_with_the_runs_seed():
     assert planned("", {"teacher": "a.safetensors"}).teacher == "a.safetensors"
 
 
-def test_equal_runs_are_refused():
-    runs = [planned("first", {"temperature": 1}), planned("second", {"temperature": 1.0})]
-    with pytest.raises(ValueError, match="a plan must have each run once; 'second' with seed 0 equals 'first'"):
+def test_equal_runs_are_refused_all_at_once():
+    runs = [planned(arm, {"temperature": temperature, "seed": seed}) for seed in range(3)
+            for arm, temperature in (("first", 1), ("second", 1.0), ("third", 2), ("fourth", 2.0))]
+    with pytest.raises(ValueError, match="each run once; leave .* what both have: 'second' with seed 0 equals 'first'; "
+                                         "'fourth' with seed 0 equals 'third'$"):
         keyed(runs, alike)
+
+
+def test_a_changed_shape_of_a_student_is_another_run(monkeypatch):
+    own, taught = planned("", {"student": "tiny"}), planned("", {"teacher": {"student": "tiny", "alpha": 1}})
+    before = own.key("", ""), taught.key("", ""), planned("", {}).key("", "")
+    monkeypatch.setitem(STUDENTS, "tiny", replace(STUDENTS["tiny"], widths=(5, 8, 16)))
+    after = own.key("", ""), taught.key("", ""), planned("", {}).key("", "")
+    assert before[0] != after[0] and before[1] != after[1] and before[2] == after[2]
+
+
+def test_a_student_that_teaches_has_the_images_of_the_run():
+    run = planned("", {"images": 300, "data_seed": 4, "size": 16, "label_noise": 0.2, "teacher": {"alpha": 1}})
+    assert (run.taught_by.images, run.taught_by.data_seed, run.taught_by.size) == (300, 4, 16)
+    assert run.taught_by.label_noise == 0  # what is done to the labels is the arm's own
+    assert planned("", {"images": 300, "teacher": {"images": 400}}).taught_by.images == 400
 
 
 def test_at_alpha_1_another_temperature_is_another_run():
