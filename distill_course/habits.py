@@ -4,11 +4,11 @@
 """
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distill_kit.batches import Batch, ViewBatches
 from distill_kit.changes import register
@@ -103,20 +103,9 @@ class Altered:
 
 @torch.no_grad()
 def answer_in_train_mode(teacher: Teacher, images: Tensor) -> Tensor:
-    """Logits float16 [N, C] of a teacher that was left in train mode; afterwards it is as before."""
-    with statistics_kept(teacher.module) as module, casting(teacher.device, teacher.precision):
-        return logits_of(module.train()(images)).half()
-
-
-@contextmanager
-def statistics_kept(module: nn.Module) -> Iterator[nn.Module]:
-    """Open a context after which the module's state is as before, and the module in eval mode."""
-    kept = {name: value.clone() for name, value in module.state_dict().items()}
-    try:
-        yield module
-    finally:
-        module.load_state_dict(kept)
-        module.eval()
+    """Logits float16 [N, C] of a teacher that was left in train mode: of a copy, for it moves its statistics."""
+    with casting(teacher.device, teacher.precision):
+        return logits_of(deepcopy(teacher.module).train()(images)).half()
 
 
 class Curriculum(Altered):

@@ -1,10 +1,13 @@
-"""Folders that runs are written to, a new one for each."""
+"""Folders that runs are written to, a new one for each, and results in them."""
+import hashlib
 import itertools
+import json
 import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from distill_kit.files import replace_file
 from distill_kit.settings import Settings
 
 
@@ -29,3 +32,24 @@ def new_run_folder(settings: Settings, parent: Path | str | None = None) -> Path
                 return folder
     except OSError as error:
         raise OSError(f"cannot write runs to {parent}: {error.strerror}. Choose another folder (--out).") from error
+
+
+def write_result(path: Path, result: dict) -> None:
+    """Write a result as JSON, whole or not at all, with a mark: a file that is altered or renamed is noticed."""
+    replace_file(path, json.dumps({**result, "sha256": mark_of(path.stem, result)}).encode())
+
+
+def read_result(path: Path) -> dict | None:
+    """Read what `write_result` wrote; None where there is none. Raises ValueError where it is cut, altered, renamed."""
+    if not path.exists():
+        return None
+    with suppress(AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result.pop("sha256") == mark_of(path.stem, result):
+            return result
+    raise ValueError(f"{path} is cut, altered or of another run")
+
+
+def mark_of(name: str, result: dict) -> str:
+    """Hash the name of a result's file, without its ending, and what is in it."""
+    return hashlib.sha256(f"{name} {json.dumps(result)}".encode()).hexdigest()

@@ -20,14 +20,6 @@ def favourite(dataset: Dataset) -> str:
     return LEFT_OUT.get(dataset.name, dataset.pool.classes[0])
 
 
-def settings_for(dataset: Dataset, seed: int, values: dict) -> Settings:
-    """Make the settings of a quick run on a data set that differ in `values` from the default run.
-
-    values: as `settings_of` takes them; leave_out may be FAVOURITE.
-    """
-    return settings_of(quick(dataset, {"seed": seed, **values}))
-
-
 def quick(dataset: Dataset, values: dict) -> dict:
     """Add to plain values those of a quick run on a data set; FAVOURITE becomes the class."""
     values = {"data": dataset.name, "epochs": QUICK_EPOCHS, **values}
@@ -43,7 +35,7 @@ def settings_of(values: dict) -> Settings:
     """
     known = {field.name: field.type for field in fields(Settings)}
     values = {name: tuple(value) if isinstance(value, list) else float(value) if type(value) is int and known.get(
-        name) in (float, float | None) else value for name, value in values.items()}
+        name) in (float, float | None) and abs(value) < 1e300 else value for name, value in values.items()}
     fault, strength = values.pop("fault", None), values.pop("fault_strength", None)
     if strength is not None and fault is None:
         raise ValueError("fault-strength must come with --fault; got no fault")

@@ -21,9 +21,10 @@ from published import FirstRun, Recipes
 from settle import again, settled
 from sick import Gallery, Half
 
-from distill_course.commands.sweep import agree, train
+from distill_course.commands.sweep import agree
 from distill_course.comparisons import COMPARISONS
 from distill_course.run_folders import runs_folder
+from distill_course.sweep.carry_out import carry_out
 from distill_course.sweep.ledger import Ledger
 from distill_course.sweep.plan import VERSION, keyed
 from distill_course.sweep.stock import Stock
@@ -99,7 +100,8 @@ def trained(study: str, runs: dict, stock: Stock, workers: int | None, storage: 
     folder = runs_folder() / "sweeps" / study
     ledger = Ledger(study, storage or f"sqlite:///{folder.absolute() / 'study.db'}")
     agree(ledger, [*plan], extend=True)
-    for sentence in dict.fromkeys(train(plan, ledger, folder, stock, workers).values()):
+    failed = carry_out(plan, ledger, folder / "results", stock, workers)
+    for sentence in dict.fromkeys(failed.values()):
         print(f"{study}: {sentence}", file=sys.stderr)
     for clash in ledger.clashes:
         print(f"{study}: {clash}", file=sys.stderr)

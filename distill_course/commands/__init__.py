@@ -3,6 +3,8 @@
 Human text, or with --json a single JSON value on standard output; progress on standard error. Exit status 0; 2 for bad
 arguments; 1 for a run that failed; 130 where you interrupted it.
 """
+import contextlib
+import os
 import sys
 import warnings
 
@@ -14,6 +16,7 @@ SWEEP = ("optuna", "sqlalchemy", "psycopg", "pyarrow", "jsonschema")  # what req
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status; arguments: those of the process where None."""
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # closed by whoever began this  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter shows its number, and no traceback
             stream.reconfigure(errors="backslashreplace")
@@ -22,7 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
         options, unknown = parser().parse_known_args(arguments)
         if unknown:
             raise ValueError(unknown_option(unknown[0], options))
-        return options.command(options)
+        options.answers = sys.stdout
+        with contextlib.redirect_stdout(sys.stderr):  # what the code of a learner's teacher prints is no answer
+            return options.command(options)
     except ModuleNotFoundError as error:
         extra = "sweep" if error.name in SWEEP else "course"
         return complain(f"{error}. Install what is missing: pip install \"distill_kit[{extra}]\" (in a clone: "

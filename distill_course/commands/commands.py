@@ -159,11 +159,11 @@ def finding_lines(findings: list, withheld: str) -> list[tuple[str, str]]:
 def answer(options, report: dict | list, rows: list[tuple[str, str | None]]) -> None:
     """Print the answer of a command: JSON, or rows for people, of which those without a value are left out."""
     if options.json:
-        print(json.dumps(plain(report), allow_nan=False))
+        print(json.dumps(plain(report), allow_nan=False), file=options.answers)
     else:
         rows = [(name, value) for name, value in rows if value]
         width = max(len(name) for name, _ in rows)
-        print("\n".join(f"{name:<{width}}  {value}" for name, value in rows))
+        print("\n".join(f"{name:<{width}}  {value}" for name, value in rows), file=options.answers)
 
 
 def rows_of(command: str, **values) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ A pair is a student with the teacher and one by labels only. All students of a s
 of its own with its report once it is finished, which says of what study it is; a study that is started again trains
 only what has no report.
 """
-import json
 import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from statistics import mean, stdev
 
 from distill_kit import data
 from distill_kit.checkpoints import CHECKPOINT, WHERE, differences, identity, resumable
-from distill_kit.files import replace_file, replacing
+from distill_kit.files import replacing
 from distill_kit.history import load_history, plain
 from distill_kit.openmp import cores
 from distill_kit.progress import training_bar
@@ -23,13 +22,13 @@ from distill_kit.settings import Settings
 
 from ..machine import counted
 from ..other_teachers import named_teacher
-from ..run_folders import new_run_folder
+from ..run_folders import new_run_folder, read_result, write_result
 from ..settings import fitted, settings_of
 from ..statistics import by_luck, in_words, interval, pairs_needed
 from . import commands
 from .commands import answer, balanced, complain, finding_lines, report_of, rows_of, say
 
-BESIDE_RESUME = {*WHERE, "resume", "teacher", "json", "command", "known"}
+BESIDE_RESUME = {*WHERE, "resume", "teacher", "json", "command", "known", "answers"}
 ARMS = {"teacher": {}, "labels": {"alpha": 1.0, "final_alpha": None}}  # how their settings differ
 WORDS = ("with the teacher", "by labels only")
 
@@ -146,7 +145,7 @@ def run_seeds(options, settings: Settings, seeds: int, materials: Materials, by:
                 for row in resumable(run, own, every=5):
                     on_row({**row, "steps": number * steps + row["steps"]}, f", student {number + 1} of {len(plan)}")
                 reports[number] = plain({"arm": arm, "seed": each.seed, "study": study, **report_of(run, own)[0]})
-                replace_file(own / "report.json", json.dumps(reports[number]).encode())
+                write_result(own / "report.json", reports[number])
                 (own / CHECKPOINT).unlink(missing_ok=True)
     runs = [{**report, "folder": str(own), "history": str(own / "history.jsonl")}  # it may have been moved since
             for report, own in zip(reports, folders)]
@@ -160,16 +159,10 @@ def read_report(path: Path, study: dict) -> dict | None:
     study: the identity of the student that is asked for, but its threads. Raises ValueError for a report of another
     one, or one that was altered.
     """
-    if not path.is_file():
-        return None
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        shares = report["val_accuracy"], report["test_accuracy"]
-        if not (all(share is None or 0 <= share <= 1 for share in shares) and report["seed"] == study["seed"]
-                and all(isinstance(finding["name"], str) for finding in report["findings"]) and report["arm"] in ARMS):
-            raise ValueError
-        other = differences(report["study"], study)
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        report = read_result(path)
+        other = differences(report["study"], study) if report else {}
+    except (KeyError, ValueError):
         raise ValueError(f"{path} is cut, altered or of another version. Remove it, and its student is trained again; "
                          "or choose another folder (--out)") from None
     if other:

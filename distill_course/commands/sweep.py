@@ -1,6 +1,4 @@
 """`sweep`: train every combination of settings, on one machine or on many, and go on wherever it was interrupted."""
-import codecs
-import csv
 import functools
 import json
 import re
@@ -21,7 +19,7 @@ from ..sweep.plan import VERSION, Planned, cells, keyed, planned, read_plan
 from ..sweep.stock import Stock
 from .commands import MOST_SEEDS, answer, complain, newest_teacher, say
 
-BESIDE = {"study", "storage", "json", "command", "known", "status", "export"}  # options that a plan is not made of
+BESIDE = {"study", "storage", "json", "command", "known", "answers", "status", "export"}  # no plan is made of them
 WAYS = "there are two ways on: another name (--study), or --extend, which adds these runs to those that it has"
 
 
@@ -32,12 +30,11 @@ def run_sweep(options) -> int:
         raise ValueError(f"study must be a name of letters, digits, '-', '_' and '.'; got {options.study!r}")
     folder, stock = runs_folder() / "sweeps" / options.study, Stock()
     storage = given.get("storage", f"sqlite:///{folder.absolute() / 'study.db'}")
-    looks, waiting = next((name for name in ("status", "export") if name in given), None), 0
+    looks = next((name for name in ("status", "export") if name in given), None)
     if looks:
         refuse(given.keys() - BESIDE, f"{looks} takes --study and --storage only")
         ledger = Ledger(options.study, storage, write=False)
         failed, keys = ledger.errors, ledger.keys
-        waiting = sum((folder / "results" / f"{key}.json").exists() for key in {*keys} - ledger.results.keys())
         if "export" in given:
             say(f"{export(ledger.results, keys, Path(options.export))} runs are written to {options.export}")
     else:
@@ -48,18 +45,17 @@ def run_sweep(options) -> int:
         stock.check(plan.values())  # before anything is written
         ledger = Ledger(options.study, storage)
         keys = agree(ledger, list(plan), "extend" in given)
-        failed = train(plan, ledger, folder, stock, given.get("workers"))
+        say(f"The results go to {folder} and {ledger.shown}. If this is interrupted, the same command goes on.")
+        failed = carry_out(plan, ledger, folder / "results", stock, given.get("workers"))
     failed = [failed[key] for key in keys if key in failed and key not in ledger.results]
     report = {"requested": len(keys), "finished": len(ledger.results.keys() & set(keys)), "failed": len(failed),
               "repeated": ledger.repeated, "seconds": time.perf_counter() - started, "study": options.study,
               "storage": ledger.shown, **({"running": len(ledger.claimed)} if looks else {})}
     answer(options, report, [
         ("runs", f"{report['finished']:,} of {len(keys):,} are finished, {len(ledger.claimed):,} claimed"),
-        ("finished here", f"{waiting:,} more, which are entered with their group" if waiting else None),
         ("failed", f"{len(failed):,}" if failed else None), ("study", options.study), ("storage", ledger.shown),
         ("time", None if looks else f"{report['seconds']:.0f} s"),
-        ("for a table", None if "export" in given else f"python -m distill_kit sweep --study {options.study} "
-         f"{'--storage URL ' * ('storage' in given)}--export FILE.csv")])
+        ("for a table", f"sweep --study {options.study}{' --storage URL' * ('storage' in given)} --export FILE.csv")])
     for sentence in [*failed[:1], *ledger.clashes]:
         complain(sentence, 1)
     return 1 if failed or ledger.clashes else 0
@@ -85,8 +81,9 @@ def plan_of(given: dict, stock: Stock) -> dict[str, Planned]:
             check_whole("seeds", given["seeds"], 1, MOST_SEEDS)
             if len(first) > 1:
                 raise ValueError(f"seeds is a count, from --seed on, which then takes one value; got {first}")
+            check_whole("seed", first[0], 0)
             first = range(first[0], first[0] + given["seeds"])
-        asked = cells({"grid": grid, "seeds": first})
+        asked = cells({"grid": grid, "seeds": [*first]})
     runs = []
     for arm, values in asked:
         try:
@@ -112,21 +109,14 @@ def agree(ledger: Ledger, keys: list[str], extend: bool) -> list[str]:
         raise ValueError(f"study {ledger.name!r} is of version {version} of what a run computes, and this is version "
                          f"{VERSION}; {WAYS}")
     new = not before or extend and {*keys} - {*known}
-    take_back = ledger.add_plan({"version": VERSION, "keys": keys}) if new else None
+    take_back = ledger.add_plan({"version": VERSION, "keys": keys}) if new else lambda: None
     every = ledger.keys  # another machine may have begun the study meanwhile
     if not extend and {*keys} not in [{*every}, *({*plan["keys"]} for plan in before)]:
-        if take_back:
-            take_back()
+        take_back()
         other = ledger.keys
         raise ValueError(f"study {ledger.name!r} is of another plan: {len({*other} & {*keys}):,} of its {len(other):,} "
                          f"runs are among these {len(keys):,}; {WAYS}")
     return every
-
-
-def train(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, workers: int | None) -> dict[str, str]:
-    """Carry a plan out, and say where its results go; returns what failed."""
-    say(f"The results go to {folder} and {ledger.shown}. If this is interrupted, the same command goes on.")
-    return carry_out(plan, ledger, folder / "results", stock, workers)
 
 
 def export(results: dict[str, dict], keys: list[str], path: Path) -> int:
@@ -135,22 +125,20 @@ def export(results: dict[str, dict], keys: list[str], path: Path) -> int:
     Raises ValueError for an ending that is none of .csv, .jsonl, .parquet.
     """
     rows = [{"key": key, "arm": run["arm"], **run["settings"], "teacher": run["teacher"], "views": run["views"],
-             **run["report"], "teacher_accuracy": run["rows"][-1].get("val_teacher_accuracy"), "source": run["source"], "version": run["version"], **run["machine"], "threads": run["threads"],
-             "taught_by": run["taught_by"], "probes": run["probes"], "epoch_rows": run["rows"]}
-            for key in keys if (run := results.get(key)) is not None]
+             **run["report"], "teacher_accuracy": run["rows"][-1].get("val_teacher_accuracy"), "source": run["source"],
+             "version": run["version"], **run["machine"], "threads": run["threads"], "taught_by": run["taught_by"],
+             "probes": run["probes"], "epoch_rows": run["rows"]} for key in keys if (run := results.get(key))]
     columns = dict.fromkeys([name for row in rows for name in row] or ["key", "temperature", "alpha", "seed"])
     if path.suffix not in (".csv", ".jsonl", ".parquet"):
         raise ValueError(f"export must end in .csv, .jsonl (an object a line) or .parquet; got {str(path)!r}")
+    from pyarrow import Table, csv, parquet
     with replacing(path) as file:
-        if path.suffix == ".parquet":
-            from pyarrow import Table, parquet
-            parquet.write_table(Table.from_pylist([columns | row for row in rows]), file)
-        elif path.suffix == ".jsonl":
+        if path.suffix == ".jsonl":
             file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
+        elif path.suffix == ".parquet":
+            parquet.write_table(Table.from_pylist([columns | row for row in rows]), file)
         else:
-            columns.pop("epoch_rows", None)
-            table = csv.DictWriter(codecs.getwriter("utf-8")(file), [*columns], extrasaction="ignore")
-            table.writeheader()
-            table.writerows({name: json.dumps(value) if isinstance(value, dict | list) else value
-                             for name, value in row.items()} for row in rows)
+            flat = [{name: json.dumps(row[name]) if isinstance(row.get(name), dict | list) else row.get(name)
+                     for name in columns if name != "epoch_rows"} for row in rows]
+            csv.write_csv(Table.from_pylist(flat), file)
     return len(rows)

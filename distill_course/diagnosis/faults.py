@@ -195,8 +195,8 @@ def faulty(settings: Settings, name: str, strength: str = "gross") -> Settings:
     """
     if fault_of(settings) is not None:
         raise ValueError(f"settings must have no fault yet; got changes {settings.changes}")
-    if name not in FAULTS:
-        near = "".join(f" Did you mean {other!r}?" for other in get_close_matches(name, FAULTS, n=1))
+    if str(name) not in FAULTS:  # a file may bring anything
+        near = "".join(f" Did you mean {other!r}?" for other in get_close_matches(str(name), FAULTS, n=1))
         raise ValueError(f"fault must be one of {', '.join(FAULTS)}; got {name!r}.{near}")
     if name in IN_SOFT_TERM and settings.labels_only:
         raise ValueError(f"{name} is a fault in the soft term, which alpha = 1 leaves out; set alpha lower")

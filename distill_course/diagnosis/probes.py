@@ -5,6 +5,7 @@ modes and random state as they were. `proofs` turns such a dict into findings.
 """
 import math
 from collections.abc import Iterator
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from distill_kit.models import in_eval_mode, logits_of
 from distill_kit.run import Run
 from distill_kit.teachers import Teacher
 
-from ..habits import answer_in_train_mode, statistics_kept
+from ..habits import answer_in_train_mode
 from .finding import CAUSES, THRESHOLDS, Evidence, Finding, as_finding
 from .wrong_losses import WRONG_LOSSES, right
 
@@ -116,15 +117,15 @@ def _student(run: Run) -> dict:
 
 
 def _statistics(run: Run) -> dict:
-    norms, batch, shares = norms_of(run.student), next(iter(run.parts.watched)), []
-    if not norms or len(batch.labels) < 2:  # nor has a single image statistics
+    batch, shares = next(iter(run.parts.watched)), []
+    if not norms_of(run.student) or len(batch.labels) < 2:  # nor has a single image statistics
         return {"train_mode_gain": None}
-    with in_eval_mode(run.student) as student, statistics_kept(student):
-        for by_batch in (False, True):
-            for norm in norms:
-                norm.train(by_batch)
-            with casting(run.materials.device, run.materials.precision):
-                shares.append(accuracy(logits_of(student(batch.images)), batch.labels))
+    student = deepcopy(run.student).eval()  # whose statistics move
+    for by_batch in (False, True):
+        for norm in norms_of(student):
+            norm.train(by_batch)
+        with casting(run.materials.device, run.materials.precision):
+            shares.append(accuracy(logits_of(student(batch.images)), batch.labels))
     gain, luck = shares[1] - shares[0], 2 * math.sqrt(sum(share * (1 - share) for share in shares) / len(batch.labels))
     return {"train_mode_gain": gain if gain > max(luck, LEVEL.better) else 0.0}
 

@@ -2,7 +2,7 @@
 
 assets/experiments.toml has the records, assets/lab-controls.toml the controls.
 
-A control bears the name of a field of Settings, or of what settings.settings_for knows beside them.
+A control bears the name of a field of Settings, or of what settings.settings_of knows beside them.
 """
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from distill_kit.data.imageset import Dataset
 from distill_kit.settings import QUICK_EPOCHS, Settings
 
 from ..diagnosis.faults import FAULTS, STRENGTHS, fault_of
-from ..settings import NO_FAULT, settings_for
+from ..settings import NO_FAULT, quick, settings_of
 from ..shipped import read_table
 from .measures import ACCURACY, MEASURES, Measure
 
@@ -73,7 +73,7 @@ class Experiment:
         for control in self.controls:
             if control.name in values:
                 control.check(values[control.name])
-        return settings_for(dataset, seed, {**self.start, **values})
+        return settings_of(quick(dataset, {"seed": seed, **self.start, **values}))
 
     def baseline_of(self, settings: Settings) -> Settings:
         """Return the settings that a run is held against; without its fault also without the settings that are it."""

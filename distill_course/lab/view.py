@@ -7,8 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from distill_kit.data import load_dataset
-from distill_kit.data.imageset import Dataset
+from distill_kit.data import Dataset, load_dataset
 from distill_kit.openmp import rest_threads
 from distill_kit.teachers import load_teacher
 

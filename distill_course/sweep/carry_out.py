@@ -1,18 +1,12 @@
 """The loop of a sweep: claim runs, train them, enter what came out, until no run of the plan is left."""
-import contextlib
-import json
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 
-from distill_kit.files import replace_file
-
+from ..run_folders import read_result, write_result
 from .crew import Crew
 from .ledger import Ledger
 from .plan import Planned, groups
 from .stock import Stock
-
-PARTS = {"arm", "machine", "threads", "rows", "settings", "report"}  # of a result
 
 
 def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Stock, workers: int | None = None
@@ -23,8 +17,8 @@ def carry_out(plan: dict[str, Planned], ledger: Ledger, folder: Path, stock: Sto
     cannot be reached.
     """
     from tqdm.auto import tqdm
-    made = {key: result for key, run in plan.items()
-            if (result := read_result(folder / f"{key}.json", run, ledger.results.get(key)))}
+    made = {key: result for key in plan if (
+        result := lying_at(folder / f"{key}.json", ledger.results.get(key), ledger.clashes))}
     for key in made.keys() & ledger.results.keys():
         ledger.add(key, made[key])
     failed, queue, cut = {}, [], groups(plan)
@@ -65,20 +59,17 @@ def enter(ledger: Ledger, made: dict[str, dict], failed: dict[str, str], whole: 
             ledger.enter(number, results, errors)
 
 
-def read_result(path: Path, run: Planned, entered: dict | None = None) -> dict | None:
-    """Read a result that lies on the disk; None where there is none.
+def lying_at(path: Path, entered: dict | None, clashes: list[str]) -> dict | None:
+    """Return the result of a run that lies on the disk; None where there is none, or it is not what was written.
 
-    A file that is none of this run is named in a warning, and written anew where the ledger has the result (entered).
+    entered: what the ledger has of the run, which is then written anew, and said in a sentence more in `clashes`.
     """
-    with contextlib.suppress(AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        shares = result["report"]["val_accuracy"], result["report"]["test_accuracy"] or 0.0
-        own = json.loads(json.dumps({**asdict(run.settings), "data": result["settings"]["data"]}))
-        if result.keys() >= PARTS and result["settings"] == own and all(0 <= share <= 1 for share in shares):
-            return result
-    if path.exists():
-        warnings.warn(f"{path} is cut, altered or of another run; its run is trained again" if entered is None else
-                      f"{path} was cut, altered or of another run; it is written anew from the study", stacklevel=2)
-        if entered is not None:
-            replace_file(path, json.dumps(entered).encode())
-    return entered
+    try:
+        return read_result(path)
+    except ValueError as error:
+        if entered is None:
+            warnings.warn(f"{error}; its run is trained again", stacklevel=3)
+        else:
+            clashes.append(f"{error}; what the study has is kept, and the file is written anew")
+            write_result(path, entered)
+        return None

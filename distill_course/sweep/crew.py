@@ -3,7 +3,6 @@
 Two students in two processes take less time than one after the other in two threads, and each is, bit for bit, what a
 single thread would have trained.
 """
-import json
 import multiprocessing
 import os
 import signal
@@ -13,21 +12,21 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
-from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
+from pickle import PicklingError
 
 import torch
 from pebble import ProcessExpired, ProcessPool
 
 from distill_kit.devices import choose_device
-from distill_kit.files import replace_file
 from distill_kit.history import EPOCH, plain
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 
 from ..diagnosis import probe
 from ..machine import machine
+from ..run_folders import write_result
 from .plan import VERSION, Planned
 from .stock import Source, Stock, materials_of
 
@@ -129,6 +128,9 @@ class Crew:
                     self.start(ticket, run, source, path, tries + 1)
                 else:
                     results.append((ticket, {"error": f"{how}, {TRIES} times. {MEMORY}"}))
+            except (AttributeError, PicklingError, TypeError) as error:
+                self._idle.append(pool)
+                results.append((ticket, {"error": f"its teacher cannot be sent to a process ({error})"}))
         return results
 
 
@@ -136,6 +138,7 @@ def _begin(begun) -> None:
     """Prepare a worker process: it ends with the one that began it, and leaves interrupts to that."""
     begun.set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stdout = sys.stderr  # what a teacher prints is no answer of a command
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -157,16 +160,14 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
         return {"error": str(error) if isinstance(error, ValueError | RuntimeError) else
                 f"{type(error).__name__}: {error}"}
     if path is not None:
-        replace_file(path, json.dumps(made).encode())
+        write_result(path, made)
     return made
 
 
 def result_from(run: Planned, source: Source) -> dict:
     """Train a run and return its result; raises what training raises."""
-    if isinstance(source, Materials):  # whose tensors all processes share, and a run may move the teacher's statistics
-        source.logits.teacher = deepcopy(source.logits.teacher)
-    else:
-        dataset, teacher = source[0], deepcopy(source[1])
+    if not isinstance(source, Materials):
+        dataset, teacher = source
         if run.taught_by is not None:
             teacher = finished(run.taught_by, materials_of(run.taught_by, run.views, dataset, teacher)).student
         source = materials_of(run.settings, run.views, dataset, teacher)

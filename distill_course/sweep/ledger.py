@@ -49,10 +49,13 @@ class Ledger:
         try:
             address = make_url(url)
             self.shown = address.render_as_string()  # without its password
+            file = address.drivername == "sqlite" and not (address.host or address.query) and address.database
+            if not file and address.drivername not in ("postgresql", "postgresql+psycopg"):
+                raise exc.ArgumentError
             if address.drivername == "postgresql":  # which has several drivers: the extra `sweep` installs this
                 address = address.set(drivername="postgresql+psycopg")
             address.get_dialect().import_dbapi()
-        except (AttributeError, exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
+        except (AttributeError, ValueError, exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
             if getattr(error, "name", None) == "psycopg":
                 raise  # what installs it is said for all packages alike
             raise ValueError("storage must be a database's address, sqlite:///FILE or postgresql://USER@HOST/NAME; got "
@@ -95,7 +98,7 @@ class Ledger:
     def plans(self) -> list[dict]:
         """Read what the study was begun with, and what was added since: version and keys of each."""
         attributes = sorted(self.ask(lambda: self.study.user_attrs).items())
-        return [plan for name, plan in attributes if name.startswith("plan") and plan]
+        return [plan for name, plan in attributes if name.startswith("plan") and isinstance(plan, dict) and plan]
 
     @property
     def keys(self) -> list[str]:
@@ -114,6 +117,8 @@ class Ledger:
             self.ask(lambda: self._optuna.storages.fail_stale_trials(self.study))
         self.claimed = {}
         for trial in self.ask(lambda: self.study.get_trials(deepcopy=False)):
+            if "keys" not in trial.user_attrs:
+                continue  # somebody else's
             if not trial.state.is_finished():
                 if trial._trial_id in self.held or self._alive(trial):
                     for key in trial.user_attrs["keys"]:

@@ -31,6 +31,8 @@ class Planned:
 
     def __post_init__(self):
         check_whole("views", self.views, 1)
+        if self.measure == "rank2" and self.settings.leave_out is None:
+            raise ValueError("measure 'rank2' must come with leave_out, whose class it ranks; got none")
 
     def key(self, data: str, teacher: str) -> str:
         """Hash all that the run's figures depend on; data, teacher: fingerprints.
@@ -57,8 +59,9 @@ class Planned:
                 own.leave_out or "", self.views, own.device or "", own.precision)
 
 
+# What a student that is to be the teacher has of the run that it teaches.
 SHARED = ("data", "size", "validation_share", "test_share", "images", "data_seed", "epochs", "device", "precision",
-          "threads")  # settings that a student which is to be the teacher has of the run that it teaches
+          "threads")
 OWN = {"teacher", "views", "measure", "probes"}  # values of a plan that are no settings
 
 
@@ -99,7 +102,7 @@ def cells(part: dict) -> list[tuple[str, dict]]:
     seeds = part.get("seeds", 1)
     return [(arm, {**part.get("shared", {}), **values, "seed": seed})
             for arm, values in crossed(part.get("grid", {}), part.get("arms"))
-            for seed in (range(seeds) if isinstance(seeds, int) else seeds)]
+            for seed in (seeds if isinstance(seeds, list) else range(int(seeds)))]  # TOML's 2.0 is a whole number, too
 
 
 def read_plan(path: Path | str) -> list[tuple[str, dict]]:
@@ -112,8 +115,8 @@ def read_plan(path: Path | str) -> list[tuple[str, dict]]:
     if not (path := Path(path)).exists():
         raise FileNotFoundError(f"no plan at {path}")
     try:
-        parts = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        parts = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # as some editors on Windows write it
+    except (OSError, RecursionError, ValueError) as error:
         raise ValueError(f"plan {path} cannot be read as TOML: {error}") from None
     wrong = exceptions.best_match(Draft202012Validator(read_stored("plan-schema")).iter_errors(parts))
     if wrong is not None:

@@ -5,8 +5,7 @@ from dataclasses import replace
 from torch import nn
 
 from distill_kit.checkpoints import of_images, of_network
-from distill_kit.data import load_dataset
-from distill_kit.data.imageset import Dataset
+from distill_kit.data import Dataset, load_dataset
 from distill_kit.models import ConvNet
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
@@ -36,39 +35,47 @@ class Stock:
     """
 
     def __init__(self, dataset: Dataset | None = None, teacher: nn.Module | None = None):
-        self._given, self._newest = (dataset, teacher), {}
+        self._given, self._newest, self._marks = (dataset, teacher), {}, {}
 
-    def _kept(self, kind: str, key: tuple, make: Callable):
-        if self._newest.get(kind, (None,))[0] != key:
-            self._newest.pop(kind, None)  # before the next is made: both may not fit
-            self._newest[kind] = key, make()
-        return self._newest[kind][1]
+    def _kept(self, what: Callable, key: tuple, make: Callable):
+        """Return what was made for this key, or make it. what: hashes it; where that is known it must be the same."""
+        if self._newest.get(what, (None,))[0] != key:
+            self._newest.pop(what, None)  # before the next is made: both may not fit
+            made = make()
+            if (known := self._marks.get((what, key))) and known != what(made):
+                raise ValueError(f"images or teacher {key[-1]!r} were changed since the sweep began; start it again")
+            self._newest[what] = key, made
+        return self._newest[what][1]
 
     def dataset(self, run: Planned) -> Dataset:
-        """Load the images of a run."""
+        """Load the images of a run. Raises ValueError where they are others than when they were hashed."""
         name, *cut = run.needs[:4]
-        return self._given[0] or self._kept("dataset", run.needs[:4], lambda: load_dataset(
+        return self._given[0] or self._kept(of_images, run.needs[:4], lambda: load_dataset(
             name, **dict(zip(("size", "validation_share", "test_share"), cut))))
 
     def teacher(self, run: Planned) -> nn.Module:
-        """Load the teacher of a run; of `taught_by` that of the student which is to be the teacher."""
-        return self._given[1] or self._kept("teacher", run.needs[:5], lambda: named_teacher(
+        """Load the teacher of a run, or of the student that is to be the teacher (`taught_by`). Raises as `dataset`."""
+        return self._given[1] or self._kept(of_network, run.needs[:5], lambda: named_teacher(
             self.dataset(run), run.teacher)[0])
 
     def fingerprints(self, run: Planned) -> tuple[str, str]:
-        """Hash the images and the teacher of a run."""
-        return self._kept("fingerprints", run.needs[:5], lambda: (
-            of_images(self.dataset(run)), of_network(self.teacher(run))))
+        """Hash the images and the teacher of a run, once."""
+        for what, of, key in ((self.dataset, of_images, run.needs[:4]), (self.teacher, of_network, run.needs[:5])):
+            if (of, key) not in self._marks:
+                self._marks[of, key] = of(what(run))
+        return self._marks[of_images, run.needs[:4]], self._marks[of_network, run.needs[:5]]
 
     def materials(self, run: Planned) -> Materials:
         """Make the materials of a run."""
-        return self._kept("materials", run.needs, lambda: materials_of(
+        return self._kept(materials_of, run.needs, lambda: materials_of(
             run.settings, run.views, self.dataset(run), self.teacher(run)))
 
     def check(self, runs: Iterable[Planned]) -> None:
         """Raise ValueError for a run that these images do not allow, before any has begun."""
+        every = (replace(run, settings=own) for run in runs for own in (run.taught_by, run.settings) if own)
         alike = {(run.needs, replace(run.settings, seed=0, temperature=1.0, alpha=float(run.settings.labels_only),
-                                     final_alpha=None, final_temperature=None, learning_rate=1.0)): run for run in runs}
+                                     final_alpha=None, final_temperature=None, learning_rate=1.0)): run
+                 for run in every}
         for run in alike.values():
             Run(run.settings, self.materials(run))
 

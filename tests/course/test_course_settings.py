@@ -9,7 +9,7 @@ import distill_course
 from distill_course.diagnosis import FAULTS, STRENGTHS, faulty
 from distill_course.lab.experiments import CONTROLS, EXPERIMENTS
 from distill_course.machine import machine, machine_in_words
-from distill_course.settings import FAVOURITE, LEFT_OUT, NO_FAULT, changed, favourite, settings_for
+from distill_course.settings import FAVOURITE, LEFT_OUT, NO_FAULT, changed, favourite, quick, settings_of
 from distill_course.shipped import read_stored, read_table
 from distill_kit.devices import choose_device
 from distill_kit.settings import QUICK_EPOCHS, Settings
@@ -19,15 +19,15 @@ QUICK = Settings(data="coloured", epochs=QUICK_EPOCHS, seed=3)
 
 
 def test_the_values_of_a_table_are_what_differs_from_a_quick_run():
-    assert settings_for(DATASET, 3, {}) == QUICK
-    assert settings_for(DATASET, 3, {"alpha": 0.5, "epochs": 2}) == replace(QUICK, alpha=0.5, epochs=2)
-    assert settings_for(DATASET, 3, {"seed": 7, "data": "auto"}) == replace(QUICK, seed=7, data="auto")
+    assert settings_of(quick(DATASET, {"seed": 3})) == QUICK
+    assert settings_of(quick(DATASET, {"seed": 3, "alpha": 0.5, "epochs": 2})) == replace(QUICK, alpha=0.5, epochs=2)
+    assert settings_of(quick(DATASET, {"seed": 7, "data": "auto"})) == replace(QUICK, seed=7, data="auto")
 
 
 def test_the_favourite_is_the_data_sets_own_class_to_leave_out():
-    assert settings_for(DATASET, 3, {"leave_out": FAVOURITE}) == replace(QUICK, leave_out="red")
-    assert settings_for(DATASET, 3, {"leave_out": "blue"}).leave_out == "blue"
-    assert settings_for(DATASET, 3, {"leave_out": None}).leave_out is None
+    assert settings_of(quick(DATASET, {"seed": 3, "leave_out": FAVOURITE})) == replace(QUICK, leave_out="red")
+    assert settings_of(quick(DATASET, {"seed": 3, "leave_out": "blue"})).leave_out == "blue"
+    assert settings_of(quick(DATASET, {"seed": 3, "leave_out": None})).leave_out is None
     for name, left_out in LEFT_OUT.items():
         assert favourite(replace(DATASET, name=name)) == left_out
 
@@ -36,17 +36,19 @@ def test_the_favourite_is_the_data_sets_own_class_to_leave_out():
 def test_a_fault_is_one_of_the_values(strength):
     values = {"fault": "t_squared_missing", "fault_strength": strength, "student": "small"}
     asked = dict(values)
-    assert settings_for(DATASET, 3, values) == faulty(replace(QUICK, student="small"), "t_squared_missing", strength)
-    assert settings_for(DATASET, 3, {**values, "fault": NO_FAULT}) == replace(QUICK, student="small")
+    healthy = replace(QUICK, student="small")
+    assert settings_of(quick(DATASET, {"seed": 3, **values})) == faulty(healthy, "t_squared_missing", strength)
+    assert settings_of(quick(DATASET, {"seed": 3, **values, "fault": NO_FAULT})) == replace(QUICK, student="small")
     assert values == asked  # a table is read again and again
     with pytest.raises(ValueError, match="fault must be one of .*; got 'bad_luck'"):
-        settings_for(DATASET, 3, {"fault": "bad_luck"})
+        settings_of(quick(DATASET, {"seed": 3, "fault": "bad_luck"}))
 
 
 def test_the_changes_of_a_table_are_a_list_and_become_a_tuple():
-    settings = settings_for(DATASET, 3, {"changes": ["no_warmup", "no_clipping"]})
+    settings = settings_of(quick(DATASET, {"seed": 3, "changes": ["no_warmup", "no_clipping"]}))
     assert settings == replace(QUICK, changes=("no_warmup", "no_clipping"))
-    ill = settings_for(DATASET, 3, {"changes": ["no_warmup"], "fault": "dead_units", "fault_strength": "mild"})
+    ill = settings_of(quick(DATASET, {"seed": 3, "changes": ["no_warmup"], "fault": "dead_units",
+                                      "fault_strength": "mild"}))
     assert ill.changes == ("no_warmup", "dead_units:mild")
 
 

@@ -13,6 +13,7 @@ from small import ColourTeacher, coloured_dataset
 
 from distill_course.diagnosis import probe
 from distill_course.lab.measures import MEASURES
+from distill_course.run_folders import read_result
 from distill_course.sweep.crew import TRIES, result_of, trained
 from distill_course.sweep.plan import Planned
 from distill_course.sweep.stock import Stock
@@ -136,7 +137,7 @@ def test_an_arm_with_a_teacher_of_its_own_learns_from_that_student():
 def test_a_result_on_the_disk_is_the_one_that_comes(tmp_path):
     run, stock = RUNS[0], Stock(DATASET, ColourTeacher())
     result = in_one_thread(lambda: result_of(run, stock.source(run), tmp_path / "folder" / "result.json"))
-    assert json.loads((tmp_path / "folder" / "result.json").read_text()) == json.loads(json.dumps(result))
+    assert read_result(tmp_path / "folder" / "result.json") == json.loads(json.dumps(result))
     assert figures(result) == alone(SETTINGS[0])
 
 

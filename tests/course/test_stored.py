@@ -192,7 +192,7 @@ def test_a_part_is_written_when_all_its_runs_are_there_and_not_before(tmp_path, 
         return status, capsys.readouterr().out
     two, stock = Two(tmp_path / "two.json"), Stock(DATASET, ColourTeacher())
     with monkeypatch.context() as patch:
-        patch.setattr(make, "train", lambda plan, ledger, *_: carry_out({}, ledger, tmp_path, stock, 1))
+        patch.setattr(make, "carry_out", lambda plan, ledger, *_: carry_out({}, ledger, tmp_path, stock, 1))
         status, out = made()
     assert status == 1 and not two.file.exists()
     assert "nothing is written, for 3 runs have no result: a, a again, b" in out

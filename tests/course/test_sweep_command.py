@@ -176,7 +176,8 @@ def test_runs_of_a_study_that_was_extended_have_names_of_their_own(sweeps, tmp_p
         sweeps("--temperature", temperature, "--extend")
     sweeps("--export", str(tmp_path / "table.csv"), **LOOK)
     rows = list(csv.DictReader((tmp_path / "table.csv").open()))
-    assert len({row["arm"] for row in rows}) == 4 and all(f"T = {float(row['temperature']):g}" in row["arm"] for row in rows)
+    assert len({row["arm"] for row in rows}) == 4
+    assert all(f"T = {float(row['temperature']):g}" in row["arm"] for row in rows)
     assert all(0 <= float(row["teacher_accuracy"]) <= 1 and row["views"] == "4" for row in rows)
 
 
@@ -186,19 +187,9 @@ def test_a_damaged_file_of_a_result_that_was_entered_is_written_anew(grid, train
     path = next(iter(whole))
     path.write_text(path.read_text()[:300])
     trained.clear()
-    with pytest.warns(UserWarning, match="was cut, altered or of another run; it is written anew from the study$"):
-        assert grid()[0] == 0
-    assert trained == [] and json.loads(path.read_text()) == whole[path]
-    assert grid()[0] == 0
-
-
-def test_what_waits_for_its_group_is_said(grid, answer, little_sweeps):
-    grid()
-    with sqlite3.connect(little_sweeps / "study.db") as study:  # as if a claim had been cut off
-        study.execute("update trials set state = 'FAIL'")
-        study.execute("delete from trial_user_attributes where key = 'results'")
-    status, out, _ = answer("sweep", "--study", "mine", "--status")
-    assert status == 0 and "0 of 8 are finished" in out and "8 more, which are entered with their group" in out
+    status, report, errors = grid()
+    assert status == 1 and counts(report) == (8, 8, 0, 0) and f"{path} is cut, altered or of another run" in errors
+    assert trained == [] and json.loads(path.read_text()) == whole[path] and grid()[0] == 0
 
 
 def test_a_run_that_fails_is_said_and_tried_again_at_the_next_start(grid, sweeps, trained, monkeypatch):
