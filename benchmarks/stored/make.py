@@ -7,7 +7,7 @@ WHAT: comparisons (or a single one, comparisons/temperature), lab, reference, di
 diagnosis/unseen), gallery, first_run, recipes, people; all of them where left out. Runs are trained by sweeps of the
 names stored-WHAT, under runs/sweeps: the same command goes on where it was interrupted, and with the same --storage (a
 PostgreSQL database) several machines share the runs. A file is written when all of its part's runs are there, and what
-has moved by more than luck is said. --compare only says that, and writes nothing.
+has moved by more than luck is said. --compare trains as well, but only says that and writes no file.
 """
 import argparse
 import os
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("what", nargs="*", metavar="WHAT", help="parts; all where left out")
     parser.add_argument("--workers", type=int, help="runs at once; as many as torch has threads where left out")
     parser.add_argument("--storage", help="of the sweeps; a SQLite file in the folder of each where left out")
-    parser.add_argument("--compare", action="store_true", help="write nothing: say what has moved")
+    parser.add_argument("--compare", action="store_true", help="train, but write no file: only say what has moved")
     parser.add_argument("--list", action="store_true", help="say what ships, and by which code it was made")
     options = parser.parse_args()
     try:
@@ -66,7 +66,7 @@ def named(what: str) -> list[str]:
     names = [name for name in PARTS if what in ("", name, name.partition("/")[0])]
     if not names:
         wholes, parts = dict.fromkeys(name.partition("/")[0] for name in PARTS), [name for name in PARTS if "/" in name]
-        raise ValueError(f"WHAT must be one of {', '.join([*wholes, *parts])}; got {what!r}")
+        raise ValueError(f"WHAT must be one of {'; '.join([*wholes, *parts])}; got {what!r}")
     return names
 
 
@@ -123,7 +123,8 @@ def listed(name: str, part: Part) -> str:
     words = [sorted({str(mark[key]) for mark in marks if mark.get(key)}) or [f"{key} not stored"]
              for key in ("date", "machine")]
     other = sorted({mark.get("version", 0) for mark in marks} - {VERSION})
-    code = f"other code (version {other[0]}, this is {VERSION}): make it again" if other else "this code"
+    code = f"other code (version {other[0]}, this is {VERSION}): make it again" if other else \
+        f"this code (version {VERSION})"
     runs = f"{len(held)} runs of {part.planned_in}" if (held := part.held(content)) else part.planned_in
     return f"{name}: made by {code}, {runs}, {words[0][-1]}, {'; '.join(words[1])}, in {where}"
 

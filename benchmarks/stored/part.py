@@ -65,7 +65,11 @@ class Part:
 
 def read(path: Path) -> dict:
     """Read a JSON file; an empty dict where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return {**content}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no stored result ({error}); git checkout brings the one that ships") from None
 
 
 def write(path: Path, content, line_after: str | None = None) -> None:

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 
-from distill_kit import data, teachers
-from distill_kit.data.imageset import Dataset, ImageSet
+from distill_kit.data import Dataset, ImageSet, load_dataset
 from distill_kit.devices import casting, choose_device
 from distill_kit.kept_logits import KeptLogits
 from distill_kit.losses import distillation_terms
@@ -26,7 +25,7 @@ from distill_kit.optimizers import adamw
 from distill_kit.run import Materials, Run
 from distill_kit.schedules import check_whole, constant
 from distill_kit.settings import DEFAULT_EPOCHS, QUICK_EPOCHS, Settings
-from distill_kit.teachers import Teacher
+from distill_kit.teachers import Teacher, load_teacher
 from distill_kit.training import CLIP_NORM, train, validate
 from distill_kit.views import VIEWS, ViewBank
 
@@ -42,9 +41,9 @@ ARTICLE_IMAGES, EPOCHS = 512, 2
 def run_bench(options) -> int:
     """Measure how fast the kit is on this machine."""
     check_whole("seeds", options.seeds, 1, MOST_SEEDS)
-    dataset = data.load_dataset(options.data)
+    dataset = load_dataset(options.data)
     say(dataset.notice)
-    teacher, _ = teachers.load_teacher(dataset)
+    teacher, _ = load_teacher(dataset)
     report = measure(dataset, teacher, seeds=options.seeds, device=options.device, precision=options.precision)
     memory = report["peak_memory_bytes"]
     answer(options, report, [

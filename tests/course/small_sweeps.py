@@ -9,6 +9,12 @@ from distill_course.sweep import ledger
 from distill_kit.run import Run
 
 DATASET = coloured_dataset()
+LOOK = {"settings": []}  # no settings beside --status and --export
+
+
+def counts(report):
+    """Requested, finished, failed and repeated runs of a report."""
+    return tuple(report[name] for name in ("requested", "finished", "failed", "repeated"))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_a_missing_package_that_only_sweeps_need_is_a_sentence_that_names_their_
                                                                                       monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     if missing == "pyarrow":  # it is needed last
-        monkeypatch.setattr(sweep, "Ledger", lambda *_, **__: SimpleNamespace(plan={}, results={}, errors={}))
+        monkeypatch.setattr(sweep, "Ledger", lambda *_, **__: SimpleNamespace(keys=[], results={}, errors={}))
     monkeypatch.setitem(sys.modules, missing, None)
     status, out, errors = answer("sweep", "--study", "some", *arguments)
     assert status == 1 and out == "" and "Traceback" not in errors and not (tmp_path / "table.parquet").exists()

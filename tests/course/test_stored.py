@@ -221,13 +221,13 @@ def test_parts_are_named_singly_and_together():
     assert make.named("diagnosis/dev") == ["diagnosis/dev"] and make.named("") == list(make.PARTS)
     assert make.study_of("comparisons/alpha, few labels") == "stored-comparisons-alpha-few-labels"
     assert len({make.study_of(name) for name in make.PARTS}) == len(make.PARTS)
-    with pytest.raises(ValueError, match="WHAT must be one of comparisons, lab, .*; got 'labs'"):
+    with pytest.raises(ValueError, match="WHAT must be one of comparisons; lab; .*; got 'labs'"):
         make.named("labs")
 
 
 def test_the_list_says_where_the_code_is_another(tmp_path):
     line = make.listed("reference", make.PARTS["reference"])
-    assert line.startswith("reference: made by this code, 10 runs of benchmarks/stored/plan.toml")
+    assert line.startswith("reference: made by this code (version 1), 10 runs of benchmarks/stored/plan.toml")
     two = Two(tmp_path / "two.json")
     assert "not there yet" in make.listed("two", two)
     two.write({"version": VERSION - 1}, {})

@@ -1,27 +1,20 @@
 """python -m distill_kit sweep: what it trains, what it says, how it goes on, and its tables."""
 import csv
-import gc
 import io
 import itertools
 import json
 import re
-import sqlite3
+from pathlib import Path
 
 import pytest
 import tqdm
-from small_commands import QUICK
-from small_sweeps import DATASET
+from small_sweeps import DATASET, LOOK, counts
 
 from distill_course.sweep.crew import Crew
 from distill_kit.run import Run
 from distill_kit.settings import Settings
 
 ALL = {(temperature, alpha, seed) for temperature in (1.0, 4.0) for alpha in (0.1, 0.9) for seed in (0, 1)}
-LOOK = {"settings": []}  # no settings beside --status and --export
-
-
-def counts(report):
-    return tuple(report[name] for name in ("requested", "finished", "failed", "repeated"))
 
 
 def test_every_combination_is_trained_and_a_second_start_trains_nothing(grid, trained, little_sweeps):
@@ -58,15 +51,6 @@ def test_the_time_left_is_that_of_the_runs_so_far(grid, monkeypatch):
     assert left == [(number, tqdm.tqdm.format_interval(20 * (8 - number))) for number in range(1, 9)]
 
 
-def test_the_file_is_free_when_a_sweep_has_ended(answer, little_sweeps):
-    gc.disable()
-    try:
-        assert [answer("sweep", "--study", "mine", *QUICK)[0] for _ in range(2)] == [0, 0]
-    finally:
-        gc.enable()
-        gc.collect()
-
-
 def test_seeds_is_a_count_and_goes_from_seed_on(sweeps, trained):
     assert sweeps("--seeds", "2", "--seed", "5")[0] == 0
     assert [seed for _, _, seed in trained] == [5, 6]
@@ -88,88 +72,6 @@ def test_the_students_are_those_of_a_run_with_these_settings(sweeps, little_swee
     assert [row["val_loss"] for row in result["rows"]] == [row["val_loss"] for row in run.history]
 
 
-def test_another_plan_is_refused_with_both_ways_on_and_extend_goes_on(grid, trained):
-    grid(seeds="1")
-    trained.clear()
-    status, report, errors = grid(seeds="2")
-    assert status == 2 and report is None and trained == []
-    assert errors.count("\n") == 1 and "is of another plan: 4 of its 4 runs are among these 8" in errors
-    assert "--study" in errors and "--extend" in errors
-    status, report, _ = grid("--extend", seeds="2")
-    assert status == 0 and counts(report) == (8, 8, 0, 0) and {seed for _, _, seed in trained} == {1}
-
-
-def test_finished_counts_the_whole_plan_of_the_study(grid, sweeps, trained):
-    grid(seeds="1")
-    trained.clear()
-    status, report, _ = sweeps("--temperature", "8", "--extend")
-    assert status == 0 and len(trained) == 1 and counts(report) == (5, 5, 0, 0)
-    assert counts(sweeps("--status", **LOOK)[1]) == (5, 5, 0, 0)
-
-
-def test_other_figures_of_a_newer_version_are_never_mixed(grid, trained, monkeypatch):
-    grid(seeds="1")
-    for module in ("sweep.plan", "sweep.crew", "commands.sweep"):
-        monkeypatch.setattr(f"distill_course.{module}.VERSION", 2)
-    trained.clear()
-    status, report, errors = grid(seeds="1")
-    assert status == 2 and trained == [] and errors.count("\n") == 1
-    assert re.search("version 1 .*version 2.*--study.*--extend", errors)
-    status, report, _ = grid("--extend", seeds="1")
-    assert status == 0 and len(trained) == 4 and counts(report) == (8, 8, 0, 0)
-
-
-def test_interrupted_it_goes_on_where_it_was(grid, sweeps, monkeypatch):
-    real, begun = Run.rows, []
-
-    def rows(self, *args, **options):
-        begun.append(self.settings)
-        if len(begun) == 4:
-            raise KeyboardInterrupt
-        return real(self, *args, **options)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "rows", rows)
-        status, report, errors = grid()
-    assert status == 130 and report is None and errors.endswith("Interrupted. What was finished is kept.\n")
-    state = sweeps("--status", **LOOK)[1]
-    assert state["requested"] == 8 and state["running"] == 0 and state["finished"] <= 3
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "rows", lambda self: begun.append(self.settings) or real(self))
-        status, report, _ = grid()
-    assert status == 0 and counts(report) == (8, 8, 0, 0)
-    assert len(begun) == 9  # the one that was interrupted is trained again, and no other
-
-
-def test_what_was_finished_of_a_group_is_entered_when_it_is_interrupted(grid, sweeps, monkeypatch, little_sweeps):
-    real, begun = Run.rows, []
-
-    def rows(self, *args, **options):
-        begun.append(self.settings)
-        if len(begun) == 4:
-            raise KeyboardInterrupt
-        return real(self, *args, **options)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "rows", rows)
-        assert grid(seeds="5")[0] == 130  # in the first group
-    state = sweeps("--status", **LOOK)[1]
-    assert (state["finished"], state["running"], state["failed"]) == (3, 0, 0)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "rows", lambda self: begun.append(self.settings) or real(self))
-        assert counts(grid(seeds="5")[1]) == (20, 20, 0, 0)
-    assert len(begun) == 21
-    study = sqlite3.connect(little_sweeps / "study.db")
-    assert {state for state, in study.execute("select state from trials")} == {"COMPLETE"}
-
-
-def test_the_commands_that_began_and_extended_a_study_go_on_as_they_are(grid, sweeps, trained):
-    grid(seeds="1")
-    assert counts(sweeps("--temperature", "8", "--extend")[1]) == (5, 5, 0, 0)
-    trained.clear()
-    for again in (grid(seeds="1"), sweeps("--temperature", "8"), sweeps("--temperature", "8", "--extend")):
-        assert again[0] == 0 and counts(again[1]) == (5, 5, 0, 0)
-    assert trained == [] and sweeps("--temperature", "1,8")[0] == 2
-
-
 def test_runs_of_a_study_that_was_extended_have_names_of_their_own(sweeps, tmp_path):
     sweeps("--temperature", "1,4")
     for temperature in ("8", "16"):
@@ -181,34 +83,16 @@ def test_runs_of_a_study_that_was_extended_have_names_of_their_own(sweeps, tmp_p
     assert all(0 <= float(row["teacher_accuracy"]) <= 1 and row["views"] == "4" for row in rows)
 
 
-def test_a_damaged_file_of_a_result_that_was_entered_is_written_anew(grid, trained, little_sweeps):
-    grid()
-    whole = {path: json.loads(path.read_text()) for path in (little_sweeps / "results").iterdir()}
-    path = next(iter(whole))
-    path.write_text(path.read_text()[:300])
-    trained.clear()
-    status, report, errors = grid()
-    assert status == 1 and counts(report) == (8, 8, 0, 0) and f"{path} is cut, altered or of another run" in errors
-    assert trained == [] and json.loads(path.read_text()) == whole[path] and grid()[0] == 0
-
-
-def test_a_run_that_fails_is_said_and_tried_again_at_the_next_start(grid, sweeps, trained, monkeypatch):
-    real = Run.rows
-
-    def rows(self, *args, **options):
-        if (self.settings.temperature, self.settings.seed) == (4.0, 1):
-            raise RuntimeError("the sky fell")
-        return real(self, *args, **options)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "rows", rows)
-        status, report, errors = grid()
-    assert status == 1 and counts(report) == (8, 6, 2, 0)
-    status, report, _ = sweeps("--status", **LOOK)
-    assert status == 1 and counts(report) == (8, 6, 2, 0)
-    trained.clear()
-    status, report, _ = grid()
-    assert status == 0 and counts(report) == (8, 8, 0, 0) and len(trained) == 2
-    assert sweeps("--status", **LOOK)[0] == 0
+def test_the_page_says_how_a_table_becomes_an_interval(grid, sweeps, tmp_path, monkeypatch, capsys):
+    grid(seeds="3")
+    monkeypatch.chdir(tmp_path)
+    sweeps("--export", "first.csv", **LOOK)
+    page = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    capsys.readouterr()
+    exec(re.search(r"```python\n(import csv.*?)```", page, re.S)[1], {})
+    words, ends = capsys.readouterr().out.splitlines()
+    low, mean, high = map(float, ends.split())
+    assert words.startswith("T = 4, against T = 1: ") and "(3 seeds)" in words and low <= mean <= high
 
 
 def test_why_a_run_failed_is_said_beside_json_too(grid, monkeypatch):

@@ -42,8 +42,8 @@ def plan(sweeps, tmp_path):
     ("shared = { teacher = { data = 'cifar10' } }", "has data and seed of the run"),
     ("shared = { teacher = { seed = 4 } }", "has data and seed of the run"),
     *((f"shared = {{ teacher = {{ {own} }} }}", sentence) for own, sentence in [
-        ("images = 10000000", "images must be at most"), ("leave_out = 'nope'", "nope"), ("precision = 'x'", "precision"),
-        ("labelled = 999999", "labelled must be")])])
+        ("images = 10000000", "images must be at most"), ("leave_out = 'nope'", "nope"),
+        ("precision = 'x'", "precision"), ("labelled = 999999", "labelled must be")])])
 def test_a_mistake_in_a_plan_is_a_sentence_before_anything_begins(plan, tmp_path, trained, line, sentence):
     status, report, last = plan(f"[mine]\n{line}\n")
     assert status == 2 and report is None and re.search(sentence, last), last
@@ -67,8 +67,8 @@ def test_no_seed_is_a_sentence(sweeps):
 
 # Addresses and studies
 
-@pytest.mark.parametrize("storage", ["sqlite://tmp/dir/x.db", "sqlite://study.db", "sqlite://", "sqlite:///a.db?mode=ro",
-                                     "postgresql+psycopg_async://me@host/x", "postgresql://me@host:abc/x",
+@pytest.mark.parametrize("storage", ["sqlite://tmp/dir/x.db", "sqlite://study.db", "sqlite://",
+                                     "sqlite:///a.db?mode=ro", "postgresql+psycopg_async://me@host/x", "postgresql://me@host:abc/x",
                                      "postgresql://me@[::1:5601/x"])
 def test_an_address_with_a_slip_is_a_sentence(sweeps, storage):
     status, _, errors = sweeps("--storage", storage)
@@ -140,8 +140,8 @@ class Loud(nn.Module):
 def test_what_a_teacher_prints_is_no_answer(tmp_path, monkeypatch, command):
     (tmp_path / "loud.py").write_text(LOUD)
     monkeypatch.setenv("DISTILL_KIT_RUNS", str(tmp_path))
-    done = subprocess.run([sys.executable, "-m", "distill_kit", *command, "--data", "shapes10", "--teacher", "loud:Loud",
-                           "--images", "64", "--batch-size", "32", "--epochs", "1", "--json"],
+    done = subprocess.run([sys.executable, "-m", "distill_kit", *command, "--data", "shapes10", "--teacher",
+                           "loud:Loud", "--images", "64", "--batch-size", "32", "--epochs", "1", "--json"],
                           capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0 and isinstance(json.loads(done.stdout), dict) and "loud" in done.stderr, done.stderr
 
