@@ -67,9 +67,9 @@ def test_no_seed_is_a_sentence(sweeps):
 
 # Addresses and studies
 
-@pytest.mark.parametrize("storage", ["sqlite://tmp/dir/x.db", "sqlite://study.db", "sqlite://",
-                                     "sqlite:///a.db?mode=ro", "postgresql+psycopg_async://me@host/x", "postgresql://me@host:abc/x",
-                                     "postgresql://me@[::1:5601/x"])
+@pytest.mark.parametrize("storage", [
+    "sqlite://tmp/dir/x.db", "sqlite://study.db", "sqlite://", "sqlite:///a.db?mode=ro",
+    "postgresql+psycopg_async://me@host/x", "postgresql://me@host:abc/x", "postgresql://me@[::1:5601/x"])
 def test_an_address_with_a_slip_is_a_sentence(sweeps, storage):
     status, _, errors = sweeps("--storage", storage)
     assert status == 2 and "storage must be a database's address" in errors.splitlines()[-1]
