@@ -13,9 +13,8 @@ from packaging.requirements import Requirement
 from torch import nn
 
 from distill_kit import openmp
-from distill_kit.data import data_folders, find_cifar10
+from distill_kit.data import Dataset, ImageSet, data_folders, find_cifar10
 from distill_kit.data.cache import cache_folder
-from distill_kit.data.imageset import Dataset, ImageSet
 from distill_kit.data.places import checkout
 from distill_kit.devices import choose_device, choose_precision
 from distill_kit.neighbours import Load

@@ -72,4 +72,3 @@ def lying_at(path: Path, entered: dict | None, clashes: list[str]) -> dict | Non
         else:
             clashes.append(f"{error}; what the study has is kept, and the file is written anew")
             write_result(path, entered)
-        return None

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from pickle import PicklingError
@@ -166,8 +167,10 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
 
 def result_from(run: Planned, source: Source) -> dict:
     """Train a run and return its result; raises what training raises."""
-    if not isinstance(source, Materials):
-        dataset, teacher = source
+    if isinstance(source, Materials):  # whose tensors all processes share, and a forward pass may move the teacher's
+        source.logits.teacher = deepcopy(source.logits.teacher)
+    else:
+        dataset, teacher = source[0], deepcopy(source[1])
         if run.taught_by is not None:
             teacher = finished(run.taught_by, materials_of(run.taught_by, run.views, dataset, teacher)).student
         source = materials_of(run.settings, run.views, dataset, teacher)

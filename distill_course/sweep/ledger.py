@@ -116,9 +116,8 @@ class Ledger:
         if self.write and not self._one_writer:
             self.ask(lambda: self._optuna.storages.fail_stale_trials(self.study))
         self.claimed = {}
-        for trial in self.ask(lambda: self.study.get_trials(deepcopy=False)):
-            if "keys" not in trial.user_attrs:
-                continue  # somebody else's
+        trials = self.ask(lambda: self.study.get_trials(deepcopy=False))
+        for trial in (trial for trial in trials if "keys" in trial.user_attrs):  # the others are somebody else's
             if not trial.state.is_finished():
                 if trial._trial_id in self.held or self._alive(trial):
                     for key in trial.user_attrs["keys"]:

@@ -47,7 +47,8 @@ class Sweep:
         self.process = subprocess.Popen(
             [*self.before, sys.executable, "-m", "distill_kit", "sweep", *self.options, "--json"], cwd=ROOT,
             env=self.environment, stdin=subprocess.DEVNULL, stdout=self.outs[0], stderr=self.outs[1],
-            start_new_session=True)
+            # In the background of a shell an interrupt is ignored, and what is begun there inherits that.
+            start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.groups.append(self.process.pid)
 
     @property
