@@ -83,7 +83,7 @@ def test_ten_kills_at_random_moments_lose_nothing_and_train_nothing_twice(kind, 
 
 
 def test_an_interrupt_from_the_keyboard_ends_them_all_and_the_same_command_goes_on(sweep, cache):
-    own = sweep("--study", "mine", *TINY, "--seeds", "6", "--workers", "2", environment=cache)
+    own = sweep("--study", "mine", *TINY, "--seeds", "12", "--workers", "2", environment=cache)
     until(lambda: own.finished, "a result")
     os.killpg(own.process.pid, signal.SIGINT)  # as a terminal does: to workers as well
     status, report, errors = own.end()
@@ -92,4 +92,4 @@ def test_an_interrupt_from_the_keyboard_ends_them_all_and_the_same_command_goes_
     kept = own.finished
     own.start()
     status, report, _ = own.end()
-    assert status == 0 and (report["finished"], report["repeated"]) == (6, 0) and 1 <= kept <= 6
+    assert status == 0 and (report["finished"], report["repeated"]) == (12, 0) and 1 <= kept <= 12
