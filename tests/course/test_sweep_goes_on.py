@@ -4,10 +4,25 @@ import json
 import re
 import sqlite3
 
+import pytest
 from small_commands import QUICK
 from small_sweeps import LOOK, counts
 
 from distill_kit.run import Run
+
+
+@pytest.fixture
+def interrupted_at_the_fourth(monkeypatch):
+    """The runs that were begun, in order: Ctrl-C comes as the fourth begins."""
+    real, begun = Run.rows, []
+
+    def rows(self, *args, **options):
+        begun.append(self.settings)
+        if len(begun) == 4:
+            raise KeyboardInterrupt
+        return real(self, *args, **options)
+    monkeypatch.setattr(Run, "rows", rows)
+    return begun
 
 
 def test_the_file_is_free_when_a_sweep_has_ended(answer, little_sweeps):
@@ -19,44 +34,23 @@ def test_the_file_is_free_when_a_sweep_has_ended(answer, little_sweeps):
         gc.collect()
 
 
-def test_interrupted_it_goes_on_where_it_was(grid, sweeps, monkeypatch):
-    real, begun = Run.rows, []
-
-    def rows(self, *args, **options):
-        begun.append(self.settings)
-        if len(begun) == 4:
-            raise KeyboardInterrupt
-        return real(self, *args, **options)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "rows", rows)
-        status, report, errors = grid()
+def test_interrupted_it_goes_on_where_it_was(grid, sweeps, interrupted_at_the_fourth):
+    status, report, errors = grid()
     assert status == 130 and report is None and errors.endswith("Interrupted. What was finished is kept.\n")
     state = sweeps("--status", **LOOK)[1]
     assert state["requested"] == 8 and state["running"] == 0 and state["finished"] <= 3
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "rows", lambda self: begun.append(self.settings) or real(self))
-        status, report, _ = grid()
+    status, report, _ = grid()
     assert status == 0 and counts(report) == (8, 8, 0, 0)
-    assert len(begun) == 9  # the one that was interrupted is trained again, and no other
+    assert len(interrupted_at_the_fourth) == 9  # the one that was interrupted is trained again, and no other
 
 
-def test_what_was_finished_of_a_group_is_entered_when_it_is_interrupted(grid, sweeps, monkeypatch, little_sweeps):
-    real, begun = Run.rows, []
-
-    def rows(self, *args, **options):
-        begun.append(self.settings)
-        if len(begun) == 4:
-            raise KeyboardInterrupt
-        return real(self, *args, **options)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "rows", rows)
-        assert grid(seeds="5")[0] == 130  # in the first group
+def test_what_was_finished_of_a_group_is_entered_when_it_is_interrupted(grid, sweeps, little_sweeps,
+                                                                         interrupted_at_the_fourth):
+    assert grid(seeds="5")[0] == 130  # in the first group
     state = sweeps("--status", **LOOK)[1]
     assert (state["finished"], state["running"], state["failed"]) == (3, 0, 0)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "rows", lambda self: begun.append(self.settings) or real(self))
-        assert counts(grid(seeds="5")[1]) == (20, 20, 0, 0)
-    assert len(begun) == 21
+    assert counts(grid(seeds="5")[1]) == (20, 20, 0, 0)
+    assert len(interrupted_at_the_fourth) == 21
     study = sqlite3.connect(little_sweeps / "study.db")
     assert {state for state, in study.execute("select state from trials")} == {"COMPLETE"}
 
