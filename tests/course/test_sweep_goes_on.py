@@ -45,7 +45,7 @@ def test_interrupted_it_goes_on_where_it_was(grid, sweeps, interrupted_at_the_fo
 
 
 def test_what_was_finished_of_a_group_is_entered_when_it_is_interrupted(grid, sweeps, little_sweeps,
-                                                                         interrupted_at_the_fourth):
+                                                                        interrupted_at_the_fourth):
     assert grid(seeds="5")[0] == 130  # in the first group
     state = sweeps("--status", **LOOK)[1]
     assert (state["finished"], state["running"], state["failed"]) == (3, 0, 0)
