@@ -13,6 +13,7 @@ from distill_kit.views import VIEWS
 
 from ..settings import settings_of
 from ..shipped import read_stored, tomllib
+from ..teacher_training import ALL_VIEWS
 
 VERSION = 1  # of what a run computes. Raise it by hand where a figure can change: results of both are never mixed
 GROUP = 5    # runs that differ only in their seed and are claimed together, at most
@@ -30,7 +31,7 @@ class Planned:
     probes: bool = False               # is the trained run probed (diagnosis.probe)?
 
     def __post_init__(self):
-        check_whole("views", self.views, 1)
+        check_whole("views", self.views, 1, len(ALL_VIEWS))
         if self.measure == "rank2" and self.settings.leave_out is None:
             raise ValueError("measure 'rank2' must come with leave_out, whose class it ranks; got none")
 
@@ -122,8 +123,7 @@ def read_plan(path: Path | str) -> list[tuple[str, dict]]:
     if wrong is not None:
         raise ValueError(f"plan {path}, {wrong.json_path.removeprefix('$.')}: {wrong.schema['description']} "
                          f"({wrong.message})")
-    return [(": ".join(filter(None, (name, arm))), values) for name, part in parts.items()
-            for arm, values in cells(part)]
+    return [(": ".join(filter(None, (name, arm))), own) for name, part in parts.items() for arm, own in cells(part)]
 
 
 def keyed(runs: Iterable[Planned], fingerprints: Callable[[Planned], tuple[str, str]]) -> dict[str, Planned]:

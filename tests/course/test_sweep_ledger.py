@@ -1,6 +1,7 @@
 """The ledger on PostgreSQL: claims of machines that died, results that come late, a database that is away."""
 import os
 import subprocess
+import sys
 import threading
 import time
 
@@ -280,3 +281,11 @@ def test_two_machines_may_extend_a_study_at_once(here, database):
     other = Ledger("mine", database)
     assert agree(here, ["d"], extend=True) == ["a", "b", "c", "d"]
     assert agree(other, ["e", "a"], extend=True) == ["a", "b", "c", "d", "e"] == here.keys
+
+
+def test_any_number_of_the_settings_may_be_claimed(here, tmp_path):
+    largest = {"learning_rate": sys.float_info.max, "seed": 2**63 - 1, "epochs": 100_000, "data_seed": 2**63 - 1}
+    for ledger in (here, Ledger("mine", f"sqlite:///{tmp_path / 'study.db'}")):
+        assert ledger.claim(("a",), largest)
+        (trial,) = ledger.study.get_trials()
+        assert trial.params["learning_rate"] == sys.float_info.max and "seed" not in trial.params

@@ -30,7 +30,7 @@ def test_a_value_of_another_kind_is_named_with_its_place(tmp_path, text, place, 
     assert str(raised.value).startswith(f"plan {tmp_path / 'plan.toml'}, {place}: {sentence} (")
 
 
-@pytest.mark.parametrize("views", [0, -1, 1.5, 4.0, "all", True])
+@pytest.mark.parametrize("views", [0, -1, 1.5, 4.0, "all", True, 163])
 def test_views_are_a_whole_number(views):
     with pytest.raises(ValueError, match="views must be "):
         planned("", {"views": views})
