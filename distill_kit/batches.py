@@ -27,15 +27,13 @@ class ViewBatches:
     def __init__(self, bank: ViewBank, labels: Tensor, batch_size: int, seed: int,
                  logits: KeptLogits | None = None, steps: int | None = None, rows: Tensor | None = None):
         """labels: int64 [N], one per image of the bank. rows: the images to train on, all where None."""
-        self.bank, self.logits = bank, logits
-        self.labels = labels.to(bank.device)
+        self.bank, self.logits, self.labels = bank, logits, labels.to(bank.device)
         self.rows = torch.arange(len(labels)) if rows is None else rows
         self.batch_size = min(batch_size, len(self.rows))
         self.steps = len(self.rows) // self.batch_size if steps is None else steps
         self._generator = torch.Generator().manual_seed(seed)
-        self._offset = torch.randint(len(bank.views), (len(labels),), generator=self._generator)
-        self._passes = 0
-        self._queue: list[Tensor] = []  # the batches of this pass that are still to come
+        self._offset = send(torch.randint(len(bank.views), (len(labels),), generator=self._generator), bank.device)
+        self._passes, self._queue = 0, []  # the queue: batches of this pass that are still to come
 
     def __len__(self) -> int:
         return self.steps
@@ -44,15 +42,14 @@ class ViewBatches:
         """Yield the batches of one epoch."""
         for rows in self.epoch():
             views = (self._offset[rows] + self._passes - 1) % len(self.bank.views)
-            yield Batch(self.bank.take(rows, views), self.labels[send(rows, self.bank.device)],
-                        self.ask_teacher(rows, views))
+            yield Batch(self.bank.take(rows, views), self.labels[rows], self.ask_teacher(rows, views))
 
     def epoch(self) -> Iterator[Tensor]:
-        """Yield the rows of the batches of one epoch: int64 [n] each. Whoever wants no images goes through these."""
+        """Yield the rows of the batches of one epoch, int64 [n] on the bank's device; who wants no images asks here."""
         for _ in range(self.steps):
             if not self._queue:
                 self._passes += 1
-                order = self.draw_order()
+                order = send(self.draw_order(), self.bank.device)  # whole: a copy a batch would keep a GPU waiting
                 self._queue = list(order[: len(order) // self.batch_size * self.batch_size].split(self.batch_size))
             yield self._queue.pop(0)
 
@@ -74,7 +71,7 @@ class PlainBatches:
         self.labels = labels.to(bank.device)
 
     def __iter__(self):
-        for rows in torch.arange(len(self.labels)).split(self.batch_size):
+        for rows in torch.arange(len(self.labels), device=self.bank.device).split(self.batch_size):
             views = torch.zeros_like(rows)
             logits = None if self.logits is None else self.logits.take(rows, views)
-            yield Batch(self.bank.take(rows, views), self.labels[send(rows, self.bank.device)], logits)
+            yield Batch(self.bank.take(rows, views), self.labels[rows], logits)

@@ -62,8 +62,8 @@ def identity(run: Run) -> dict:
 def of_images(images: Materials | Dataset, training: str = "pool") -> str:
     """Hash all images and labels; training: the name of the part that is not validation or test."""
     return fingerprint({"classes": str(images.validation.classes)}, {
-        f"{part} {what}": getattr(getattr(images, part), what)
-        for part in (training, "validation", "test") for what in ("images", "labels")})[:16]
+        f"{part} {what}": getattr(getattr(images, part), what) for part in (training, "validation", "test")
+        for what in ("images", "labels")})[:16]
 
 
 def of_network(network: nn.Module) -> str:

@@ -64,10 +64,10 @@ def sums_of(terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, lab
         agreed, teacher_correct = (predicted == taught).sum(), (taught == labels).sum()
         teacher_entropy = entropy(teacher_logits, temperature).sum()
     return torch.stack(Sums(
-        total=terms.total * count, hard=terms.hard * count, labelled_hard=terms.hard * labelled,
-        soft=terms.soft * count, correct=(predicted == labels).sum(), agreed=agreed, labelled=labelled,
-        images=torch.full_like(labelled, count), teacher_correct=teacher_correct,
-        entropy=entropy(logits, temperature).sum(), teacher_entropy=teacher_entropy))
+        total=terms.total * count, hard=terms.hard * count, labelled_hard=terms.hard * labelled, labelled=labelled,
+        soft=terms.soft * count, correct=(predicted == labels).sum(), agreed=agreed, teacher_correct=teacher_correct,
+        images=torch.full_like(labelled, count), entropy=entropy(logits, temperature).sum(),
+        teacher_entropy=teacher_entropy))
 
 
 def means(sums: Tensor, prefix: str) -> dict[str, float | None]:
@@ -97,7 +97,6 @@ class EpochFigures:
         self.clip_norm, self.weights = clip_norm, matrices(student)
         self.before = [weight.detach().clone() for weight in self.weights]
         self.sums, self.norms, self.labels = no_sums(next(student.parameters()).device), [], []
-        self.numbers: Numbers | None = None  # of the last step
 
     def add(self, batch: Batch, numbers: Numbers, stepped: Stepped) -> None:
         """Add what a step on a batch left."""
@@ -121,9 +120,8 @@ class EpochFigures:
             raise ValueError(f"batches must yield a batch in every epoch; epoch {epoch} had none")
         labels = torch.cat(self.labels).cpu().split([len(labels) for labels in self.labels])  # a GPU waits once
         row = {**self.step_row(epoch, steps), "kind": EPOCH, **gradient_figures(self.norms, self.clip_norm),
-               "update_ratio": None if self.moved is None else float(self.moved),
-               "label_mix": label_mix(labels, self.classes, least=32),
-               "classes": self.classes, "threads": torch.get_num_threads()}
+               "update_ratio": None if self.moved is None else float(self.moved), "classes": self.classes,
+               "label_mix": label_mix(labels, self.classes, least=32), "threads": torch.get_num_threads()}
         if epoch == 1:
             row |= {f"first_{name}": float(value) for name, value in self.first.items()}
             row["first_soft"] = row["first_soft"] if self.taught else None

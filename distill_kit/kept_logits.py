@@ -45,10 +45,11 @@ class KeptLogits:
             self._values = values.to(bank.device)
 
     def take(self, rows: Tensor, views: Tensor) -> Tensor:
-        """Logits float16 [n, C] of image `rows[k]` in view `views[k]` (int64 [n], on the CPU), on the bank's device."""
-        missing = ~self._known[rows, views]
-        if missing.any():
-            self._make(rows[missing], views[missing])
+        """Logits float16 [n, C] of image `rows[k]` in view `views[k]` (int64 [n]), on the bank's device."""
+        if not self._known.all():  # only then is a GPU asked which images these are
+            r, v = rows.cpu(), views.cpu()
+            if (missing := ~self._known[r, v]).any():
+                self._make(r[missing], v[missing])
         return self._values[send(rows, self.bank.device), send(views, self.bank.device)]
 
     @property
@@ -75,13 +76,12 @@ class KeptLogits:
     def _make(self, rows: Tensor, views: Tensor) -> None:
         if self.teacher is None:
             raise RuntimeError("the teacher's logits for some images are missing: call complete() first")
-        started, block = time.perf_counter(), self.teacher.block
-        for r, v in zip(rows.split(block), views.split(block)):
-            fill = torch.arange(block).clamp(max=len(r) - 1)                        # a short block repeats its last
-            logits = self.teacher(self.bank.take(r[fill], v[fill]))[: len(r)]
+        started = time.perf_counter()
+        for some, logits in self.teacher.in_blocks(lambda some: self.bank.take(rows[some], views[some]), len(rows)):
             check_numbers(logits, "teacher logits")
             if self._values is None:
                 self._values = logits.new_zeros(*self._known.shape, logits.shape[1])
+            r, v = rows[some], views[some]
             self._values[send(r, self.bank.device), send(v, self.bank.device)] = logits
             self._known[r, v] = True
         self.seconds += time.perf_counter() - started

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from .data.imageset import ImageSet
 
 STEM_PATCH = 2                          # the stem sees 2x2 pixels: 12 numbers
-STEM_CHANNELS = 2 * 3 * STEM_PATCH**2   # each whitened direction and its negative: 24
+STEM_CHANNELS = 2 * 3 * STEM_PATCH**2   # each whitened direction and its negative: 24 at most
 NORMS = {"batch": nn.BatchNorm2d, "layer": lambda channels: nn.GroupNorm(1, channels)}
 
 
@@ -29,9 +29,12 @@ class Architecture:
     image_size: int = 32
     last_halves: bool = True                 # does the last block halve, too?
     norm: str = "batch"                      # "layer" asks no other image of the batch
+    kernels: tuple[int, ...] = ()            # side of each block's first filters: 3, or 2 without padding; () is all 3
+    stem_channels: int = STEM_CHANNELS       # fewer leave out the directions in which patches differ least
 
     def __post_init__(self):
         object.__setattr__(self, "widths", tuple(self.widths))  # JSON only knows lists
+        object.__setattr__(self, "kernels", tuple(self.kernels) or (3,) * len(self.widths))
         whole = (*self.widths, self.depth, self.stem_stride, self.num_classes, self.image_size)
         if not self.widths or not all(type(number) is int and 0 < number < 2**20 for number in whole):
             raise ValueError("widths, depth, stem_stride, num_classes and image_size must be whole numbers from 1, "
@@ -40,6 +43,10 @@ class Architecture:
             raise ValueError(f"head must be 'flat' or 'max'; got {self.head!r}")
         if self.norm not in NORMS:
             raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {self.norm!r}")
+        if len(self.kernels) != len(self.widths) or not set(self.kernels) <= {2, 3}:
+            raise ValueError(f"kernels must be 2 or 3, for each of the {len(self.widths)} blocks; got {self.kernels}")
+        if self.stem_channels not in range(2, STEM_CHANNELS + 1, 2):
+            raise ValueError(f"stem_channels must be even, from 2 to {STEM_CHANNELS}; got {self.stem_channels!r}")
         if self.final_size < 1:
             raise ValueError(f"image_size {self.image_size} is too small for {len(self.widths)} blocks")
 
@@ -51,39 +58,39 @@ class Architecture:
     def final_size(self) -> int:
         """Height and width behind the last block."""
         size = (self.image_size - STEM_PATCH) // self.stem_stride + 1
-        return size >> len(self.widths) - (not self.last_halves)
+        for place, kernel in enumerate(self.kernels, start=1):
+            size -= kernel == 2
+            if place < len(self.widths) or self.last_halves:
+                size = (size + (kernel == 2)) // 2
+        return size
 
 
-STUDENTS = {
-    "small": Architecture(widths=(16, 32, 64), last_halves=False),
-    "default": Architecture(widths=(32, 64, 128), last_halves=False),
-    "wide": Architecture(widths=(48, 96, 192), last_halves=False),
-    "wider": Architecture(widths=(64, 128, 256), last_halves=False),
-    "tiny": Architecture(widths=(4, 8, 16), last_halves=False),
-    "tiniest": Architecture(widths=(2, 3, 4), last_halves=False),
-    "layer_norm": Architecture(widths=(32, 64, 128), last_halves=False, norm="layer"),
-}
+STUDENTS = {name: Architecture(widths, last_halves=False) for name, widths in {
+    "small": (16, 32, 64), "default": (32, 64, 128), "wide": (48, 96, 192), "wider": (64, 128, 256),
+    "tiny": (4, 8, 16), "tiniest": (2, 3, 4)}.items()}
+STUDENTS["layer_norm"] = replace(STUDENTS["default"], norm="layer")
 
 
 class Block(nn.Module):
-    """A 3x3 convolution, a 2x2 max pool where the block halves, a norm, ReLU; then further convolutions of that size.
+    """A convolution, a 2x2 max pool where the block halves, a norm, ReLU; then further 3x3 convolutions of that size.
 
+    Filters of 2x2 are not padded: less than half the work of 3x3. The pool then keeps a line that is left over.
     From a depth of 3 on, what the first convolution made is added again before the last ReLU (He et al., 2016).
     """
 
-    def __init__(self, inputs: int, outputs: int, depth: int, halves: bool, norm: str):
+    def __init__(self, inputs: int, outputs: int, depth: int, halves: bool, norm: str, kernel: int):
         super().__init__()
-        self.halves = halves
+        self.halves, self.keeps_rest = halves, kernel == 2
         self.relu = nn.ReLU()  # a module, so that what it lets through can be looked at (figures.py)
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(inputs if place == 0 else outputs, outputs, 3, padding=1, bias=False) for place in range(depth))
+        shapes = [(inputs, outputs, kernel), *[(outputs, outputs, 3)] * (depth - 1)]
+        self.convolutions = nn.ModuleList(nn.Conv2d(*shape, padding=shape[2] // 3, bias=False) for shape in shapes)
         self.norms = nn.ModuleList(NORMS[norm](outputs) for _ in range(depth))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, inputs, h, w] to [N, outputs, h, w], or half that height and width."""
         x = self.convolutions[0](x)                                                            # (N, width, h, w)
         if self.halves:  # before norm and ReLU: the same result in the mean, a quarter of the work
-            x = F.max_pool2d(x, 2)                                                             # (N, width, h/2, w/2)
+            x = F.max_pool2d(x, 2, ceil_mode=self.keeps_rest)                                  # (N, width, h/2, w/2)
         first = x = self.relu(self.norms[0](x))
         for place in range(1, len(self.convolutions)):
             x = self.norms[place](self.convolutions[place](x))
@@ -99,12 +106,12 @@ class ConvNet(nn.Module):
         super().__init__()
         self.architecture = architecture
         # Buffers: the stem is computed from images, never trained, and no parameter to be counted.
-        self.register_buffer("stem_weight", torch.zeros(STEM_CHANNELS, 3, STEM_PATCH, STEM_PATCH))
-        self.register_buffer("stem_bias", torch.zeros(STEM_CHANNELS))
-        channels = (STEM_CHANNELS, *architecture.widths)
+        channels = (architecture.stem_channels, *architecture.widths)
+        self.register_buffer("stem_weight", torch.zeros(channels[0], 3, STEM_PATCH, STEM_PATCH))
+        self.register_buffer("stem_bias", torch.zeros(channels[0]))
         halves = [True] * (len(architecture.widths) - 1) + [architecture.last_halves]
-        self.blocks = nn.Sequential(*(Block(a, b, architecture.depth, half, architecture.norm)
-                                      for a, b, half in zip(channels, channels[1:], halves)))
+        self.blocks = nn.Sequential(*(Block(a, b, architecture.depth, half, architecture.norm, kernel) for
+                                      a, b, half, kernel in zip(channels, channels[1:], halves, architecture.kernels)))
         places = architecture.final_size**2 if architecture.head == "flat" else 1
         self.head = nn.Linear(channels[-1] * places, architecture.num_classes)
 
@@ -159,7 +166,9 @@ def make_model(architecture: Architecture, images: Tensor, seed: int = 0,
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU as well
         model = ConvNet(architecture)
-    model.load_state_dict(whitening_stem(images) if stem is None else stem, strict=False)
+    half = architecture.stem_channels // 2  # eigenvalues ascend, so the strongest directions are the last ones
+    model.load_state_dict({name: value.unflatten(0, (2, -1))[:, -half:].flatten(0, 1) for name, value
+                           in (whitening_stem(images) if stem is None else stem).items()}, strict=False)
     return model.to(memory_format=torch.channels_last)
 
 

@@ -16,9 +16,8 @@ STALE = 0.05         # share of a moving mean that may be older than an epoch
 
 def frozen_norms(student: nn.Module) -> list[nn.Module]:
     """List the norms that training leaves alone: those whose parameters are frozen, or that you put in eval mode."""
-    return [norm for norm in student.modules() if isinstance(norm, _NormBase) and (
-        (student.training and not norm.training)
-        or (norm.affine and not any(parameter.requires_grad for parameter in norm.parameters())))]
+    return [norm for norm in student.modules() if isinstance(norm, _NormBase) and (student.training > norm.training or (
+        norm.affine and not any(parameter.requires_grad for parameter in norm.parameters())))]
 
 
 def train_mode(student: nn.Module, frozen: list[nn.Module]) -> None:

@@ -1,7 +1,10 @@
 """Optimisers: AdamW, as the article has it, and Muon, which comes as far in half the time; SGD for comparison.
 
+Torch's own load its compiler with their first step (two seconds, 120 MB), which nothing here uses; these do not.
+
 A parameter group may hold `lr_ratio`: step.py sets its learning rate to that multiple of the schedule's.
 """
+import inspect
 from collections.abc import Callable
 
 import torch
@@ -39,6 +42,15 @@ def optimizer_of(student: nn.Module, given: Optimizer, learning_rate: float) -> 
     return optimizer, highest
 
 
+def light(kind: type) -> type:
+    """Make the same optimiser without the detours of torch's that load its compiler."""
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in ("add_param_group", "zero_grad", "step")}
+    return type(kind.__name__, (kind,), {**plain, "step": torch.no_grad()(plain["step"])})
+
+
+AdamW, SGD = light(torch.optim.AdamW), light(torch.optim.SGD)
+
+
 def adamw(model: nn.Module, weight_decay: float = WEIGHT_DECAY) -> torch.optim.Optimizer:
     """Make AdamW (Loshchilov and Hutter, 2019); only matrices and filters decay, not biases and norms."""
     return _adamw(trained(model), weight_decay)
@@ -46,10 +58,13 @@ def adamw(model: nn.Module, weight_decay: float = WEIGHT_DECAY) -> torch.optim.O
 
 def sgd(model: nn.Module, weight_decay: float = 5e-4) -> torch.optim.Optimizer:
     """Make stochastic gradient descent with Nesterov's momentum of 0.9; it takes a learning rate of about 0.05 here."""
-    return torch.optim.SGD(trained(model), lr=0.0, momentum=0.9, nesterov=True, weight_decay=weight_decay)
+    parameters = trained(model)
+    # fused: it does not wait for the GPU, so its step can be recorded (recording.py)
+    return SGD(parameters, lr=0.0, momentum=0.9, nesterov=True, weight_decay=weight_decay,
+               fused=parameters[0].device.type == "cuda")
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(light(torch.optim.Optimizer)):
     """Momentum whose update is made orthogonal, for convolutions; AdamW for everything else (Jordan et al., 2024).
 
     The update of a filter bank, seen as a matrix (outputs, inputs * 9), has its singular values brought near 1, so
@@ -67,22 +82,31 @@ class Muon(torch.optim.Optimizer):
         self._adamw.state = self.state  # one for both, as the groups are: whoever keeps it has both halves
         self._filters = self.param_groups[0]
         self.param_groups.extend(self._adamw.param_groups)  # the same dicts: a new learning rate reaches both
+        self._step_supports_amp_scaling = getattr(self._adamw, "_step_supports_amp_scaling", False)
 
     @torch.no_grad()
     def step(self, closure=None):
         """Update the filters by Muon, all other parameters by AdamW."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
         rate, momentum = self._filters["lr"], self._filters["momentum"]
+        # What GradScaler lends: then a step moves nothing where a gradient is not finite, and nobody waits for a GPU.
+        scale, found_inf = (getattr(self, name, None) for name in ("grad_scale", "found_inf"))
         for parameter in self._filters["params"]:
             if parameter.grad is None:  # frozen meanwhile
                 continue
             if "average" not in (state := self.state[parameter]):
                 state["average"] = torch.zeros_like(parameter)
-            average = state["average"]
-            average.mul_(momentum).add_(parameter.grad)
-            update = parameter.grad.add(average, alpha=momentum)                     # Nesterov's look ahead
+            average, gradient = state["average"], parameter.grad if scale is None else parameter.grad / scale
+            before = [] if found_inf is None else [(tensor, tensor.clone()) for tensor in (parameter, average)]
+            average.mul_(momentum).add_(gradient)
+            update = gradient.add(average, alpha=momentum)                           # Nesterov's look ahead
             parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
             parameter.sub_(rate * orthogonal(update.flatten(1)).view_as(parameter))
+            for tensor, old in before:
+                tensor.copy_(torch.where(found_inf > 0, old, tensor))
+        self._adamw.grad_scale, self._adamw.found_inf = scale, found_inf
         self._adamw.step()
+        return loss
 
 
 def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:
@@ -92,11 +116,10 @@ def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:
     x = matrix / (matrix.norm() + 1e-7)                                              # (rows, columns), rows <= columns
     # Each step multiplies x by a polynomial of x x^T from the left. All polynomials commute, so the steps are taken on
     # the small square, and x is multiplied once, by their product: 40 % less to compute.
-    square, identity = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)    # (rows, rows)
-    product = identity
+    square, product, identity = x @ x.T, None, torch.eye(len(x), dtype=x.dtype, device=x.device)  # (rows, rows)
     for step in range(steps):
         polynomial = 3.4445 * identity - 4.7750 * square + 2.0315 * square @ square
-        product = polynomial @ product
+        product = polynomial if product is None else polynomial @ product
         if step < steps - 1:
             square = polynomial @ square @ polynomial
     return product @ x
@@ -107,9 +130,8 @@ def _adamw(parameters: list[nn.Parameter], weight_decay: float) -> torch.optim.O
               {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0}]
     device = parameters[0].device.type
     # fused: three kernels fewer a parameter; capturable: its step can be recorded (recording.py)
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0,  # the schedule's, step by step
-                             fused=device in ("cpu", "cuda"), capturable=device == "cuda")
+    return AdamW([group for group in groups if group["params"]], lr=0.0,  # the schedule's, step by step
+                 fused=device in ("cpu", "cuda"), capturable=device == "cuda")
 
 
 OPTIMIZERS = {"muon": Muon, "adamw": adamw, "sgd": sgd}
-RECORDABLE = ("muon", "adamw")  # torch's SGD reads its learning rate on the CPU, and so waits for the GPU

@@ -15,8 +15,7 @@ def training_bar(steps: int, what: str, shown: bool = True) -> Iterator[Callable
     """
     from tqdm.auto import tqdm
     accuracy = ""
-    with tqdm(total=steps, desc=what, unit="step", leave=False, delay=0.5, mininterval=0.5,
-              disable=not shown) as bar:
+    with tqdm(total=steps, desc=what, unit="step", leave=False, delay=0.5, mininterval=0.5, disable=not shown) as bar:
         def follow(row: Row, more: str = "") -> None:
             nonlocal accuracy
             bar.update(row["steps"] - bar.n)

@@ -22,10 +22,7 @@ class Recorded:
 
     def __init__(self, function: Callable):
         self.function = function
-        self._shapes: list | None = None
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._inputs: list[Tensor | None] = []
-        self._outputs: tuple = ()
+        self._graph, self._shapes, self._inputs, self._outputs = None, None, [], ()
 
     def close(self) -> None:
         """Forget the recording and give its memory back."""

@@ -19,7 +19,7 @@ from .memory import keep_freed_memory
 from .metrics import accuracy, answers, balanced_accuracy, share_in_top
 from .models import STUDENTS, ConvNet, make_model, whitening_stem
 from .neighbours import Room, next_with
-from .optimizers import OPTIMIZERS, RECORDABLE
+from .optimizers import OPTIMIZERS
 from .schedules import Schedule, from_to, warmup_cosine
 from .settings import Settings
 from .teachers import Teacher
@@ -128,8 +128,7 @@ class Run:
         """
         if settings.drawn != materials.drawn:
             raise ValueError("settings must ask for the images of the materials: images, data_seed and leave_out are "
-                             f"{settings.drawn} in one and {materials.drawn} in the other. Make materials with "
-                             "Materials.of.")
+                             f"{settings.drawn} and {materials.drawn}. Make materials with Materials.of.")
         self.settings, self.materials = settings, materials
         self.history: list[Row] = []
         self.best: dict = {}
@@ -144,8 +143,7 @@ class Run:
         self.parts = self._parts()
         self.threads = settings.threads or torch.get_num_threads()
         self.room = Room(materials.device, self.threads)
-        self.teacher_seconds = 0.0
-        self.began = False
+        self.teacher_seconds, self.began = 0.0, False
 
     def rows(self, every: int | None = None, folder: Path | str | None = None) -> Iterator[Row]:
         """Train, once: yield a row an epoch and a light row every `every` steps. `seconds` leaves the teacher out.
@@ -160,8 +158,7 @@ class Run:
         rows = train(parts.student, parts.batches, parts.watched, epochs=self.settings.epochs,
                      optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
                      alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=materials.precision,
-                     recorded=self.settings.optimizer in RECORDABLE, loss=parts.loss,
-                     plain=self._plain if len(parts.batches) < FEW_STEPS else None,
+                     recorded=True, loss=parts.loss, plain=self._plain if len(parts.batches) < FEW_STEPS else None,
                      after=self.history[-1] if self.history else None)
         rows = keep_best(self.student, rows, best=self.best)
         try:
@@ -179,9 +176,9 @@ class Run:
             materials.logits.save()
             materials.watched.logits.save()
             if folder is not None and self.history:
-                save_model(self.student, Path(folder, "student.safetensors"),
-                           {"settings": asdict(self.settings), "data": self.training.source,
-                            "classes": list(self.training.classes)}, half=False)
+                card = {"settings": asdict(self.settings), "data": self.training.source,
+                        "classes": list(self.training.classes)}
+                save_model(self.student, Path(folder, "student.safetensors"), card, half=False)
             elif folder is not None:
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()  # only where it is empty: a run given up before its first row leaves nothing
@@ -201,12 +198,12 @@ class Run:
         materials, rows = self.materials, self.history
         device, precision = materials.device, materials.precision
         validation = answers(self.student, materials.validation, device, precision)
-        figures = {
-            "val_accuracy": accuracy(validation, materials.validation.labels), "test_accuracy": None,
-            "val_balanced_accuracy": balanced_accuracy(validation, materials.validation.labels),
-            "seconds": rows[-1]["seconds"], "teacher_seconds": self.teacher_seconds,
-            "images_per_second": rows[-1]["steps"] * self.batches.batch_size / rows[-1]["seconds"],
-            "precision": precision, "best_epoch": best_row(rows)["epoch"], "epochs_done": rows[-1]["epoch"]}
+        labels, seconds = materials.validation.labels, rows[-1]["seconds"]
+        figures = {"val_accuracy": accuracy(validation, labels), "test_accuracy": None, "seconds": seconds,
+                   "val_balanced_accuracy": balanced_accuracy(validation, labels), "precision": precision,
+                   "teacher_seconds": self.teacher_seconds, "best_epoch": best_row(rows)["epoch"],
+                   "images_per_second": rows[-1]["steps"] * self.batches.batch_size / seconds,
+                   "epochs_done": rows[-1]["epoch"]}
         if "stopped" in rows[-1]:
             return {**figures, "stopped": rows[-1]["stopped"]}  # a failed run is no reason to look at the test images
         test = answers(self.student, materials.test, device, precision)

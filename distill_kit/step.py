@@ -30,8 +30,9 @@ class Step:
         self.parameters = trained(student)
         self.device = self.parameters[0].device
         self.scaler = torch.amp.GradScaler(self.device.type, init_scale=FLOAT16_SCALE, enabled=precision == "float16")
-        waits = self.device.type != "cuda" or self.scaler.is_enabled()  # a scaler waits for the GPU
-        self._call = Recorded(self._step) if recorded and not waits else self._step
+        # A scaler waits for the GPU in each step, but for optimisers that skip theirs by themselves.
+        waits = self.scaler.is_enabled() and not getattr(optimizer, "_step_supports_amp_scaling", False)
+        self._call = Recorded(self._step) if recorded and self.device.type == "cuda" and not waits else self._step
 
     def close(self) -> None:
         """Give back the memory of a recording."""

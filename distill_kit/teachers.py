@@ -1,5 +1,5 @@
 """A teacher: a trained network that only answers, and the weights that ship with the kit."""
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
@@ -13,7 +13,7 @@ from .models import ConvNet, logits_of
 from .neighbours import Room
 from .weights import load_model
 
-CPU_BLOCK = 64    # images a pass, always: sums of floats depend on the size of the batch they are made in
+CPU_BLOCK = 64    # images a pass
 LARGEST = torch.finfo(torch.float16).max
 GPU_BLOCK = 512   # the same on a GPU, where a pass of 64 takes as long
 
@@ -35,9 +35,9 @@ class Teacher:
         modules = module if isinstance(module, list | tuple) else [module]
         odd = [type(each).__name__ for each in modules if not isinstance(each, nn.Module)]
         if odd or not modules:
-            got = odd[0] if odd else "an empty list"
-            raise ValueError(f"teacher must be a torch.nn.Module, or a list of them; got {got}. Weights alone are no "
-                             "network: build it, and call its load_state_dict.")
+            raise ValueError("teacher must be a torch.nn.Module, or a list of them; got "
+                             f"{odd[0] if odd else 'an empty list'}. Weights alone are no network: build it, and call "
+                             "its load_state_dict.")
         self.module = (modules[0] if len(modules) == 1 else Ensemble(modules)).to(self.device)
 
     @torch.no_grad()
@@ -51,13 +51,19 @@ class Teacher:
 
     def about(self, images: Tensor) -> Tensor:
         """Logits float16 [N, C], on the CPU, for plain images uint8 [N, 3, H, W]."""
-        logits = []
+        def pixels(rows: Tensor) -> Tensor:
+            return images[rows].to(self.device, memory_format=torch.channels_last).float().div_(255)
         with Room(self.device):
-            for part in images.split(self.block):
-                filling = part[-1:].expand(self.block - len(part), -1, -1, -1)  # a short block repeats its last image
-                pixels = torch.cat([part, filling]).to(self.device, memory_format=torch.channels_last)
-                logits.append(self(pixels.float().div_(255))[: len(part)].cpu())
-        return torch.cat(logits)                                                         # (N, C)
+            return torch.cat([logits.cpu() for _, logits in self.in_blocks(pixels, len(images))])    # (N, C)
+
+    def in_blocks(self, pixels: Callable[[Tensor], Tensor], count: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Ask about `count` images, of which `pixels` gathers those in given rows; yield rows and logits [n, C].
+
+        All blocks are of one size, for sums of floats depend on it: a short one repeats its last image.
+        """
+        for rows in torch.arange(count).split(self.block):
+            fill = torch.arange(self.block).clamp(max=len(rows) - 1)
+            yield rows, self(pixels(rows[fill]))[: len(rows)]
 
 
 class Ensemble(nn.Module):
@@ -107,10 +113,9 @@ def load_teacher(dataset: Dataset, path: Path | str | None = None) -> tuple[Conv
     if path is None:
         path = shipped_path(dataset.name)
         if not path.is_file():
-            shipped = sorted(file.stem.removeprefix("teacher-") for file in path.parent.glob("*.safetensors"))
-            raise FileNotFoundError(
-                f"the kit has no teacher for {dataset.name!r} (it has them for {', '.join(shipped)}). Make one: "
-                "python -m distill_kit teacher --train --data FOLDER --out teacher.safetensors")
+            there = sorted(file.stem.removeprefix("teacher-") for file in path.parent.glob("*.safetensors"))
+            raise FileNotFoundError(f"the kit has no teacher for {dataset.name!r}, only {', '.join(there)}. Make one: "
+                                    "python -m distill_kit teacher --train --data FOLDER --out teacher.safetensors")
     model, card = load_model(path)
     if card.get("classes", list(dataset.pool.classes)) != list(dataset.pool.classes):
         raise ValueError(f"the teacher at {path} knows the classes {', '.join(card['classes'])}; "

@@ -89,9 +89,8 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
 
 @torch.no_grad()
 def validate(student: nn.Module, batches: Iterable[Batch], temperature: float = 1.0, alpha: float = 1.0,
-             precision: str = "float32", prefix: str = "val", loss: Callable = distillation_terms,
-             dead_units: bool = False) -> Row:
-    """Measure a student on all batches, in eval mode: columns that begin with `prefix` (history.py).
+             precision: str = "float32", loss: Callable = distillation_terms, dead_units: bool = False) -> Row:
+    """Measure a student on all batches, in eval mode: columns that begin with val_ (history.py).
 
     Means are over images, not over batches, so that a short last batch does not weigh more.
     dead_units: also the share of the student's ReLU channels that answer to no image of the first batch.
@@ -105,7 +104,7 @@ def validate(student: nn.Module, batches: Iterable[Batch], temperature: float = 
             logits = logits_of(student(images))
         terms = loss(logits, teacher_logits, labels, temperature, alpha)
         sums += sums_of(terms, logits, teacher_logits, labels, temperature)
-    return {**means(sums, prefix), **dead}
+    return {**means(sums, "val"), **dead}
 
 
 def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = None,
@@ -140,10 +139,9 @@ def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = No
 def train_student_with_distillation(
         student: nn.Module, teacher: nn.Module | Sequence[nn.Module] | None, train_loader: Iterable,
         val_loader: Iterable, num_epochs: int = 10, learning_rate: float | Schedule = 1e-3,
-        temperature: float | Schedule = 4.0, alpha: float | Schedule = 0.7,
-        device: str | torch.device | None = None, *, patience: int | None = 3, history: list[Row] | None = None,
-        on_row: Callable[[Row], None] | None = None, precision: str = "float32", optimizer: Optimizer = adamw,
-        progress: bool = True) -> nn.Module:
+        temperature: float | Schedule = 4.0, alpha: float | Schedule = 0.7, device: str | torch.device | None = None, *,
+        patience: int | None = 3, history: list[Row] | None = None, on_row: Callable[[Row], None] | None = None,
+        precision: str = "float32", optimizer: Optimizer = adamw, progress: bool = True) -> nn.Module:
     """Distil `teacher` into `student` by AdamW, with one epoch of warm-up, cosine decay, clipping and early stopping.
 
         >>> history = []

@@ -41,7 +41,7 @@ class ViewBank:
         self._row_start = torch.arange(height, device=self.device) * wide
 
     def take(self, rows: Tensor, views: Tensor) -> Tensor:
-        """Gather image `rows[k]` in view `views[k]`, int64 [n] on the CPU: float [n, 3, H, W], 0 to 1.
+        """Gather image `rows[k]` in view `views[k]`, int64 [n]: float [n, 3, H, W], 0 to 1.
 
         Channels lie last in memory.
         """

@@ -122,15 +122,16 @@ def _read_cifar(place: Place, progress: bool) -> Dataset:
         return _cifar10_folder(place.path, progress)
     if place.kind == "cifar100":
         arrays, classes = official.read_cifar100(place.path)
-        notice = f"CIFAR-100, official images: {_counts(arrays)}, from {in_short(place.path)}."
+        counts = _counts(len(arrays["train_labels"]), len(arrays["test_labels"]))
+        notice = f"CIFAR-100, official images: {counts}, from {in_short(place.path)}."
         return imageset.cut_up("cifar100", arrays, classes, "CIFAR-100, official images", notice)
+    source = "CIFAR-10, official images"
     if place.kind == "batches":
-        arrays = official.read_batches(place.path)
-    else:
-        status = place.path.stat()
-        fingerprint = f"{official.MD5} {status.st_size} {status.st_mtime_ns}"
-        arrays = cache.cached(place.path, fingerprint, lambda: official.read_archive(place.path))
-    return _cifar10(arrays, "CIFAR-10, official images", place.path)
+        return _cifar10(imageset.as_cut(official.read_batches(place.path)), source, place.path)
+    status = place.path.stat()
+    fingerprint = f"{official.MD5} {status.st_size} {status.st_mtime_ns}"
+    arrays = cache.cached(place.path, fingerprint, lambda: imageset.as_cut(official.read_archive(place.path)))
+    return _cifar10(arrays, source, place.path)
 
 
 def _cifar10_folder(root: Path, progress: bool) -> Dataset:
@@ -141,7 +142,7 @@ def _cifar10_folder(root: Path, progress: bool) -> Dataset:
                          f"missing or unknown: {in_few_words(odd)}.")
     listing = listing._replace(files={part: listing.files[part] for part in (TRAIN, TEST)})
     from .own_images import decoded
-    arrays, details = decoded(listing, None, progress)
+    arrays, details = decoded(listing, None, progress, imageset.as_cut)
     if details["sides"] != [32, 32]:
         raise ValueError(f"{printable(root)} must hold images of 32 x 32 pixels, as CIFAR-10 has; got sides of "
                          f"{' to '.join(map(str, details['sides']))}.")
@@ -149,17 +150,19 @@ def _cifar10_folder(root: Path, progress: bool) -> Dataset:
 
 
 def _cifar10(arrays: cache.Arrays, source: str, place: Path) -> Dataset:
-    notice = f"{source}: {_counts(arrays)}, from {in_short(place)}."
+    parts = imageset.image_sets(arrays, imageset.CUT, CIFAR10_CLASSES, source)
+    of_training, of_test = len(parts["pool"]) + len(parts["validation"]), len(parts["test"])
+    notice = f"{source}: {_counts(of_training, of_test)}, from {in_short(place)}."
     training, test = official.TRAIN_COUNT, official.TEST_COUNT
-    if len(arrays["train_labels"]) < training or len(arrays["test_labels"]) < test:
+    if of_training < training or of_test < test:
         notice += f" These are fewer than the official {training:,} and {test:,}, so figures will differ."
     if "JPEG" in source:
         notice += " JPEG loses detail: students and teachers score a few points less than on the official images."
-    return imageset.cut_up("cifar10", arrays, CIFAR10_CLASSES, source, notice)
+    return Dataset("cifar10", **parts, notice=notice)
 
 
-def _counts(arrays: cache.Arrays) -> str:
-    return f"{len(arrays['train_labels']):,} training and {len(arrays['test_labels']):,} test images"
+def _counts(training: int, test: int) -> str:
+    return f"{training:,} training and {test:,} test images"
 
 
 def _near(root: Path, given: str) -> str:

@@ -14,6 +14,7 @@ from ..losses import NO_LABEL
 from ..schedules import check_whole
 from .folder import PARTS, TEST, TRAIN, VALIDATION
 
+CUT, KINDS = ("pool", VALIDATION, TEST), ("images", "labels")  # the parts of a data set, and what they hold
 SIZES = 8, 96  # pixels a side that the networks of the kit are made for
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2  # of each class, set aside where there are no images for it
 
@@ -101,14 +102,20 @@ def check_cut(size: int | None = None, validation_share: float | None = None, te
             raise ValueError(f"{name} must be above 0 and below 1; got {share}")
 
 
+def image_sets(arrays: dict[str, np.ndarray], names: tuple[str, ...], classes: tuple[str, ...],
+               source: str) -> dict[str, ImageSet]:
+    """Make an ImageSet of each of the named parts of decoded arrays that is there; nothing is copied."""
+    return {name: ImageSet(*(torch.from_numpy(arrays[f"{name}_{what}"]) for what in KINDS), classes,
+                           source) for name in names if f"{name}_labels" in arrays}
+
+
 def cut_up(name: str, arrays: dict[str, np.ndarray], classes: tuple[str, ...], source: str, notice: str,
            validation_share: float | None = None, test_share: float | None = None) -> Dataset:
     """Make a data set of decoded arrays; validation and test images are set aside where they have no part of their own.
 
     Raises ValueError for a share where there is such a part, and for too few images.
     """
-    parts = {part: ImageSet(torch.from_numpy(arrays[f"{part}_images"]), torch.from_numpy(arrays[f"{part}_labels"]),
-                            classes, source) for part in PARTS if f"{part}_labels" in arrays}
+    parts = image_sets(arrays, PARTS, classes, source)
     for part, share in ((VALIDATION, validation_share), (TEST, test_share)):
         if share is not None and part in parts:
             raise ValueError(f"{part}_share must be left out: {source} have a {part} folder; got {share}")
@@ -126,6 +133,14 @@ def cut_up(name: str, arrays: dict[str, np.ndarray], classes: tuple[str, ...], s
         raise ValueError(f"{len(arrays['train_labels'])} training images are too few: none is left as {empty[0]} image "
                          f"({source}); three in a class are the least.")
     return Dataset(name, parts[TRAIN], parts[VALIDATION], parts[TEST], notice)
+
+
+def as_cut(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Lay arrays out as `cut_up` cuts them, to be kept so: then no part of what was kept has to be copied."""
+    classes = tuple(map(str, range(arrays[f"{TRAIN}_labels"].max(initial=0) + 1)))
+    dataset = cut_up("", arrays, classes, "CIFAR-10", "")
+    parts = {f"{part}_{what}": getattr(vars(dataset)[part], what).numpy() for part in CUT for what in KINDS}
+    return {name: array for name, array in arrays.items() if not name.startswith(TRAIN)} | parts
 
 
 def subset(images: ImageSet, count: int, seed: int = 0) -> ImageSet:

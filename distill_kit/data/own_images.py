@@ -1,6 +1,6 @@
 """A folder of your own images as a data set: listed, decoded once, cut up, and described in words."""
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +20,8 @@ def read_own(root: Path, progress: bool = True, size: int | None = None, validat
     arrays, details = decoded(listing, size, progress)
     name, shown = printable(root.resolve().name), printable(root)
     name = shown if name.lower().replace("-", "") in NOT_OWN else name
-    dataset = cut_up(name, arrays, tuple(map(printable, listing.classes)), f"images in {shown}", "", validation_share,
-                     test_share)
+    classes = tuple(map(printable, listing.classes))
+    dataset = cut_up(name, arrays, classes, f"images in {shown}", "", validation_share, test_share)
     cut = len(arrays["train_labels"])
     set_aside = [f"{len(images):,} of {cut:,} images ({len(images) / cut:.0%}) were set aside for {part}"
                  for part, images in ((VALIDATION, dataset.validation), (TEST, dataset.test))
@@ -31,9 +31,11 @@ def read_own(root: Path, progress: bool = True, size: int | None = None, validat
     return replace(dataset, notice=" ".join(_notice(shown, dataset, details)), details=details)
 
 
-def decoded(listing: Listing, size: int | None, progress: bool) -> tuple[Arrays, dict]:
-    """Decode a listing, or fetch what was decoded before; return the arrays and the details."""
-    arrays = cached(listing.root, f"{VERSION} {size} {listing.fingerprint()}", lambda: decode(listing, size, progress))
+def decoded(listing: Listing, size: int | None, progress: bool,
+            laid_out: Callable[[Arrays], Arrays] = lambda arrays: arrays) -> tuple[Arrays, dict]:
+    """Decode a listing and lay it out, or fetch what that made before; return the arrays and the details."""
+    arrays = cached(listing.root, f"{VERSION} {size} {laid_out.__name__} {listing.fingerprint()}",
+                    lambda: laid_out(decode(listing, size, progress)))
     return arrays, json.loads(str(arrays["details"]))
 
 

@@ -17,12 +17,13 @@ outlines that may have left these pixels, and a network, which only sees pixels,
 `best_accuracy` is therefore an upper bound: what somebody would reach who knew the outline itself.
 
 The same for a seed on every machine: whole numbers decide every pixel, and the random bits are PCG64's, a stream that
-numpy guarantees. Sines and exponentials, whose last bit may differ between machines, enter at two places, and are
-rounded there to steps far coarser than that bit: the prototypes (to 1/1024 of a radius) and the probabilities (to
-2^-24). A label compares a whole random number with sums of those steps. So images may be taken to be the same
-everywhere, and labels too; a probability may once in a long while be off by one step.
+numpy guarantees. The prototypes are whole numbers in a file. Exponentials, whose last bit may differ between machines,
+enter at one place, and are rounded there to steps far coarser than that bit: the probabilities (to 2^-24). A label
+compares a whole random number with sums of those steps. So images are the same everywhere, and labels may be taken to
+be; a probability may once in a long while be off by one step.
 """
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ UNIT = 1024          # the whole number that stands for the radius of a circle o
 EIGHTH, FINE = 8, 64  # positions are whole eighths of a pixel, lengths whole 64ths
 STEPS = 1 << 24      # probabilities are whole multiples of 1 / STEPS, which float32 holds exactly
 CHUNK = 500          # images made at a time: what fits the processor's cache
+FORMS = Path(__file__).parents[1] / "assets" / "shapes10.npy"
 
 # Okabe and Ito's palette, which colour-blind people can tell apart (its black softened).
 PALETTE = np.array([(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
@@ -110,43 +112,11 @@ class Lots:
 
 @cache
 def prototypes() -> np.ndarray:
-    """Compute the classes' own outlines: int64 [10, ANGLES], radius by angle, all of one area."""
-    turn = 2 * np.pi * np.arange(360) / 360
-    sin, cos = np.sin(turn), np.cos(turn)
-    ring = np.stack([sin, -cos], 1)                                                      # (360, 2), y points down
-    zigzag = 2 * np.pi * np.arange(10) / 10
-    arm = .39
-    forms = {
-        "circle": ring,
-        "drop": np.concatenate([[(0, -2.05)], ring[40:321]]),
-        "heart": np.stack([16 * sin**3, -13 * cos + 5 * np.cos(2 * turn) + 2 * np.cos(3 * turn) + np.cos(4 * turn)], 1),
-        "leaf": np.stack([.53 * np.sign(sin) * np.abs(sin)**1.3, -cos], 1),
-        "triangle": ring[[0, 120, 240]],
-        "square": ring[[45, 135, 225, 315]],
-        "cross": [(-arm, -1), (arm, -1), (arm, -arm), (1, -arm), (1, arm), (arm, arm),
-                  (arm, 1), (-arm, 1), (-arm, arm), (-1, arm), (-1, -arm), (-arm, -arm)],
-        "star": np.stack([np.sin(zigzag), -np.cos(zigzag)], 1) * np.array([1, .35] * 5)[:, None],
-        "flower": ring * (1 + .25 * np.cos(5 * turn))[:, None],
-        "fish": [(-.9, 0), (-.55, -.45), (-.1, -.57), (.3, -.42), (.6, -.12), (1, -.5),
-                 (1, .5), (.6, .12), (.3, .42), (-.1, .57), (-.55, .45)],
-    }
-    return np.stack([radii(np.array(forms[name], dtype=float)) for name in CLASSES])
+    """Read the classes' own outlines: int64 [10, ANGLES], radius by angle, all of one area.
 
-
-def radii(corners: np.ndarray) -> np.ndarray:
-    """Compute a polygon's reach from its centre of gravity at each angle, at unit area: [K, 2] -> int64 [ANGLES]."""
-    after = np.roll(corners, -1, 0)
-    triangles = corners[:, 0] * after[:, 1] - corners[:, 1] * after[:, 0]                # twice their areas, (K,)
-    centre = ((corners + after) * triangles[:, None]).sum(0) / (3 * triangles.sum())
-    (ax, ay), (ex, ey) = (corners - centre).T, (after - corners).T                     # edges: start and way, (K,) each
-    angle = 2 * np.pi * np.arange(ANGLES)[:, None] / ANGLES + 1e-6                     # (ANGLES, 1), past every corner
-    x, y = np.sin(angle), -np.cos(angle)
-    with np.errstate(divide="ignore", invalid="ignore"):                                 # rays along an edge miss it
-        reach = (ax * ey - ay * ex) / (x * ey - y * ex)                                  # along the ray, (ANGLES, K)
-        place = (ax * y - ay * x) / (x * ey - y * ex)                                    # along the edge, 0 to 1
-        hit = (reach > 0) & (place >= -1e-9) & (place <= 1 + 1e-9)
-    radius = np.where(hit, reach, 0).max(1)
-    return np.rint(UNIT * radius / np.sqrt((radius**2).mean())).astype(np.int64)
+    benchmarks/forms.py computed them, from the corners and curves that it names.
+    """
+    return np.load(FORMS, allow_pickle=False).astype(np.int64)
 
 
 def draw_outlines(lots: Lots) -> np.ndarray:

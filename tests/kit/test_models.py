@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -78,6 +78,40 @@ def test_any_size_and_number_of_classes(head, size, stride, depth, classes):
     assert model.head.in_features == inputs
 
 
+SHAPES = [(size, stride, last) for size in (16, 17, 19, 31, 32) for stride in (1, 2) for last in (True, False)]
+
+
+@pytest.mark.parametrize("kernels", [(2, 2), (2, 3), (3, 2), (3, 3)])
+@pytest.mark.parametrize("size, stride, last_halves", SHAPES)
+def test_final_size_is_that_of_the_last_block(size, stride, last_halves, kernels):
+    architecture = Architecture((4, 6), stem_stride=stride, image_size=size, last_halves=last_halves, kernels=kernels)
+    model, seen = make_model(architecture, pixels(3, size)).eval(), []
+    model.blocks.register_forward_hook(lambda module, given, out: seen.append(out.shape))
+    model(pixels(3, size).float() / 255)
+    assert seen == [(3, 6, architecture.final_size, architecture.final_size)]
+
+
+def test_small_filters_are_not_padded_and_their_pool_leaves_no_line_out():
+    model = make_model(Architecture((6,), kernels=(2,), num_classes=3, image_size=16), pixels()).eval()
+    x = F.relu(F.conv2d(pixels(4).float() / 255, model.stem_weight, model.stem_bias, stride=2))           # 8 x 8
+    x = F.conv2d(x, model.blocks[0].convolutions[0].weight)                                               # 7 x 7
+    x = F.pad(x, (0, 1, 0, 1), value=-torch.inf).unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5))             # 4 x 4
+    x = F.relu(model.blocks[0].norms[0](x))
+    torch.testing.assert_close(model(pixels(4).float() / 255), model.head(x.permute(0, 2, 3, 1).flatten(1)))
+
+
+def test_a_narrow_stem_keeps_the_directions_in_which_patches_differ_most():
+    images = coloured_images(200).images
+    full, narrow = (make_model(replace(SMALL, stem_channels=channels), images) for channels in (24, 6))
+    patches = F.unfold(images.double() / 255, 2, stride=2).transpose(1, 2).flatten(0, 1)                  # (P, 12)
+    by_size = torch.linalg.svd(patches - patches.mean(0), full_matrices=False).Vh[:3]                     # (3, 12)
+    rows = F.normalize(narrow.stem_weight.flatten(1).double(), dim=1)
+    same = (rows[:3] @ by_size.T).abs().flip(1)                                                           # (3, 3)
+    torch.testing.assert_close(same, torch.eye(3, dtype=torch.double), atol=1e-3, rtol=0)
+    assert torch.equal(rows[3:], -rows[:3]) and torch.equal(narrow.stem_weight[:3], full.stem_weight[9:12])
+    assert torch.equal(narrow.stem_bias, full.stem_bias[[9, 10, 11, 21, 22, 23]])
+
+
 def test_blocks_pool_then_normalise_then_relu():
     model = make_model(Architecture((6,), 2, image_size=16, num_classes=3), pixels())
     for norm in model.blocks[0].norms:  # one that does something
@@ -94,7 +128,11 @@ def test_blocks_pool_then_normalise_then_relu():
 
 @pytest.mark.parametrize("wrong, message", [
     ({"head": "mean"}, "head must be 'flat' or 'max'; got 'mean'"),
-    ({"image_size": 8}, "image_size 8 is too small for 3 blocks")])
+    ({"image_size": 8}, "image_size 8 is too small for 3 blocks"),
+    ({"kernels": (2, 3)}, r"kernels must be 2 or 3, for each of the 3 blocks; got \(2, 3\)"),
+    ({"kernels": (2, 3, 5)}, r"kernels must be 2 or 3, for each of the 3 blocks; got \(2, 3, 5\)"),
+    ({"stem_channels": 26}, "stem_channels must be even, from 2 to 24; got 26"),
+    ({"stem_channels": 7}, "stem_channels must be even, from 2 to 24; got 7")])
 def test_an_architecture_that_cannot_be_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         Architecture(**wrong)

@@ -1,0 +1,73 @@
+"""Distil a cheaper teacher of CIFAR-10 from a large one, as the course distils students: a teacher's own teacher.
+
+    python benchmarks/teacher.py [--out FILE] [--epochs 90] [--views 24] [--learning-rate 0.01] [--threads 2]
+
+Every learner's first run waits for the teacher's answers, so a teacher is to be cheap as well as good. The large one is
+asked about all 45,000 images of the pool in so many views, some 15 minutes on two cores; then the small one is trained
+on its answers by the kit's own loop and loss, an hour and more. Both are kept while they are made (the answers in the
+cache, a checkpoint beside FILE): called again, it goes on. The weights are rounded to float16, and measured so, for
+their card.
+"""
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from shared import BENCHMARKS
+
+from distill_course.teacher_training import ALL_VIEWS, LICENCES, forward_flops
+from distill_kit.checkpoints import CHECKPOINT, resumable
+from distill_kit.data import load_dataset
+from distill_kit.history import EPOCH
+from distill_kit.metrics import measure
+from distill_kit.models import STUDENTS, Architecture, parameter_count
+from distill_kit.run import Materials, Run
+from distill_kit.settings import Settings
+from distill_kit.teachers import shipped_path
+from distill_kit.weights import load_model, save_model
+
+ARCHITECTURE = Architecture(widths=(32, 128, 256), depth=2, stem_stride=1, head="max", kernels=(2, 2, 2),
+                            stem_channels=16)
+NAME = "distilled teacher"  # among the students: a run knows its student by name
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=BENCHMARKS / "distilled-teacher-cifar10.safetensors")
+    parser.add_argument("--teacher", type=Path, default=shipped_path("cifar10"), help="the large one's weights")
+    parser.add_argument("--epochs", type=int, default=90)
+    parser.add_argument("--views", type=int, default=24)
+    parser.add_argument("--learning-rate", type=float, default=0.01)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    STUDENTS[NAME] = ARCHITECTURE
+    dataset = load_dataset("cifar10")
+    large, card_of_large = load_model(options.teacher)
+    settings = Settings(data="cifar10", images=len(dataset.pool), student=NAME, epochs=options.epochs, batch_size=500,
+                        learning_rate=options.learning_rate, threads=options.threads)
+    torch.set_num_threads(options.threads)
+    materials = Materials(dataset, large, images=settings.images, views=ALL_VIEWS[:options.views])
+    materials.complete(progress=True)
+    run = Run(settings, materials)
+    folder = options.out.with_suffix(".run")
+    for row in resumable(run, folder):
+        if row["kind"] == EPOCH:
+            print(f"epoch {row['epoch']} of {settings.epochs}: validation {row['val_accuracy']:.2%}, "
+                  f"{row['seconds']:,.0f} s", flush=True)
+    model = run.student.half().float().eval()
+    card = {"data": dataset.pool.source, "data_licence": LICENCES["cifar10"], "classes": list(dataset.pool.classes),
+            "training_images": len(dataset.pool), "distilled_from": {
+                name: card_of_large[name] for name in ("parameters", "forward_flops", "validation", "test")},
+            "recipe": {**asdict(settings), "architecture": asdict(ARCHITECTURE), "views": options.views},
+            "seconds": round(run.history[-1]["seconds"]), "teacher_seconds": round(materials.teacher_seconds),
+            "threads": options.threads, "device": materials.device.type, "precision": materials.precision,
+            "parameters": parameter_count(model), "forward_flops": forward_flops(model), "torch": torch.__version__,
+            "validation": measure(model, dataset.validation), "test": measure(model, dataset.test)}
+    save_model(model, options.out, card)
+    (folder / CHECKPOINT).unlink()
+    print(f"{options.out}: {card['test']['accuracy']:.2%} of the test images, {card['forward_flops'] / 1e6:.0f} MFLOP an "
+          f"image; the large one {card_of_large['test']['accuracy']:.2%}, {card_of_large['forward_flops'] / 1e6:.0f}")
+
+
+if __name__ == "__main__":
+    main()
