@@ -1,6 +1,6 @@
 """This code against an older commit's, on the same machine, in turn.
 
-    python benchmarks/against.py COMMIT [--rounds 5] [--precision float32 bfloat16] [--only seconds first answers students]
+    python benchmarks/against.py COMMIT [--rounds 5] [--precision float32 bfloat16] [--only seconds students]
 
 The commit is checked out beside this tree, into a folder that is removed in the end. Each of the two works in processes
 of its own, with a cache of its own, which hold nothing but what that commit has: its students, its recipe, its teacher.
@@ -171,8 +171,9 @@ def students(trees: dict[str, Tree], precision: str) -> dict:
     figures = {}
     for name, epochs in RUNS.items():
         for of, tree in trees.items():
-            taught, alone = ([100 * tree.ask("students", {"epochs": epochs, "precision": precision, "seed": seed, **more})
-                              for seed in SEEDS] for more in ({}, {"alpha": 1.0}))
+            what = {"epochs": epochs, "precision": precision}
+            taught, alone = ([100 * tree.ask("students", {**what, "seed": seed, **more}) for seed in SEEDS]
+                             for more in ({}, {"alpha": 1.0}))
             gains = [round(a - b, 2) for a, b in zip(taught, alone)]
             figures[f"{name} {of}"] = {
                 "accuracy": round(statistics.mean(taught), 2), "gain": round(statistics.mean(gains), 2), "gains": gains}

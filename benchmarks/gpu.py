@@ -1,8 +1,9 @@
 """What the kit takes on an NVIDIA GPU: a run, all images, 75 students, the lab; with each step recorded, and without.
 
-    python benchmarks/gpu.py [--launched]
+    python benchmarks/gpu.py [--launched] [--precision bfloat16 float16]
 
 Writes benchmarks/gpu.json. --launched: also with every kernel of a step asked for by itself, which takes minutes.
+--precision: beside the one that the GPU is fastest in.
 """
 import argparse
 import itertools
@@ -30,10 +31,11 @@ from distill_kit.teachers import load_teacher
 GRID = [{"temperature": temperature, "alpha": alpha, "seed": seed} for temperature, alpha, seed in
         itertools.product((1, 2, 4, 8, 16), (0.05, 0.1, 0.3, 0.5, 0.9), range(3))]
 SEEDS = 5       # of the runs that are timed singly
+STREAMS = 1, 4, 8
 WHAT = {
     "quick run": "of 5,000 images, the first of a process first: seconds of each",
     "45,000 images, 8 epochs": "seconds of each",
-    "75 students": "as a plan of 5 temperatures, 5 alphas, 3 seeds, 8 epochs: seconds of all, and only of training",
+    "75 students": "as a plan of 5 temperatures, 5 alphas, 3 seeds, 8 epochs: seconds of all, and the sum of training",
     "lab": "seconds from a new seed to the end of the run itself, a median of 3 for each experiment",
     "test accuracy": "of the runs of the first two lines with seed 0, and the mean of the 75 students",
 }
@@ -49,22 +51,25 @@ def launched() -> Iterator[None]:
         step.Recorded = kept
 
 
-def measure(dataset: Dataset, teacher: nn.Module) -> dict:
-    """Measure every line of WHAT."""
+def measure(dataset: Dataset, teacher: nn.Module, precision: str) -> dict:
+    """Measure every line of WHAT; the lab, which chooses its precision, only where that is this one."""
     figures, accuracy = {}, {}
     for name, images in (("quick run", 5_000), ("45,000 images, 8 epochs", len(dataset.pool))):
-        settings = [Settings(images=images, epochs=QUICK_EPOCHS, seed=seed) for seed in range(SEEDS)]
+        settings = [Settings(images=images, epochs=QUICK_EPOCHS, seed=seed, precision=precision)
+                    for seed in range(SEEDS)]
         materials = Materials.of(settings[0], dataset, teacher)
         materials.complete()
         runs = [trained(each, materials) for each in settings]
         figures[name] = [round(run.history[-1]["seconds"], 3) for run in runs]
         accuracy[name] = runs[0].report()["test_accuracy"]
-    began = time.perf_counter()
-    runs = [Planned(Settings(epochs=QUICK_EPOCHS, **each)) for each in GRID]
-    made = [result["report"] for result in results(runs, dataset, teacher)]
-    figures["75 students"] = [round(time.perf_counter() - began, 1), round(sum(each["seconds"] for each in made), 1)]
-    accuracy["75 students"] = round(sum(each["test_accuracy"] for each in made) / len(made), 4)
-    figures["lab"] = {name: lab_seconds(name, dataset, teacher) for name in EXPERIMENTS}
+    for workers in STREAMS:
+        name, began = f"75 students, {workers} at once", time.perf_counter()
+        runs = [Planned(Settings(epochs=QUICK_EPOCHS, precision=precision, **each)) for each in GRID]
+        made = [result["report"] for result in results(runs, dataset, teacher, workers=workers)]
+        figures[name] = [round(time.perf_counter() - began, 1), round(sum(each["seconds"] for each in made), 1)]
+        accuracy[name] = round(sum(each["test_accuracy"] for each in made) / len(made), 4)
+    if precision == choose_precision("auto", torch.device("cuda")):
+        figures["lab"] = {name: lab_seconds(name, dataset, teacher) for name in EXPERIMENTS}
     return {**figures, "test accuracy": accuracy}
 
 
@@ -83,15 +88,19 @@ def lab_seconds(name: str, dataset: Dataset, teacher: nn.Module) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--launched", action="store_true")
+    parser.add_argument("--precision", nargs="+", default=["float16"])
     options = parser.parse_args()
     device = choose_device("cuda")
     dataset = load_dataset("cifar10")
     teacher, _ = load_teacher(dataset)
-    report = {"machine": machine(device), "data": dataset.pool.source, "precision": choose_precision("auto", device),
-              "what": WHAT, "recorded": measure(dataset, teacher)}
+    precision = choose_precision("auto", device)
+    report = {"machine": machine(device), "data": dataset.pool.source, "precision": precision,
+              "what": WHAT, "recorded": measure(dataset, teacher, precision)}
+    for other in options.precision:
+        report[f"recorded, {other}"] = measure(dataset, teacher, other)
     if options.launched:
         with launched():
-            report["launched"] = measure(dataset, teacher)
+            report["launched"] = measure(dataset, teacher, precision)
     torch.cuda.synchronize()
     write_json("gpu.json", report)
     print(json.dumps(report["recorded"], indent=1))

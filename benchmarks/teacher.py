@@ -65,8 +65,9 @@ def main() -> None:
             "validation": measure(model, dataset.validation), "test": measure(model, dataset.test)}
     save_model(model, options.out, card)
     (folder / CHECKPOINT).unlink()
-    print(f"{options.out}: {card['test']['accuracy']:.2%} of the test images, {card['forward_flops'] / 1e6:.0f} MFLOP an "
-          f"image; the large one {card_of_large['test']['accuracy']:.2%}, {card_of_large['forward_flops'] / 1e6:.0f}")
+    for name, each in ((options.out.name, card), ("the large one", card_of_large)):
+        print(f"{name}: {each['test']['accuracy']:.2%} of the test images, {each['forward_flops'] / 1e6:.0f} MFLOP an "
+              "image")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,8 @@ line.
 """
 from distill_kit.lazily import fetched
 
-_HOMES = {
-    "paired": "comparisons", "stored": "comparisons",
-    "diagnose": "diagnosis", "faulty": "diagnosis", "probe": "diagnosis",
-    "Prediction": "exercises", "check": "exercises",
-    "Gallery": "gallery",
-    "Lab": "lab",
-    "Paired": "statistics",
-}
+_HOMES = {"paired": "comparisons", "stored": "comparisons", "diagnose": "diagnosis", "faulty": "diagnosis",
+          "probe": "diagnosis", "Prediction": "exercises", "check": "exercises", "Gallery": "gallery", "Lab": "lab",
+          "Paired": "statistics"}
 __getattr__, __dir__ = fetched(__name__, _HOMES)
 __all__ = __dir__()

@@ -206,8 +206,7 @@ def card_text(card: dict) -> str:
     return WORDS["card"].format(
         **words, architecture=architecture, class_names=markdown(", ".join(card["classes"])),
         mflop=card["forward_flops"] / 1e6, channels=", ".join(map(str, architecture["widths"])),
-        started=started_text(card.get("started_from")),
-        hidden=WORDS["hidden"].format(cutout=cutout) if cutout else "")
+        started=started_text(card.get("started_from")), hidden=WORDS["hidden"].format(cutout=cutout) if cutout else "")
 
 
 def started_text(start: dict | None) -> str:

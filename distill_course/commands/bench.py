@@ -85,9 +85,8 @@ def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int
     cold = runs["default_run"]["seconds"] + pass_seconds * len(VIEWS) / len(PASSED_VIEWS)
     images = DEFAULT_EPOCHS * len(run.batches) * settings.batch_size
     return {
-        "ratio_to_bare_step": ratio("loop", "bare_step"),
         "ratio_to_article_loop": ratio("loop_with_validation", "article_loop_with_validation"),
-        "ratio_to_article_training": ratio("loop", "article_loop"),
+        "ratio_to_bare_step": ratio("loop", "bare_step"), "ratio_to_article_training": ratio("loop", "article_loop"),
         "ratio_to_article_loop_cold": images / speeds["article_loop_with_validation"] / cold,
         **{f"{name}_{figure}": value for name, figures in runs.items() for figure, value in figures.items()},
         "teacher_pass_seconds": pass_seconds,

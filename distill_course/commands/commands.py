@@ -38,11 +38,10 @@ def run_data(options) -> int:
     parts, details = (dataset.pool, dataset.validation, dataset.test), dataset.details or {}
     counts = dict(zip(dataset.pool.classes, zip(*(part.class_counts() for part in parts))))
     sizes = dict(zip(("pool", "validation", "test"), map(len, parts)))
-    report = {"name": dataset.name, "notice": dataset.notice, "classes": list(counts), "counts": counts,
-              **sizes, **details}
-    rows = list(counts.items())
+    report = {"name": dataset.name, "notice": dataset.notice, "classes": list(counts), "counts": counts, **sizes,
+              **details}
+    rows = sorted(counts.items(), key=lambda row: -sum(row[1])) if len(counts) > MOST_CLASSES else list(counts.items())
     if len(rows) > MOST_CLASSES:
-        rows.sort(key=lambda row: -sum(row[1]))
         rows = [*rows[:5], ("...", ["..."]), *rows[-5:]]
     answer(options, report, [
         ("images", dataset.notice), *((name, ", ".join(f"{key} {count:,}" for key, count in details[name].items()))
@@ -144,8 +143,7 @@ def report_of(run, folder: Path) -> tuple[dict, list, str]:
     findings, withheld = findings_of(run.history, probe(run), run.materials.name)
     taken, used = run.room.cores or (0.0, 0.0)
     beside = {"cores_taken": taken, "cores_used": used} if taken > TAKEN else {}
-    return {**run.report(), "threads": run.threads, **beside,
-            "findings": [finding.as_dict() for finding in findings],
+    return {**run.report(), "threads": run.threads, **beside, "findings": [finding.as_dict() for finding in findings],
             **({"harm_withheld": withheld} if withheld else {}), "history": str(folder / "history.jsonl"),
             "data": run.training.source, "settings": asdict(run.settings)}, findings, withheld
 

@@ -81,9 +81,8 @@ def settled(findings: list[Finding]) -> list[Finding]:
                        for cause in CAUSES[finding.name].explained_by)]
     proved = any(finding.kind == WRONG and finding.severity == SEVERE for finding in kept)
     others = any(finding.severity == SEVERE and finding.name != "student_too_small" for finding in kept)
-    kept = [replace(finding, severity=LOOK)
-            if proved and finding.kind == HARM and finding.severity == SEVERE else finding
-            for finding in kept if not (others and finding.name == "student_too_small")]
+    kept = [replace(finding, severity=LOOK) if proved and finding.kind == HARM and finding.severity == SEVERE
+            else finding for finding in kept if not (others and finding.name == "student_too_small")]
     return sorted(kept, key=lambda finding: (ORDER.index(finding.severity), finding.kind == HARMLESS))
 
 

@@ -20,9 +20,8 @@ ACCURACIES = (
     ("val_teacher_accuracy", "teacher", BLACK, (0, (1, 1)), ""),
     ("train_teacher_accuracy", "teacher on training", GREEN, "-.", "^"), ("train_accuracy", "training", SKY, "--", "s"),
     ("val_accuracy", "validation", BLUE, "-", "o"))
-STEPS = (
-    ("gradient_norm_median", "gradient norm", GREEN, "-", "o"), ("update_ratio", "update ratio", RED, "--", "s"),
-    ("learning_rate", "learning rate", BLACK, ":", "D"), ("dead_units", "dead units", PINK, "-.", "^"))
+STEPS = (("gradient_norm_median", "gradient norm", GREEN, "-", "o"), ("update_ratio", "update ratio", RED, "--", "s"),
+         ("learning_rate", "learning rate", BLACK, ":", "D"), ("dead_units", "dead units", PINK, "-.", "^"))
 LIKENESS = (
     ("val_agreement", "agreement", ORANGE, "-.", "^"), ("val_entropy", "student's entropy, bits", BLUE, "-", "o"),
     ("val_teacher_entropy", "teacher's, bits", BLACK, (0, (1, 1)), ""))

@@ -65,11 +65,11 @@ class Panel:
                  widgets.Label(f"beside {experiment.baseline_name}")]
         train = [press["Train"], press["Stop"], press["New seed"], self.seed, press["Repeat with three seeds"],
                  press["Pin"]]
+        tries = [widgets.Label("Try:"), *(pressed for _, pressed in self.presets)]
         after = [press["Download my runs"], self.offer, press["Open the test images"], self.show]
         box = widgets.VBox([
             widgets.HTML(FOCUS + head + HELP, layout=WIDE), _wrapped(guess), *self.rows.values(), _wrapped(train),
-            self.state, self.verdict, self.picture, self.beside, self.softness, self.alike,
-            _wrapped([widgets.Label("Try:"), *(pressed for _, pressed in self.presets)]), self.why,
+            self.state, self.verdict, self.picture, self.beside, self.softness, self.alike, _wrapped(tries), self.why,
             widgets.Label("Runs so far, the newest first"), self.table, self.again, _wrapped(after), self.lines,
             self.code, self.refused])
         box.add_class("distill-kit-lab")

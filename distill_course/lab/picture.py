@@ -88,10 +88,9 @@ def one_image(session: Session) -> str:
         teacher = soft_targets(says[session.chosen[session.image]], temperature).tolist()
     if live is not None and live.logits:  # as the loss compares them: both at the same temperature
         student = soft_targets(live.logits[-1][session.image], temperature).tolist()
-    x = 628
+    x, kind = 628, images.classes[images.labels[session.image]]
     return (svg.text(x - 38, 28, "One validation image,", weight="600")
-            + svg.text(x - 38, 46, f"a {images.classes[images.labels[session.image]]}", weight="600")
-            + svg.pixels(x - 92, 8, 44, images.images[session.image])
+            + svg.text(x - 38, 46, f"a {kind}", weight="600") + svg.pixels(x - 92, 8, 44, images.images[session.image])
             + svg.paired_bars(x, 62, 170, images.classes, teacher, student,
                               (f"teacher at T = {temperature:g}", f"student at T = {temperature:g}")))
 

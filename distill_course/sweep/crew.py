@@ -1,7 +1,8 @@
 """A crew: on a CPU processes that each train a student in a thread of its own, side by side; on a GPU this process.
 
 Two students in two processes take less time than one after the other in two threads, and each is, bit for bit, what a
-single thread would have trained.
+single thread would have trained. A GPU that a student fills to a few per cent can train several in streams of its own,
+each from a thread of this process.
 """
 import multiprocessing
 import os
@@ -11,7 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ThreadPoolExecutor, wait
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +32,7 @@ from ..run_folders import write_result
 from .plan import VERSION, Planned
 from .stock import Source, Stock, materials_of
 
+DRAWING = threading.Lock()  # weights are drawn by a generator that all threads share
 TRIES = 5  # attempts per run when its process dies
 MEMORY = "Is there enough memory? Fewer workers need less."
 NO_WORKER = ("no worker process could begin. A script must call this below `if __name__ == \"__main__\":`, for each "
@@ -63,7 +65,7 @@ def trained(runs: Sequence[Planned], stock: Stock, workers: int | None = None, p
 class Crew:
     """So many runs at once, until the `with` ends: then what still runs is stopped.
 
-    workers: processes; as many as torch has threads where None. On a GPU runs are trained one after the other.
+    workers: processes; as many as torch has threads where None. On a GPU: streams; one run after the other where None.
     """
 
     def __init__(self, workers: int | None = None):
@@ -76,6 +78,7 @@ class Crew:
         # A pool for each worker: in one of several, a process that dies while it reads its task keeps the others from
         # theirs.
         self._begun, self._idle, self._running = self._context.Event(), [], {}
+        self._streams = ThreadPoolExecutor(workers) if workers else None
 
     def __enter__(self) -> "Crew":
         return self
@@ -84,10 +87,12 @@ class Crew:
         for pool in [*self._idle, *(pool for pool, *_ in self._running.values() if pool)]:
             pool.stop()
             pool.join()
+        if self._streams is not None:
+            self._streams.shutdown(cancel_futures=True)
 
     @property
     def free(self) -> bool:
-        """Can another run begin? On a GPU not before what came out of the last one was taken."""
+        """Can another run begin? Not before what came out of the last one was taken."""
         return len(self._running) < self.workers and not any(future.done() for future in self._running)
 
     def start(self, ticket, run: Planned, source: Source, path: Path | None = None, tries: int = 1) -> None:
@@ -97,6 +102,8 @@ class Crew:
             pool = self._idle.pop() if self._idle else ProcessPool(1, initializer=_begin, initargs=[self._begun],
                                                                    context=self._context)
             future = pool.schedule(result_of, args=[run, source, path])
+        elif self._streams is not None:
+            future, pool = self._streams.submit(in_a_stream, run, source, path), None
         else:
             future, pool = Future(), None
             future.set_result(result_of(run, source, path))
@@ -148,6 +155,14 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
+def in_a_stream(run: Planned, source: Source, path: Path | None) -> dict:
+    """Train a run as `result_of` does, in a stream of its own on the GPU."""
+    with torch.cuda.device(choose_device(run.settings.device)):
+        torch.cuda.synchronize()  # what the runs share was made in another stream
+        with torch.cuda.stream(torch.cuda.Stream()):
+            return result_of(run, source, path)
+
+
 def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
     """Train a run; return plain data: report, rows, probes, and what they were computed by. An error is a sentence.
 
@@ -183,7 +198,8 @@ def result_from(run: Planned, source: Source) -> dict:
 
 def finished(settings: Settings, materials: Materials, measure: str | None = None) -> Run:
     """Train a run to its end. measure: of lab.measures.MEASURES, taken after each epoch into a column of its name."""
-    run = Run(settings, materials)
+    with DRAWING:
+        run = Run(settings, materials)
     for row in run.rows():
         if measure is not None and row["kind"] == EPOCH:
             from ..lab.measures import MEASURES

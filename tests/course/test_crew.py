@@ -3,18 +3,20 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from small import ColourTeacher, coloured_dataset
+from small import ColourTeacher, coloured_dataset, same_state, state_of
 
 from distill_course.diagnosis import probe
 from distill_course.lab.measures import MEASURES
 from distill_course.run_folders import read_result
-from distill_course.sweep.crew import TRIES, result_of, trained
+from distill_course.sweep.crew import TRIES, finished, result_of, trained
 from distill_course.sweep.plan import Planned
 from distill_course.sweep.stock import Stock
 from distill_kit import changes
@@ -226,3 +228,34 @@ def test_an_error_of_any_kind_is_a_sentence_that_names_it(monkeypatch):
         raise KeyError("colour")
     monkeypatch.setattr(Run, "rows", stumble)
     assert result_of(RUNS[0], Materials.of(SETTINGS[0], DATASET, ColourTeacher())) == {"error": "KeyError: 'colour'"}
+
+
+def test_students_that_are_made_in_several_threads_at_once_are_those_that_are_made_one_by_one(monkeypatch):
+    """On a GPU threads of one process train them; their weights come from a generator that all threads share."""
+    materials = Materials.of(SETTINGS[0], DATASET, ColourTeacher())
+    settings = [replace(SETTINGS[0], seed=seed) for seed in range(40)]
+    monkeypatch.setattr(Run, "rows", lambda run: iter(()))
+    monkeypatch.setattr(ConvNet, "__init__", slowly(ConvNet.__init__))
+    one_by_one = [state_of(finished(each, materials).student) for each in settings]
+    with ThreadPoolExecutor(4) as threads:
+        at_once = list(threads.map(lambda each: state_of(finished(each, materials).student), settings))
+    assert all(map(same_state, one_by_one, at_once))
+
+
+def slowly(make):
+    """Other threads get their turn while the weights are drawn."""
+    def made(network, architecture):
+        time.sleep(1e-3)
+        make(network, architecture)
+    return made
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_streams_of_a_gpu_train_what_it_trains_one_after_the_other(precision):
+    runs = [Planned(replace(settings, device="cuda", precision=precision)) for settings in SETTINGS]
+    one_by_one, at_once = (results_of(runs, workers=workers) for workers in (None, 3))
+    for one, other in zip(one_by_one, at_once):
+        assert one["report"]["val_accuracy"] == pytest.approx(other["report"]["val_accuracy"], abs=0.1)
+        assert [row["train_loss"] for row in one["rows"]] == pytest.approx(
+            [row["train_loss"] for row in other["rows"]], rel=1e-2)

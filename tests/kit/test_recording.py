@@ -3,12 +3,14 @@ import itertools
 
 import pytest
 import torch
-from small import LittleNet, PixelTeacher, coloured_images
+from small import LittleNet, PixelTeacher, coloured_images, state_of
 
-from distill_kit.batches import ViewBatches
+from distill_kit.batches import Batch, ViewBatches
 from distill_kit.kept_logits import KeptLogits
+from distill_kit.losses import distillation_terms
 from distill_kit.optimizers import OPTIMIZERS
-from distill_kit.schedules import linear
+from distill_kit.schedules import Numbers, linear
+from distill_kit.step import Step
 from distill_kit.teachers import Teacher
 from distill_kit.training import train
 from distill_kit.views import ViewBank
@@ -27,12 +29,40 @@ def rows_of(student, recorded=True, optimizer="adamw", epochs=3, **options):
                  temperature=linear(4.0, 2.0, 30), alpha=linear(0.1, 0.9, 30), recorded=recorded, **options)
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_a_recorded_step_gives_the_rows_of_an_ordinary_one(optimizer):
-    ordinary, recorded = (list(rows_of(LittleNet().cuda(), recorded, optimizer)) for recorded in (False, True))
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_recorded_step_gives_the_rows_of_an_ordinary_one(optimizer, precision):
+    ordinary, recorded = (list(rows_of(LittleNet().cuda(), recorded, optimizer, precision=precision))
+                          for recorded in (False, True))
+    near = {"rel": 1e-3 if precision == "float32" else 2e-2}
     for one, other in zip(ordinary, recorded):
         for column in ("train_loss", "gradient_norm", "update_ratio", "train_soft", "first_loss"):
-            assert one.get(column) == pytest.approx(other.get(column), rel=1e-3), column
+            assert one.get(column) == pytest.approx(other.get(column), **near), column
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_is_recorded_in_every_precision(optimizer, monkeypatch):
+    replayed, replay = [], torch.cuda.CUDAGraph.replay
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: replayed.append(1) or replay(graph))
+    for number, precision in enumerate(("float32", "bfloat16", "float16"), start=1):
+        list(rows_of(LittleNet().cuda(), True, optimizer, epochs=1, precision=precision))
+        assert len(replayed) == 3 * number  # of 4 steps; the first makes what is kept
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_replayed_step_that_overflows_moves_nothing_and_lowers_the_scale(optimizer):
+    student = LittleNet().cuda()
+    made = OPTIMIZERS[optimizer](student)
+    step = Step(student, made, distillation_terms, 1.0, "float16", recorded=True)
+    images = torch.rand(8, 3, 8, 8, device="cuda")
+    labels, numbers = torch.arange(8, device="cuda") % 4, Numbers(1e-2, 1.0, 1.0)
+    for _ in range(3):
+        step(Batch(images, labels, None), numbers)
+    before, scale = state_of(student), step.scaler.get_scale()
+    step(Batch(images * torch.inf, labels, None), numbers)
+    after = state_of(student)
+    assert all(torch.equal(before[name], after[name]) for name, _ in student.named_parameters())
+    assert step.scaler.get_scale() == scale / 2
 
 
 @pytest.mark.parametrize("seen", [None, 3], ids=["to the end", "left in the middle"])

@@ -1,6 +1,8 @@
 """Shapes-10: the same for a seed, and its probabilities are the truth."""
 import hashlib
+import importlib.util
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from distill_kit.data.shapes10 import (
     prototypes,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 MIDDLE = (shapes.SIZE - 1) * shapes.EIGHTH // 2
 
 
@@ -177,3 +180,11 @@ def test_training_and_test_images_differ(dataset):
 def test_bad_arguments_are_named(count, seed, name):
     with pytest.raises(ValueError, match=f"{name} must be .*got {min(count, seed)}"):
         make_shapes(count, seed)
+
+
+def test_the_file_of_forms_is_what_its_corners_and_curves_give():
+    spec = importlib.util.spec_from_file_location("forms", ROOT / "benchmarks" / "forms.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert np.abs(module.forms() - prototypes()).max() <= 1  # a sine's last bit may differ between machines
+    assert prototypes().shape == (10, 512) and np.abs((prototypes() / 1024.0)**2).mean(1) == pytest.approx(1, abs=2e-3)
