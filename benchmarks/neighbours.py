@@ -113,15 +113,22 @@ def table(report: dict) -> str:
     return "\n".join([head, "", *lines]).rstrip()
 
 
+def quick_runs(report: dict) -> dict[str, tuple[float, float | None]]:
+    """List the seconds of a quick run on each kind of machine, as it is and beside one busy program."""
+    scenes, share = ("alone", "beside one busy program"), QUICK_EPOCHS / report["epochs"]
+    kinds = {f"{report['machine']['cores']} cores in {precision}": tuple(
+        arms["kit"][scene]["seconds"] * share for scene in scenes) for precision, arms in report["seconds"].items()}
+    gpu = read_json("gpu.json")
+    return {**kinds, f"one GPU ({gpu['machine']['device']})": (
+        statistics.median(gpu["recorded"]["quick run"][1:]), None)}
+
+
 def waits(report: dict) -> str:
-    """Write in Markdown the seconds of a quick run on several machines, as they are and beside one busy program."""
+    """Write them in Markdown."""
     lines = ["| a move of a slider (a quick run) | alone | beside one busy program |", "|---|---|---|"]
-    for precision, arms in report["seconds"].items():
-        alone, beside = (arms["kit"][scene]["seconds"] * QUICK_EPOCHS / report["epochs"]
-                         for scene in ("alone", "beside one busy program"))
-        lines.append(f"| {report['machine']['cores']} cores, in {precision} | {alone:.0f} s | {beside:.0f} s |")
-    gpu = read_json("gpu.json")["recorded"]["quick run"]
-    lines.append(f"| one GPU (NVIDIA H200) | {statistics.median(gpu[1:]):.1f} s | not measured |")
+    for kind, (alone, beside) in quick_runs(report).items():
+        lines.append(f"| {kind} | {alone:.{int(alone < 1)}f} s | "
+                     f"{'not measured' if beside is None else f'{beside:.0f} s'} |")
     return "\n".join([*lines, "", "Beside other programs the kit makes room: "
                                   "[docs/neighbours.md](docs/neighbours.md)."])
 
@@ -181,7 +188,9 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def write_pages(report: dict) -> None:
-    """Write the tables of docs/neighbours.md, and the README's of what a move of a slider takes."""
+    """Write the tables of docs/neighbours.md and README.md, and what the course says of other machines."""
+    alone = {kind: round(seconds, 2) for kind, (seconds, _) in quick_runs(report).items()}
+    (ROOT / "distill_course" / "assets" / "machines.json").write_text(json.dumps(alone, indent=1) + "\n", "utf-8")
     write_part(ROOT / "docs" / "neighbours.md", "neighbours", table(report))
     write_part(ROOT / "README.md", "waits", waits(report))
 

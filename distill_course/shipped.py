@@ -16,6 +16,11 @@ def read_stored(name: str) -> dict | list:
     return json.loads((files(__package__) / "assets" / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def elsewhere() -> str:
+    """Say what a quick run takes on several kinds of machines, as benchmarks/neighbours.py wrote it."""
+    return ", ".join(f"{seconds:.{int(seconds < 1)}f} s on {kind}" for kind, seconds in read_stored("machines").items())
+
+
 def read_table(name: str) -> dict[str, dict]:
     """Read a TOML file of the assets: its tables by their names. A list that is a table's own value becomes a tuple."""
     table = tomllib.loads((files(__package__) / "assets" / f"{name}.toml").read_text(encoding="utf-8"))

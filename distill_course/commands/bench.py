@@ -30,6 +30,7 @@ from distill_kit.training import CLIP_NORM, train, validate
 from distill_kit.views import VIEWS, ViewBank
 
 from ..machine import counted, machine
+from ..shipped import read_stored
 from ..sweep.crew import finished
 from ..teacher_training import ALL_VIEWS
 from .commands import MOST_SEEDS, answer, rows_of, say
@@ -94,7 +95,7 @@ def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int
         "peak_memory_bytes": peak_memory(settings), "images_per_second": speeds,
         "step_milliseconds": {name: 1000 * statistics.median(values) for name, values in parts.items()},
         "precision": materials.precision, "data": dataset.pool.source, "rounds": rounds, "seeds": seeds,
-        "machine": machine(materials.device)}
+        "machine": machine(materials.device), "quick_run_seconds_elsewhere": read_stored("machines")}
 
 
 def time_a_pass(materials: Materials, teacher: nn.Module) -> float:

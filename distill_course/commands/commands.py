@@ -21,7 +21,7 @@ from ..diagnosis.diagnose import usable_columns
 from ..diagnosis.finding import REFERENCES
 from ..other_teachers import named_teacher
 from ..run_folders import new_run_folder, runs_folder
-from ..shipped import read_table
+from ..shipped import elsewhere, read_table
 
 ABOUT_THE_SAME = 0.01  # of accuracy: a point
 MOST_SEEDS = 1_000
@@ -166,7 +166,7 @@ def answer(options, report: dict | list, rows: list[tuple[str, str | None]]) -> 
 
 def rows_of(command: str, **values) -> list[tuple[str, str]]:
     """Fill values into the rows that assets/answers.toml has for a command."""
-    return [(name, words.format(**values)) for name, words in WORDS[command].items()]
+    return [(name, words.format(**values, elsewhere=elsewhere())) for name, words in WORDS[command].items()]
 
 
 def say(sentence: str) -> None:

@@ -30,8 +30,8 @@ class Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     settings = {option: words for group in TABLE["distill"]["groups"].values() for option, words in group.items()}
-    top = Parser(prog="python -m distill_kit", formatter_class=argparse.RawDescriptionHelpFormatter,
-                 allow_abbrev=False, **TABLE["every command"])
+    top = Parser(prog="python -m distill_kit", formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+                 **TABLE["every command"])
     choices = top.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
@@ -63,8 +63,7 @@ def add_options(to, options: dict[str, dict | str], lists: bool = False) -> None
             field = FIELDS[option]
             kind = (typing.get_args(field.type) or (field.type,))[0]  # int of "int | None"
             to.add_argument(f"--{option}", type=list_of(kind) if lists else kind,
-                            metavar=METAVARS[kind] + ",..." * lists,
-                            default=to.argument_default or field.default,
+                            metavar=METAVARS[kind] + ",..." * lists, default=to.argument_default or field.default,
                             help=words if field.default is None else f"{words} (default: {field.default})")
         else:
             typed = {"type": list_of(str)} if lists else {"type": TYPES[words["type"]]} if "type" in words else {}

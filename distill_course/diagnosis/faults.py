@@ -141,9 +141,8 @@ IN_SOFT_TERM: dict[str, Callable[[Parts, float], Parts]] = {  # which is not the
     "teacher_in_train_mode": lambda parts, _: teacher_in_train_mode(parts),
     "temperature_too_high": lambda parts, _: parts}  # its settings are the fault
 APPLY = IN_SOFT_TERM | {
-    "batches_in_class_order": class_after_class,
-    "clipping_under_adamw": clipped, "clipping_too_tight": clipped, "dead_units": low_biases,
-    "student_in_eval_mode": blocks_in_eval_mode, "layers_not_trained": frozen_blocks}
+    "batches_in_class_order": class_after_class, "clipping_under_adamw": clipped, "clipping_too_tight": clipped,
+    "student_in_eval_mode": blocks_in_eval_mode, "layers_not_trained": frozen_blocks, "dead_units": low_biases}
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,8 @@ class Gallery:
             widgets.HTML(layout=SHAPE) for _ in range(6))
         known.value = folded("What can go wrong", glossary(WRONG))
         # A box to type in, with a list: JupyterLab takes the keys of a closed list for its own.
-        self.choice = widgets.Combobox(options=list(MEANINGS), description="It has",
-                                       placeholder="healthy, or a fault: type, or arrow down",
-                                       layout={"width": "420px"})
+        self.choice = widgets.Combobox(options=list(MEANINGS), description="It has", layout={"width": "420px"},
+                                       placeholder="healthy, or a fault: type, or arrow down")
         self.choice.observe(lambda _: self._explain(), "value")
         self.answer = button("Say it", "Your answer for this run; then you see what it has.", self._say)
         self.next = button("Next run", "The next run of the gallery.", self._next)

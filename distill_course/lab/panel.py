@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ..markup import escape
+from ..shipped import elsewhere
 from ..shown import IPYWIDGETS_8, LINES, button, folded, glossary, hint, widgets
 from .experiments import Control, Experiment, Preset
 from .picture import CLASSES, HEIGHT, WIDTH
@@ -13,7 +14,8 @@ from .words import LESS, MORE, SAME, WORDS
 WIDE = {"width": f"{WIDTH}px", "max_width": "calc(100% - 4px)"}  # a widget has two pixels of margin on each side
 FIT = {"width": "auto"}
 HINTS = WORDS["hints"]
-HELP = folded("Words and keys", glossary(WORDS["glossary"]))
+HELP = folded("Words and keys", glossary({word: says.format(elsewhere=elsewhere())
+                                          for word, says in WORDS["glossary"].items()}))
 FOCUS = ("<style>.distill-kit-lab :focus { outline: 3px solid #0072B2 !important; outline-offset: 2px; "
          "box-shadow: 0 0 0 2px white !important }</style>")
 

@@ -159,9 +159,8 @@ class Lab:
         content, runs = b64encode(runs_zip(self.session)).decode(), self.session.runs
         if gone := [str(run.number) for run in runs if not (run.folder / "history.jsonl").is_file()]:
             self._explain(f"The folder of run {', '.join(gone)} is gone: only the table has its figures.")
-        self.panel.offer.value = (
-            "<a style='text-decoration: underline' download='distill_kit-runs.zip' "
-            f"href='data:application/zip;base64,{content}'>Save {len(runs)} runs</a>")
+        self.panel.offer.value = ("<a style='text-decoration: underline' download='distill_kit-runs.zip' "
+                                  f"href='data:application/zip;base64,{content}'>Save {len(runs)} runs</a>")
 
     def _paste(self, code: str) -> None:
         if code == self.session.code():

@@ -72,10 +72,9 @@ class Stock:
 
     def check(self, runs: Iterable[Planned]) -> None:
         """Raise ValueError for a run that these images do not allow, before any has begun."""
-        every = (replace(run, settings=own) for run in runs for own in (run.taught_by, run.settings) if own)
+        each = (replace(run, settings=own) for run in runs for own in (run.taught_by, run.settings) if own)
         alike = {(run.needs, replace(run.settings, seed=0, temperature=1.0, alpha=float(run.settings.labels_only),
-                                     final_alpha=None, final_temperature=None, learning_rate=1.0)): run
-                 for run in every}
+                                     final_alpha=None, final_temperature=None, learning_rate=1.0)): run for run in each}
         for run in alike.values():
             Run(run.settings, self.materials(run))
 
