@@ -28,7 +28,7 @@ from distill_kit.weights import load_model, save_model
 
 ARCHITECTURE = Architecture(widths=(32, 128, 256), depth=2, stem_stride=1, head="max", kernels=(2, 2, 2),
                             stem_channels=16)
-NAME = "distilled teacher"  # among the students: a run knows its student by name
+NAME = "teacher"  # among the students: a run knows its student by name
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def main() -> None:
             "training_images": len(dataset.pool), "distilled_from": {
                 name: card_of_large[name] for name in ("parameters", "forward_flops", "validation", "test")},
             "recipe": {**asdict(settings), "architecture": asdict(ARCHITECTURE), "views": options.views},
-            "seconds": round(run.history[-1]["seconds"]), "teacher_seconds": round(materials.teacher_seconds),
+            "seconds": round(run.history[-1]["seconds"]),
             "threads": options.threads, "device": materials.device.type, "precision": materials.precision,
             "parameters": parameter_count(model), "forward_flops": forward_flops(model), "torch": torch.__version__,
             "validation": measure(model, dataset.validation), "test": measure(model, dataset.test)}
