@@ -15,16 +15,15 @@ from pathlib import Path
 import torch
 from shared import BENCHMARKS
 
-from distill_course.teacher_training import ALL_VIEWS, LICENCES, forward_flops
+from distill_course.teacher_training import ALL_VIEWS, card_of, keep_teacher
 from distill_kit.checkpoints import CHECKPOINT, resumable
 from distill_kit.data import load_dataset
 from distill_kit.history import EPOCH
-from distill_kit.metrics import measure
-from distill_kit.models import STUDENTS, Architecture, parameter_count
+from distill_kit.models import STUDENTS, Architecture
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 from distill_kit.teachers import shipped_path
-from distill_kit.weights import load_model, save_model
+from distill_kit.weights import load_model
 
 ARCHITECTURE = Architecture(widths=(32, 128, 256), depth=2, stem_stride=1, head="max", kernels=(2, 2, 2),
                             stem_channels=16)
@@ -33,8 +32,9 @@ NAME = "teacher"  # among the students: a run knows its student by name
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=BENCHMARKS / "distilled-teacher-cifar10.safetensors")
-    parser.add_argument("--teacher", type=Path, default=shipped_path("cifar10"), help="the large one's weights")
+    parser.add_argument("--out", type=Path, default=shipped_path("cifar10"))
+    parser.add_argument("--teacher", type=Path, default=BENCHMARKS / "large-teacher-cifar10.safetensors",
+                        help="the large one's weights")
     parser.add_argument("--epochs", type=int, default=90)
     parser.add_argument("--views", type=int, default=24)
     parser.add_argument("--learning-rate", type=float, default=0.01)
@@ -54,16 +54,12 @@ def main() -> None:
         if row["kind"] == EPOCH:
             print(f"epoch {row['epoch']} of {settings.epochs}: validation {row['val_accuracy']:.2%}, "
                   f"{row['seconds']:,.0f} s", flush=True)
-    model = run.student.half().float().eval()
-    card = {"data": dataset.pool.source, "data_licence": LICENCES["cifar10"], "classes": list(dataset.pool.classes),
-            "training_images": len(dataset.pool), "distilled_from": {
-                name: card_of_large[name] for name in ("parameters", "forward_flops", "validation", "test")},
-            "recipe": {**asdict(settings), "architecture": asdict(ARCHITECTURE), "views": options.views},
-            "seconds": round(run.history[-1]["seconds"]),
-            "threads": options.threads, "device": materials.device.type, "precision": materials.precision,
-            "parameters": parameter_count(model), "forward_flops": forward_flops(model), "torch": torch.__version__,
-            "validation": measure(model, dataset.validation), "test": measure(model, dataset.test)}
-    save_model(model, options.out, card)
+    model = run.student.eval()
+    recipe = {**asdict(settings), "architecture": asdict(ARCHITECTURE), "views": options.views}
+    card = card_of(model, dataset, recipe, run.history[-1]["seconds"], materials.precision)
+    card["distilled_from"] = {name: card_of_large[name]
+                              for name in ("parameters", "forward_flops", "validation", "test")}
+    keep_teacher(model, options.out, card)
     (folder / CHECKPOINT).unlink()
     for name, each in ((options.out.name, card), ("the large one", card_of_large)):
         print(f"{name}: {each['test']['accuracy']:.2%} of the test images, {each['forward_flops'] / 1e6:.0f} MFLOP an "

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distill_kit.batches import Batch, PlainBatches, ViewBatches
 from distill_kit.data.imageset import Dataset
-from distill_kit.devices import casting, choose_device, choose_precision
+from distill_kit.devices import choose_device, choose_precision
 from distill_kit.files import replace_file
 from distill_kit.history import EPOCH, Row
 from distill_kit.metrics import measure
@@ -29,7 +29,6 @@ from .shipped import read_table
 
 TABLE = read_table("teachers")
 LICENCES, WORDS = TABLE["licences"], TABLE["words"]
-CARRIED = ("recipe", "seconds", "test")  # from the card of the weights that a training started from
 
 # Every shift of up to four pixels, mirrored every second time: a teacher need not be asked again.
 # Steps of 31 through the 81 shifts, so that an image that sees a few of them sees ones that differ.
@@ -83,7 +82,7 @@ def views_for(images: Tensor) -> tuple[View, ...]:
 
 def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed: int = 0, device: str | None = None,
                   precision: str = "auto", epochs: int | None = None, learning_rate: float | None = None,
-                  out: Path | str | None = None, start: tuple[ConvNet, dict] | None = None,
+                  out: Path | str | None = None,
                   on_row: Callable[[Row], None] = lambda row: None) -> tuple[ConvNet, dict]:
     """Train a teacher on the whole pool of `dataset`; return it, rounded to float16 as it will be kept, and its card.
 
@@ -91,9 +90,6 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     out: where the weights go in the end, with their card beside them. After each epoch they are kept in
         OUT.unfinished.safetensors: an interrupted hour is not lost, and only finished weights replace good ones.
     epochs, learning_rate: instead of the recipe's.
-    start: a network of the recipe's architecture and its card, to be trained further instead of a fresh one: after
-        warm-up, a second straight line to 0. The result is the mean of both networks' weights, and its card tells of
-        both trainings.
     on_row: called with light rows every ten steps and with each epoch's row.
 
     Raises ValueError for bad arguments, RuntimeError where the loss is no longer finite.
@@ -104,11 +100,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     recipe = (recipe or recipe_for(dataset)).changed(epochs=epochs, learning_rate=learning_rate)
     device = choose_device(device)
     precision = choose_precision(precision, device)
-    own = None if start is None else getattr(start[0], "architecture", type(start[0]).__name__)
-    if own not in (None, recipe.architecture):
-        raise ValueError(f"the weights to start from are of {own}; the recipe's are of {recipe.architecture}")
-    model = make_model(recipe.architecture, dataset.pool.images, seed) if start is None else deepcopy(start[0])
-    model = model.to(device)
+    model = make_model(recipe.architecture, dataset.pool.images, seed).to(device)
     bank = ViewBank(dataset.pool.images, views_for(dataset.pool.images), device)
     batches = ViewBatches(bank, dataset.pool.labels, recipe.batch_size, seed)
     training = with_cutout(batches, recipe.cutout, seed) if recipe.cutout else batches
@@ -128,39 +120,29 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
             raise RuntimeError(row["stopped"])
         if row["kind"] == EPOCH:
             keep_unfinished(model, unfinished, dataset, row)
-    if start is not None:
-        to_mean_of_weights(model, start[0], training, precision)
     seconds = time.perf_counter() - started
-    model.half().float()  # as `save_model` will keep it
-    card = {"data": dataset.pool.source, "data_licence": LICENCES.get(dataset.name, LICENCES["of a folder"]),
-            "classes": list(dataset.pool.classes), "training_images": len(dataset.pool),
-            "recipe": {**asdict(recipe), "seed": seed, "optimizer": "Muon with AdamW", "label_smoothing": 0.0},
-            "started_from": None if start is None else {name: start[1].get(name) for name in CARRIED},
-            "seconds": round(seconds), "threads": torch.get_num_threads(),
-            "device": device.type, "precision": precision, "parameters": parameter_count(model),
-            "forward_flops": forward_flops(model, recipe.architecture.image_size),
-            "torch": torch.__version__, "validation": measure(model, dataset.validation),
-            "test": measure(model, dataset.test)}
+    card = card_of(model, dataset, {**asdict(recipe), "seed": seed, "label_smoothing": 0.0}, seconds, precision)
     if out is not None:
-        save_model(model, out, card)
-        replace_file(Path(out).with_suffix(".md"), card_text(card).encode())
+        keep_teacher(model, out, card)
         unfinished.unlink()
     return model, card
 
 
-def to_mean_of_weights(model: ConvNet, other: ConvNet, batches: Iterable[Batch], precision: str) -> None:
-    """Set `model` to the mean of its weights and those of `other`, both at ends of one long training.
+def card_of(model: ConvNet, dataset: Dataset, recipe: dict, seconds: float, precision: str) -> dict:
+    """Round a teacher to float16, as `save_model` will keep it, measure it, and say how it was made, for its card."""
+    model.half().float()
+    return {"data": dataset.pool.source, "data_licence": LICENCES.get(dataset.name, LICENCES["of a folder"]),
+            "classes": list(dataset.pool.classes), "training_images": len(dataset.pool), "recipe": recipe,
+            "seconds": round(seconds), "threads": torch.get_num_threads(), "precision": precision,
+            "device": next(model.parameters()).device.type, "parameters": parameter_count(model),
+            "forward_flops": forward_flops(model, model.architecture.image_size), "torch": torch.__version__,
+            "validation": measure(model, dataset.validation), "test": measure(model, dataset.test)}
 
-    Such a mean lies where the loss is flatter and generalises better (Izmailov et al., 2018). BatchNorm's statistics
-    are not those of either, so they are measured anew on `batches`.
-    """
-    device = next(model.parameters()).device
-    with torch.no_grad():
-        for mine, theirs in zip(model.parameters(), other.parameters()):
-            mine.lerp_(theirs.to(device), 0.5)
-    with casting(device, precision):
-        torch.optim.swa_utils.update_bn(batches, model)
-    model.eval()
+
+def keep_teacher(model: ConvNet, path: Path | str, card: dict) -> None:
+    """Write a teacher's weights, and its card in Markdown beside them."""
+    save_model(model, path, card)
+    replace_file(Path(path).with_suffix(".md"), card_text(card).encode())
 
 
 def with_cutout(batches: Iterable[Batch], side: int, seed: int) -> Altered:
@@ -201,17 +183,10 @@ def keep_unfinished(model: ConvNet, path: Path | None, dataset: Dataset, row: Ro
 
 def card_text(card: dict) -> str:
     """Write a teacher's card in Markdown: what it is, how it was made, what it can do and what is allowed."""
-    architecture, cutout = card["recipe"]["architecture"], card["recipe"]["cutout"]
+    recipe, large = card["recipe"], card.get("distilled_from")
+    hidden = WORDS["hidden"].format(**recipe) if recipe.get("cutout") else ""
     words = {name: markdown(value) if isinstance(value, str) else value for name, value in card.items()}
     return WORDS["card"].format(
-        **words, architecture=architecture, class_names=markdown(", ".join(card["classes"])),
-        mflop=card["forward_flops"] / 1e6, channels=", ".join(map(str, architecture["widths"])),
-        started=started_text(card.get("started_from")), hidden=WORDS["hidden"].format(cutout=cutout) if cutout else "")
-
-
-def started_text(start: dict | None) -> str:
-    """Write the line of the weights that a training started from; nothing where there were none."""
-    try:
-        return "" if start is None else WORDS["started"].format(**start)
-    except (KeyError, TypeError, ValueError):  # of a training that was interrupted, or a card that somebody else wrote
-        return WORDS["started_unknown"]
+        **words, architecture=recipe["architecture"], class_names=markdown(", ".join(card["classes"])),
+        mflop=card["forward_flops"] / 1e6, channels=", ".join(map(str, recipe["architecture"]["widths"])),
+        how=WORDS["distilled" if large else "labels"].format(recipe=recipe, hidden=hidden, large=large))

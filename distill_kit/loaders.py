@@ -34,8 +34,7 @@ class LoaderBatches:
             raise ValueError(f"{name} must have a length (batches an epoch) and be gone through once an epoch, as a "
                              f"DataLoader is; got a {type(loader).__name__}")
         if not self.steps:
-            raise ValueError(f"{name} is empty: it yields no batch. "
-                             "Is batch_size larger than the data set (drop_last)?")
+            raise ValueError(f"{name} is empty: it yields no batch. Is batch_size too large (drop_last)?")
 
     def __len__(self) -> int:
         return self.steps

@@ -52,7 +52,9 @@ class Architecture:
 
     def fitted(self, images: ImageSet) -> "Architecture":
         """Return the same for the classes and the size of these images."""
-        return replace(self, num_classes=len(images.classes), image_size=images.images.shape[-1])
+        classes, size = len(images.classes), images.images.shape[-1]
+        # Of small images, filters without padding would leave next to nothing.
+        return replace(self, num_classes=classes, image_size=size, kernels=self.kernels if size >= 24 else ())
 
     @property
     def final_size(self) -> int:
@@ -65,7 +67,7 @@ class Architecture:
         return size
 
 
-STUDENTS = {name: Architecture(widths, last_halves=False) for name, widths in {
+STUDENTS = {name: Architecture(widths, last_halves=False, kernels=(2, 3, 2), stem_channels=16) for name, widths in {
     "small": (16, 32, 64), "default": (32, 64, 128), "wide": (48, 96, 192), "wider": (64, 128, 256),
     "tiny": (4, 8, 16), "tiniest": (2, 3, 4)}.items()}
 STUDENTS["layer_norm"] = replace(STUDENTS["default"], norm="layer")
@@ -81,10 +83,12 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, depth: int, halves: bool, norm: str, kernel: int):
         super().__init__()
         self.halves, self.keeps_rest = halves, kernel == 2
-        self.relu = nn.ReLU()  # a module, so that what it lets through can be looked at (figures.py)
+        self.relu = nn.ReLU(inplace=True)  # a module, so that what it lets through can be looked at (figures.py)
         shapes = [(inputs, outputs, kernel), *[(outputs, outputs, 3)] * (depth - 1)]
         self.convolutions = nn.ModuleList(nn.Conv2d(*shape, padding=shape[2] // 3, bias=False) for shape in shapes)
         self.norms = nn.ModuleList(NORMS[norm](outputs) for _ in range(depth))
+        for convolution in self.convolutions:  # at first each channel is passed on, too (Zagoruyko, Komodakis, 2017)
+            nn.init.dirac_(convolution.weight.data[:convolution.in_channels])
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, inputs, h, w] to [N, outputs, h, w], or half that height and width."""
@@ -117,8 +121,8 @@ class ConvNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images [N, 3, H, W], floats from 0 to 1, to logits [N, C]."""
-        x = F.conv2d(images, self.stem_weight, self.stem_bias, stride=self.architecture.stem_stride)  # (N, 24, h, w)
-        x = self.blocks(F.relu(x))                                                                    # (N, width, s, s)
+        x = F.conv2d(images, self.stem_weight, self.stem_bias, stride=self.architecture.stem_stride)  # (N, stem, h, w)
+        x = self.blocks(F.relu_(x))                                                                   # (N, width, s, s)
         if self.architecture.head == "max":
             x = F.max_pool2d(x, x.shape[-2:])  # the adaptive one: ONNX has no word for it            # (N, width, 1, 1)
         # Channels last, as they lie in memory: to flatten them so copies nothing, forward or backward.

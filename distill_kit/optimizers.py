@@ -1,6 +1,6 @@
 """Optimisers: AdamW, as the article has it, and Muon, which comes as far in half the time; SGD for comparison.
 
-Torch's own load its compiler with their first step (two seconds, 120 MB), which nothing here uses; these do not.
+Torch's own load its compiler with their first step, which takes a second or two and nothing here uses; these do not.
 
 A parameter group may hold `lr_ratio`: step.py sets its learning rate to that multiple of the schedule's.
 """
@@ -116,9 +116,10 @@ def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:
     x = matrix / (matrix.norm() + 1e-7)                                              # (rows, columns), rows <= columns
     # Each step multiplies x by a polynomial of x x^T from the left. All polynomials commute, so the steps are taken on
     # the small square, and x is multiplied once, by their product: 40 % less to compute.
-    square, product, identity = x @ x.T, None, torch.eye(len(x), dtype=x.dtype, device=x.device)  # (rows, rows)
+    square, product = x @ x.T, None                                                  # (rows, rows)
     for step in range(steps):
-        polynomial = 3.4445 * identity - 4.7750 * square + 2.0315 * square @ square
+        polynomial = torch.addmm(square, square, square, beta=-4.7750, alpha=2.0315)
+        polynomial.diagonal().add_(3.4445)
         product = polynomial if product is None else polynomial @ product
         if step < steps - 1:
             square = polynomial @ square @ polynomial

@@ -28,9 +28,9 @@ from .views import PLAIN, VIEWS, View, ViewBank
 from .weights import save_model
 
 FEW_STEPS = 5  # an epoch: with fewer, the norms' statistics are measured anew before a student is judged (norms.py)
-# After each epoch this share of the validation images is looked at (2,000 of CIFAR-10's 5,000): it is enough where they
-# are many. Of fewer images than this all are.
-WATCHED_SHARE, FEW = 0.4, 2_000
+# After each epoch so many of the validation images are looked at, where there are many (CIFAR-10 has 5,000): a tenth of
+# a run's time, and enough. Of fewer images than FEW all are.
+WATCHED, FEW = 1_250, 2_000
 
 
 class Materials:
@@ -59,8 +59,7 @@ class Materials:
             raise ValueError(f"leaving out {leave_out_class!r} leaves none of {images} images; ask for more images")
         # Not the data set itself: the rest of its pool is 120 MB that no run looks at.
         self.name, self.validation, self.test = dataset.name, dataset.validation, dataset.test
-        count = len(dataset.validation)
-        watched = dataset.validation[: count if count < FEW else round(WATCHED_SHARE * count)]
+        watched = dataset.validation[: WATCHED if len(dataset.validation) >= FEW else None]
         frozen = Teacher(teacher, self.device, self.precision)
         self.bank = ViewBank(self.training.images, views, self.device)
         self.logits = KeptLogits(frozen, self.bank, len(self.training), self.training.images)
@@ -201,9 +200,8 @@ class Run:
         labels, seconds = materials.validation.labels, rows[-1]["seconds"]
         figures = {"val_accuracy": accuracy(validation, labels), "test_accuracy": None, "seconds": seconds,
                    "val_balanced_accuracy": balanced_accuracy(validation, labels), "precision": precision,
-                   "teacher_seconds": self.teacher_seconds, "best_epoch": best_row(rows)["epoch"],
-                   "images_per_second": rows[-1]["steps"] * self.batches.batch_size / seconds,
-                   "epochs_done": rows[-1]["epoch"]}
+                   "teacher_seconds": self.teacher_seconds, "best_epoch": best_row(rows)["epoch"], "epochs_done":
+                   rows[-1]["epoch"], "images_per_second": rows[-1]["steps"] * self.batches.batch_size / seconds}
         if "stopped" in rows[-1]:
             return {**figures, "stopped": rows[-1]["stopped"]}  # a failed run is no reason to look at the test images
         test = answers(self.student, materials.test, device, precision)

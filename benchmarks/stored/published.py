@@ -16,11 +16,11 @@ sys.path.append(str(BENCHMARKS))  # behind the libraries
 from shared import spread, write_part
 
 SHAPES = {
-    "last block halves": replace(STUDENTS["default"], last_halves=True),
     "last block of 64": replace(STUDENTS["default"], widths=(32, 64, 64)),
-    "last block of 160": replace(STUDENTS["default"], widths=(32, 64, 160)),
     "first block of 24": replace(STUDENTS["default"], widths=(24, 64, 128)),
-    "head max": replace(STUDENTS["default"], head="max"),
+    "filters of 3x3 in each block": replace(STUDENTS["default"], kernels=()),
+    "filters of 2x2 in each block": replace(STUDENTS["default"], kernels=(2, 2, 2)),
+    "24 stem channels": replace(STUDENTS["default"], stem_channels=24),
 }
 STUDENTS.update(SHAPES)  # in each worker process as well, for it reads make.py, and so this file, before it trains
 RUNS = {"quick run": QUICK_EPOCHS, "default run": DEFAULT_EPOCHS}

@@ -66,6 +66,8 @@ def run_teacher(options) -> int:
         figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
         more = {"test_cross_entropy": figures["cross_entropy"]}
     else:
+        if options.weights:
+            raise ValueError(f"--weights goes with --evaluate; --train begins with fresh ones. Got {options.weights}")
         recipe = teacher_training.recipe_for(dataset)
         recipe = recipe.changed(epochs=options.epochs, learning_rate=options.learning_rate)
         choose_device(options.device), choose_precision(options.precision)  # no folder is left for a bad argument
@@ -73,7 +75,7 @@ def run_teacher(options) -> int:
         with training_bar(recipe.epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
             _, card = teacher_training.train_teacher(
                 dataset, recipe, seed=options.seed, device=options.device, precision=options.precision, out=out,
-                on_row=on_row, start=named_teacher(dataset, options.weights) if options.weights else None)
+                on_row=on_row)
         figures, more = card["test"], {"seconds": card["seconds"], "weights": str(out)}
     report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"], **more,
               "test_balanced_accuracy": figures["balanced_accuracy"], "card": card}

@@ -18,7 +18,7 @@ from distill_kit.data.cache import cache_folder
 from distill_kit.data.places import checkout
 from distill_kit.devices import choose_device, choose_precision
 from distill_kit.neighbours import Load
-from distill_kit.run import Materials, Run
+from distill_kit.run import WATCHED, Materials, Run
 from distill_kit.settings import QUICK_EPOCHS, Settings
 
 from ..machine import threads_in_words
@@ -111,7 +111,7 @@ def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:
         kit, seconds, started = Kit(run), [], time.perf_counter()
         while not seconds or time.perf_counter() - started < budget:
             seconds.append(kit.bare_step())
-    trained, validated = Settings().images // settings.batch_size * settings.batch_size, 2_000
+    trained, validated = Settings().images // settings.batch_size * settings.batch_size, WATCHED
     return QUICK_EPOCHS * (trained + validated / 3) * statistics.mean(seconds)  # only forward: about a third of a step
 
 

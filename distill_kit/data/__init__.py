@@ -142,7 +142,7 @@ def _cifar10_folder(root: Path, progress: bool) -> Dataset:
                          f"missing or unknown: {in_few_words(odd)}.")
     listing = listing._replace(files={part: listing.files[part] for part in (TRAIN, TEST)})
     from .own_images import decoded
-    arrays, details = decoded(listing, None, progress, imageset.as_cut)
+    arrays, details = decoded(listing, None, progress, cut=True)
     if details["sides"] != [32, 32]:
         raise ValueError(f"{printable(root)} must hold images of 32 x 32 pixels, as CIFAR-10 has; got sides of "
                          f"{' to '.join(map(str, details['sides']))}.")

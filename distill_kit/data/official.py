@@ -104,8 +104,7 @@ def _read_batch(file, place, labels_of: str = "labels", classes: tuple[str, ...]
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
             raise ValueError(f"it holds labels from {labels.min()} to {labels.max()}")
     except Exception as error:  # a cut or altered pickle may raise anything
-        raise NotOfficial(f"{place} is no batch of CIFAR-{len(classes)} ({reason(error)}); "
-                          "fetch it again.") from None
+        raise NotOfficial(f"{place} is no batch of CIFAR-{len(classes)} ({reason(error)}); get it again.") from None
     return images.reshape(-1, 3, 32, 32), labels
 
 

@@ -1,13 +1,13 @@
 """A folder of your own images as a data set: listed, decoded once, cut up, and described in words."""
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ..files import printable
 from .cache import Arrays, cached
 from .folder import TEST, VALIDATION, Listing, counted, in_few_words, list_images
-from .imageset import Dataset, cut_up
+from .imageset import Dataset, as_cut, cut_up
 from .pixels import ENDINGS, VERSION, decode
 
 NOT_OWN = ("auto", "cifar10", "shapes10", "cifar100")  # a folder of such a name is not that data set
@@ -31,11 +31,10 @@ def read_own(root: Path, progress: bool = True, size: int | None = None, validat
     return replace(dataset, notice=" ".join(_notice(shown, dataset, details)), details=details)
 
 
-def decoded(listing: Listing, size: int | None, progress: bool,
-            laid_out: Callable[[Arrays], Arrays] = lambda arrays: arrays) -> tuple[Arrays, dict]:
-    """Decode a listing and lay it out, or fetch what that made before; return the arrays and the details."""
-    arrays = cached(listing.root, f"{VERSION} {size} {laid_out.__name__} {listing.fingerprint()}",
-                    lambda: laid_out(decode(listing, size, progress)))
+def decoded(listing: Listing, size: int | None, progress: bool, cut: bool = False) -> tuple[Arrays, dict]:
+    """Decode a listing, cut up as CIFAR-10 is where asked to, or fetch what that made before; and the details."""
+    arrays = cached(listing.root, f"{VERSION} {size} {'cut' if cut else 'whole'} {listing.fingerprint()}",
+                    lambda: (as_cut if cut else dict)(decode(listing, size, progress)))
     return arrays, json.loads(str(arrays["details"]))
 
 

@@ -17,7 +17,7 @@ from distill_course.diagnosis import probe
 from distill_course.lab.measures import MEASURES
 from distill_course.run_folders import read_result
 from distill_course.sweep.crew import TRIES, finished, result_of, trained
-from distill_course.sweep.plan import Planned
+from distill_course.sweep.plan import VERSION, Planned
 from distill_course.sweep.stock import Stock
 from distill_kit import changes
 from distill_kit.history import plain
@@ -80,7 +80,7 @@ def test_side_by_side_is_alone_bit_for_bit():
 
 def test_a_result_says_what_it_was_computed_by():
     result, = results_of([Planned(SETTINGS[1], arm="mine", teacher="the one at hand")], workers=1)
-    assert result["settings"] == plain(vars(SETTINGS[1])) and result["threads"] == 1 and result["version"] == 1
+    assert result["settings"] == plain(vars(SETTINGS[1])) and result["threads"] == 1 and result["version"] == VERSION
     assert (result["arm"], result["teacher"], result["taught_by"]) == ("mine", "the one at hand", None)
     assert result["source"] == DATASET.pool.source and {"processor", "torch"} <= result["machine"].keys()
 

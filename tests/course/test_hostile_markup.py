@@ -107,15 +107,14 @@ def test_h3_a_teachers_card_keeps_its_table_whatever_a_class_is_called(words):
     recipe = {"architecture": {"widths": [4], "depth": 1}, "cutout": 0, "epochs": 1, "batch_size": 2,
               "learning_rate": 0.1, "muon_ratio": 50.0, "warmup_epochs": 1.0, "seed": 0}
     figures = {"accuracy": 0.5, "images": 4, "ece": 0.1, "cross_entropy": 1.0}
-    start = {"recipe": {**recipe, "seed": words}, "seconds": 3, "test": figures}
 
     def text_with(words):
         return card_text({"data": words, "data_licence": words, "classes": [words, words], "training_images": 3,
-                          "recipe": recipe, "started_from": start, "seconds": 1, "threads": 1, "device": words,
+                          "recipe": recipe, "seconds": 1, "threads": 1, "device": words,
                           "precision": words, "parameters": 1, "forward_flops": 1, "torch": words,
                           "validation": figures, "test": figures})
     text, plain = text_with(words), text_with("plain")
-    assert is_harmless(text) and text.count("\n") == plain.count("\n") and "whose card says little" in text
+    assert is_harmless(text) and text.count("\n") == plain.count("\n")
     assert [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines()] == [
         line.count("|") for line in plain.splitlines()]
     assert not re.search(r"(?<!\\)`", text)

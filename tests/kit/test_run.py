@@ -228,7 +228,7 @@ def test_final_values_are_reached_at_the_end():
     assert rows[0]["temperature"] > 6 and rows[0]["alpha"] > 0.7
 
 
-@pytest.mark.parametrize("validation, watched", [(40, 40), (1999, 1999), (2502, 1001), (5000, 2000)])
+@pytest.mark.parametrize("validation, watched", [(40, 40), (1999, 1999), (2502, 1250), (5000, 1250)])
 def test_case_2_all_validation_images_are_watched_where_they_are_few(validation, watched):
     images = coloured_images(validation, size=8)
     dataset = Dataset("coloured", coloured_images(20, size=8), images, images[:10], "")

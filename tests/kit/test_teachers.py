@@ -124,7 +124,7 @@ def shipped(name):
 
 
 # `least` finds a file that is broken; the figure that counts is the card's.
-@pytest.mark.parametrize("name, least", [("cifar10", 0.905), ("shapes10", 0.6)])
+@pytest.mark.parametrize("name, least", [("cifar10", 0.9), ("shapes10", 0.6)])
 def test_a_shipped_teacher_has_the_accuracy_of_its_card(name, least):
     dataset, model, card = shipped(name)
     assert "unfinished" not in card
