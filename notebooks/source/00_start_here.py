@@ -132,7 +132,7 @@ guess_taught = Prediction(..., because="", unit="%")
 # %% [markdown]
 # First comes the student without a teacher, then the same student with a teacher. Both have the same first weights and
 # the same images in the same order. The second run takes longer the first time, because the teacher has to answer
-# first. After each pass over its images, an **epoch**, a student is measured on 2,000 validation images. In the end it
+# first. After each pass over its images, an **epoch**, a student is measured on 1,250 validation images. In the end it
 # keeps the weights of its best epoch.
 #
 # In each epoch a training image is shown in the next of four **views**: plain or mirrored, in its place or shifted by a

@@ -153,7 +153,7 @@ figure
 
 # %% [markdown]
 # Both curves fall, reach a lowest place, and rise. Left of it the teacher is too sure of itself, right of it too
-# unsure. Note where the lowest places are: between 1 and 2. A temperature of 4 is *not* used because it is nearer to
+# unsure. Note where the lowest places are: not above 2. A temperature of 4 is *not* used because it is nearer to
 # the truth. So why is it used? The rest of this notebook answers that.
 #
 # Mind the entropies, too. At T = 1 the teacher's is near that of people; at the nearest T it is far above. The mean
@@ -275,7 +275,7 @@ print(guess_at_10.against(measured[10]))
 # %% [markdown] rests=["class never seen"]
 # The line rises all the way. At T = 20 the student puts a class that it has never seen among its first two far more
 # often than at T = 1, and every interval above lies clear of zero. For scale: by chance a class is among the first two
-# of ten in one case of five. All five dots at T = 1 lie below that. All that the student knows of the class comes from
+# of ten in one case of five. Most dots at T = 1 lie below that. All that the student knows of the class comes from
 # the teacher's small probabilities. At T = 1 they are so small that they teach it that this class is hardly ever the
 # answer. The temperature makes them audible. That is what it is for.
 #
@@ -320,8 +320,8 @@ print(*paired(all_classes, "T = 4"), sep="\n")
 # ## In five lines
 #
 # - Dividing logits by T changes how loud the small probabilities are, never their order.
-# - A teacher that has only seen labels still knows which classes are alike; its side remarks are nearer to the truth
-#   than a label.
+# - All that a teacher knows goes back to labels. Yet it knows which classes are alike, and its side remarks are nearer
+#   to the truth than a label.
 # - For large T the gradient of the soft term shrinks like 1/T². The factor T² gives most of it back, so that alpha
 #   keeps its meaning as T grows: roughly, not exactly ([notebook 3](03_alpha.ipynb) measures it).
 # - A student can learn about a class that it never sees, from the teacher's small probabilities, if the temperature

@@ -287,7 +287,7 @@ for row, accuracy in zip(rows, by_hand):
 # measures none. Below, each **arm**, a setting of the comparison, leaves one habit out and keeps the others. There are
 # five seeds an arm. The rest is as above, except that weight decay spares biases and norms. What an arm leaves out is a
 # short function in `distill_course/habits.py`. Stored students are measured with the weights of their best epoch, on
-# all 5,000 validation images. The epochs on the way are measured on 2,000 of them.
+# all 5,000 validation images. The epochs on the way are measured on 1,250 of them.
 #
 # Guess first. By how many points does a constant learning rate change the accuracy? And a teacher that answers in train
 # mode? A loss is a number below 0.
@@ -317,17 +317,17 @@ print("Teacher in train mode.", guess_train_mode.against(measured["teacher in tr
 
 # %% [markdown] rests=["habits"]
 # Each row is an arm. It has a dot for each seed, a stroke for their mean, and a bar for the interval. The dashed line
-# is where nothing would change. Two bars lie wholly to the left of it. The other four lie across it or just touch it:
-# that may be luck.
+# is where nothing would change. One bar lies wholly to the left of it, and one just to the right. The other four lie
+# across it: that may be luck.
 #
 # - **A rate that falls**: without it the student ends clearly lower. *How* it falls makes no visible difference: five
 #   seeds cannot tell the straight line from the real cosine.
-# - **Warm-up** is worth having, too.
+# - **Warm-up** may be worth a little, or nothing.
 # - **Clipping** was at work in every step above, and yet these seeds cannot tell whether it is there. AdamW divides
 #   each weight's gradient by how large it has been lately, so a factor that all gradients share nearly cancels.
 # - **Weight decay** has hardly had time: see the next cell.
-# - **The teacher's mode** is what everyone warns you of, and here its mean is even above zero. It has a section of its
-#   own.
+# - **The teacher's mode** is what everyone warns you of, and it is the one bar on the right: a fault that helps? It has
+#   a section of its own.
 #
 # Six intervals are six chances of a false alarm, so do not rely on an interval that only just misses zero. An interval
 # across zero does not prove that there is nothing, either: half a point may hide in it. And all this holds for this
@@ -351,10 +351,9 @@ for epoch in (1, 4, 8):
     print(f"After epoch {epoch}, {paired_after(epoch)[0]}")
 
 # %% [markdown] rests=["habits: all habits", "habits: no warm-up"]
-# Not early. After the first epoch the student that skipped warm-up is not behind: it had the full rate at once, so it
-# may be ahead, or that may be luck. The price shows at the end. You cannot judge a habit by the first epoch. (The last
-# line printed is not the figure from further up. Here it is the last epoch on 2,000 images, there it is the best
-# epoch's weights on 5,000.)
+# Not early. After the first epoch the student that skipped warm-up is clearly *ahead*: it had the full rate at once. In
+# the end nothing of that is left. You cannot judge a habit by the first epoch. (The last line printed is not the figure
+# from further up. Here it is the last epoch on 1,250 images, there it is the best epoch's weights on 5,000.)
 #
 # ## A teacher in train mode
 #
@@ -381,16 +380,16 @@ for name, images in (("mixed", seen), ("by class", by_class)):
 # %% [markdown] rests=["habits: all habits", "habits: teacher in train mode"]
 # In eval mode the order makes no difference. In train mode the teacher does well as long as each batch looks like the
 # whole, and badly where it does not. Training batches are mixed, and therefore the arm above lost nothing. Its interval
-# only just touches zero, so here is a second look at the same students, on the test images:
+# even lies just above zero. Six intervals were looked at, so here is a second look at the same students, on the test
+# images:
 
 # %%
 print(paired(habits, figure="test_accuracy")[-1])
 
 # %% [markdown] rests=["habits: all habits", "habits: teacher in train mode"]
-# There zero lies outside: these students are a little *better*. Be careful with that. It is one interval of many,
-# picked after a look at the others, and nothing here says why. But it does show that this fault need not cost anything.
-# No curve of accuracies shows it to you, until the day when batches are no longer mixed. So ask the teacher itself:
-# `teacher.training` must be False. The kit sets it before every answer.
+# There zero lies inside: of six intervals, one that only just misses zero is no discovery. But both looks agree that
+# this fault need not cost anything. No curve of accuracies shows it to you, until the day when batches are no longer
+# mixed. So ask the teacher itself: `teacher.training` must be False. The kit sets it before every answer.
 #
 # ## Early stopping
 #
@@ -440,8 +439,9 @@ lab
 # - The loss is six lines. Its usual mistakes raise no error and amount to another alpha than you asked for.
 # - A loop is ten lines: rate, forward, loss, zero_grad, backward, clip, step; and back to train mode after each
 #   measurement.
-# - What mattered here: a learning rate that falls, and warm-up. The curve along which it falls did not.
-# - Clipping, weight decay and early stopping made no difference that five seeds could show, in runs as short as these.
+# - What mattered here: a learning rate that falls. The curve along which it falls did not.
+# - Warm-up, clipping, weight decay and early stopping made no difference that five seeds could show, in runs as short
+#   as these.
 # - A teacher in train mode is a fault that accuracy may never show. Look at the mode, not at the curve.
 #
 # **Next:** [3. Alpha](03_alpha.ipynb): whom to believe, the teacher or the labels.

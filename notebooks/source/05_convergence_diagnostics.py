@@ -47,7 +47,7 @@ for name in ("train_loss", "train_hard", "train_soft", "train_accuracy", "val_lo
 
 # %%
 from distill_kit.metrics import accuracy, answers
-seen = dataset.validation[:2_000]                                      # what a run watches
+seen = dataset.validation[:1_250]                                      # what a run watches
 figure = plotting.run_figure(healthy.history)
 ceiling = accuracy(answers(teacher, seen), seen.labels)
 figure.axes[2].axhline(ceiling, color="black", linestyle=":")
@@ -67,7 +67,7 @@ figure
 # 2. **The accuracies.** Training accuracy ends well above validation accuracy. That gap by itself is no illness. The
 #    dotted line high above is the teacher, the ceiling. Agreement with the teacher runs just above validation accuracy.
 # 3. **The gradient.** `clipped` is 1: every step is cut to the norm 1. Elsewhere that would be an alarm; not here. The
-#    healthy run without a teacher, further down, has a mean norm above 1 in every epoch, too. Compare a figure with a
+#    healthy run without a teacher, further down, has a mean norm above 1 nearly to its end. Compare a figure with a
 #    healthy run's, not with a number from a book.
 # 4. **The learning rate.** It falls to zero, so curves flatten in the end, healthy or not.
 #
@@ -242,7 +242,7 @@ for column in ("train_hard", "val_hard", "val_accuracy"):
     print(f"{column:12}", *(f"{row[column]:.2f}" for row in few.history))
 
 # %% [markdown]
-# `val_hard` has its lowest place half-way, and validation accuracy goes on rising after it. Both are true.
+# `val_hard` has its lowest place before the end, and validation accuracy goes on rising after it. Both are true.
 # Cross-entropy also asks how *sure* the student is, and it grows surer where it is wrong, too. A rising validation loss
 # says "too sure" before it says "worse".
 
@@ -416,7 +416,7 @@ for letter in "ABCD":
 # ## The FAQ, put to the test
 #
 # The article ends with advice. Each piece of it stands beside a stored comparison. The students are measured in the end
-# on all 5,000 validation images, and after each epoch on 2,000 of them.
+# on all 5,000 validation images, and after each epoch on 1,250 of them.
 
 # %%
 def against(results, baseline=None):
