@@ -29,12 +29,12 @@ class Architecture:
     image_size: int = 32
     last_halves: bool = True                 # does the last block halve, too?
     norm: str = "batch"                      # "layer" asks no other image of the batch
-    kernels: tuple[int, ...] = ()            # side of each block's first filters: 3, or 2 without padding; () is all 3
+    kernels: tuple[int, ...] = ()            # side of each block's first filters: 3, or 2 without padding
     stem_channels: int = STEM_CHANNELS       # fewer leave out the directions in which patches differ least
 
     def __post_init__(self):
-        object.__setattr__(self, "widths", tuple(self.widths))  # JSON only knows lists
-        object.__setattr__(self, "kernels", tuple(self.kernels) or (3,) * len(self.widths))
+        for name in ("widths", "kernels"):  # JSON only knows lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         whole = (*self.widths, self.depth, self.stem_stride, self.num_classes, self.image_size)
         if not self.widths or not all(type(number) is int and 0 < number < 2**20 for number in whole):
             raise ValueError("widths, depth, stem_stride, num_classes and image_size must be whole numbers from 1, "
@@ -43,31 +43,37 @@ class Architecture:
             raise ValueError(f"head must be 'flat' or 'max'; got {self.head!r}")
         if self.norm not in NORMS:
             raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {self.norm!r}")
-        if len(self.kernels) != len(self.widths) or not set(self.kernels) <= {2, 3}:
+        if len(self.filters) != len(self.widths) or not set(self.kernels) <= {2, 3}:
             raise ValueError(f"kernels must be 2 or 3, for each of the {len(self.widths)} blocks; got {self.kernels}")
         if self.stem_channels not in range(2, STEM_CHANNELS + 1, 2):
             raise ValueError(f"stem_channels must be even, from 2 to {STEM_CHANNELS}; got {self.stem_channels!r}")
         if self.final_size < 1:
             raise ValueError(f"image_size {self.image_size} is too small for {len(self.widths)} blocks")
 
-    def fitted(self, images: ImageSet) -> "Architecture":
-        """Return the same for the classes and the size of these images."""
-        classes, size = len(images.classes), images.images.shape[-1]
-        # Of small images, filters without padding would leave next to nothing.
-        return replace(self, num_classes=classes, image_size=size, kernels=self.kernels if size >= 24 else ())
+    def fitted(self, images: ImageSet, data: str = "") -> "Architecture":
+        """Return the same for the classes and the size of these images; data: the name of the set they are from."""
+        return replace(self, num_classes=len(images.classes), image_size=images.images.shape[-1],
+                       kernels=self.kernels or SMALL_FILTERS.get(data, ()))
+
+    @property
+    def filters(self) -> tuple[int, ...]:
+        """The side of each block's first filters: 3 where `kernels` says nothing."""
+        return self.kernels or (3,) * len(self.widths)
 
     @property
     def final_size(self) -> int:
         """Height and width behind the last block."""
         size = (self.image_size - STEM_PATCH) // self.stem_stride + 1
-        for place, kernel in enumerate(self.kernels, start=1):
-            size -= kernel == 2
-            if place < len(self.widths) or self.last_halves:
-                size = (size + (kernel == 2)) // 2
+        for place, kernel in enumerate(self.filters, start=1):
+            # Where a block halves, filters of 2x2 take no more: its pool keeps the line that is left over.
+            size = size // 2 if place < len(self.widths) or self.last_halves else size - (kernel == 2)
         return size
 
 
-STUDENTS = {name: Architecture(widths, last_halves=False, kernels=(2, 3, 2), stem_channels=16) for name, widths in {
+# Filters of 2x2 where that was seen to pay: on CIFAR-10 a third less time for half a point (docs/recipe.md). On
+# Shapes-10 they cost five points, and of a learner's own images nobody knows.
+SMALL_FILTERS = {"cifar10": (2, 3, 2)}
+STUDENTS = {name: Architecture(widths, last_halves=False, stem_channels=16) for name, widths in {
     "small": (16, 32, 64), "default": (32, 64, 128), "wide": (48, 96, 192), "wider": (64, 128, 256),
     "tiny": (4, 8, 16), "tiniest": (2, 3, 4)}.items()}
 STUDENTS["layer_norm"] = replace(STUDENTS["default"], norm="layer")
@@ -98,8 +104,7 @@ class Block(nn.Module):
         first = x = self.relu(self.norms[0](x))
         for place in range(1, len(self.convolutions)):
             x = self.norms[place](self.convolutions[place](x))
-            is_last_of_many = 2 <= place == len(self.convolutions) - 1
-            x = self.relu(x + first if is_last_of_many else x)
+            x = self.relu(x + first if 2 <= place == len(self.convolutions) - 1 else x)
         return x
 
 
@@ -115,7 +120,7 @@ class ConvNet(nn.Module):
         self.register_buffer("stem_bias", torch.zeros(channels[0]))
         halves = [True] * (len(architecture.widths) - 1) + [architecture.last_halves]
         self.blocks = nn.Sequential(*(Block(a, b, architecture.depth, half, architecture.norm, kernel) for
-                                      a, b, half, kernel in zip(channels, channels[1:], halves, architecture.kernels)))
+                                      a, b, half, kernel in zip(channels, channels[1:], halves, architecture.filters)))
         places = architecture.final_size**2 if architecture.head == "flat" else 1
         self.head = nn.Linear(channels[-1] * places, architecture.num_classes)
 

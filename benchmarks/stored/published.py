@@ -18,7 +18,7 @@ from shared import spread, write_part
 SHAPES = {
     "last block of 64": replace(STUDENTS["default"], widths=(32, 64, 64)),
     "first block of 24": replace(STUDENTS["default"], widths=(24, 64, 128)),
-    "filters of 3x3 in each block": replace(STUDENTS["default"], kernels=()),
+    "filters of 3x3 in each block": replace(STUDENTS["default"], kernels=(3, 3, 3)),
     "filters of 2x2 in each block": replace(STUDENTS["default"], kernels=(2, 2, 2)),
     "24 stem channels": replace(STUDENTS["default"], stem_channels=24),
 }

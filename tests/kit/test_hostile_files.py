@@ -60,8 +60,8 @@ def test_sealed_weights_fit_or_are_refused(original, tmp_path_factory, architect
     for loaded, read in read_or_refused("weights, sealed", lambda: load_model(path), "it.safetensors"):
         assert not broken and isinstance(card, dict) and repr(read) == repr(json.loads(json.dumps(card)))
         assert all(isinstance(name, str) for name in card.get("classes", []))
-        kernels = tuple(fields["kernels"]) or (3,) * len(fields["widths"])
-        assert asdict(loaded.architecture) == {**fields, "widths": tuple(fields["widths"]), "kernels": kernels}
+        assert asdict(loaded.architecture) == {**fields, "widths": tuple(fields["widths"]),
+                                               "kernels": tuple(fields["kernels"])}
         assert same_state(state_of(loaded), tensors) and not loaded.training
         size = fields["image_size"]
         assert loaded(torch.zeros(1, 3, size, size)).shape == (1, fields["num_classes"])

@@ -15,13 +15,16 @@ def pixels(count=50, size=16, seed=0):
     return torch.randint(256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
-def test_default_student_has_65226_parameters():
-    assert parameter_count(ConvNet(STUDENTS["default"])) == 65_226
+@pytest.mark.parametrize("data, kernels, final_size, parameters", [
+    ("cifar10", (2, 3, 2), 3, 65_226), ("shapes10", (), 4, 117_706), ("/home/me/pictures", (), 4, 117_706)])
+def test_small_filters_are_for_the_data_where_they_were_seen_to_do(data, kernels, final_size, parameters):
+    architecture = STUDENTS["default"].fitted(coloured_images(40, 32), data)
+    assert architecture.kernels == kernels and architecture.final_size == final_size
+    assert parameter_count(ConvNet(replace(architecture, num_classes=10))) == parameters
 
 
-def test_a_student_of_small_images_pads_all_its_filters():
-    small, usual = (STUDENTS["default"].fitted(coloured_images(40, size)) for size in (16, 32))
-    assert small.kernels == (3, 3, 3) and small.final_size == 2 and usual.kernels == (2, 3, 2) and usual.final_size == 3
+def test_kernels_that_are_named_are_kept_whatever_the_data():
+    assert replace(STUDENTS["default"], kernels=(3, 3, 3)).fitted(coloured_images(40, 32), "cifar10").filters == (3,) * 3
 
 
 def test_filters_begin_by_passing_each_channel_on():
