@@ -8,6 +8,7 @@ the same seeds, images, views and number of steps. Test images.
 """
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,9 +19,13 @@ from distill_course.sweep.plan import Planned
 from distill_kit.data import Dataset, ImageSet, load_dataset
 from distill_kit.data.shapes10 import best_accuracy
 from distill_kit.metrics import measure
+from distill_kit.models import SMALL_FILTERS, STUDENTS
 from distill_kit.settings import QUICK_EPOCHS, Settings
 from distill_kit.teachers import load_teacher
 
+FILTERS = {"filters of 3x3": (3, 3, 3), "filters of 2x2": SMALL_FILTERS["cifar10"]}
+# In each worker process as well, for it reads this file before it trains.
+STUDENTS.update({name: replace(STUDENTS["default"], kernels=kernels) for name, kernels in FILTERS.items()})
 QUICK = {"epochs": QUICK_EPOCHS}
 UNTAUGHT, TAUGHT = {"alpha": 1.0}, {"alpha": 0.1}
 EFFECTS = {  # what the two runs share, then what sets them apart
@@ -31,6 +36,8 @@ EFFECTS = {  # what the two runs share, then what sets them apart
     "1,000 labels among 5,000 images: labels alone, with the teacher":
         ({**QUICK, "labelled": 1_000}, UNTAUGHT, TAUGHT),
     "a class never seen, ranked first or second: T = 1, T = 10": (QUICK, {"temperature": 1.0}, {"temperature": 10.0}),
+    "with the teacher: filters of 3x3 in each block, of 2x2 in the first and the last":
+        (QUICK, *({"student": name} for name in FILTERS)),
 }
 
 

@@ -8,8 +8,7 @@ import os
 import sys
 import warnings
 
-from .commands import complain
-from .options import parser, unknown_option
+from .sentences import complain
 
 SWEEP = ("optuna", "sqlalchemy", "psycopg", "pyarrow", "jsonschema")  # what requirements/sweep.txt brings
 
@@ -22,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     warnings.formatwarning = lambda message, *_: f"distill_kit: {message}\n"  # without a line of code
     try:
+        from .options import parser, unknown_option  # only here: Ctrl-C while torch is loaded is caught as well
         options, unknown = parser().parse_known_args(arguments)
         if unknown:
             raise ValueError(unknown_option(unknown[0], options))

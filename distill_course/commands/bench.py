@@ -33,7 +33,8 @@ from ..machine import counted, machine
 from ..shipped import read_stored
 from ..sweep.crew import finished
 from ..teacher_training import ALL_VIEWS
-from .commands import MOST_SEEDS, answer, rows_of, say
+from .commands import MOST_SEEDS, answer, rows_of
+from .sentences import say
 
 PASSED_VIEWS = ALL_VIEWS[:8]
 ARTICLE_IMAGES, EPOCHS = 512, 2

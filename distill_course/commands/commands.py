@@ -1,7 +1,6 @@
 """Commands: each asks the packages, then answers for people or for scripts."""
 import contextlib
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from ..diagnosis.finding import REFERENCES
 from ..other_teachers import named_teacher
 from ..run_folders import new_run_folder, runs_folder
 from ..shipped import elsewhere, read_table
+from .sentences import say
 
 ABOUT_THE_SAME = 0.01  # of accuracy: a point
 MOST_SEEDS = 1_000
@@ -58,6 +58,8 @@ def cut_of(options) -> dict:
 
 def run_teacher(options) -> int:
     """Measure a teacher, or train one."""
+    if options.weights and not options.evaluate:
+        raise ValueError(f"--weights goes with --evaluate; --train begins with fresh ones. Got {options.weights}")
     dataset = data.load_dataset(options.data, **cut_of(options))
     say(dataset.notice)
     if options.evaluate:
@@ -66,8 +68,6 @@ def run_teacher(options) -> int:
         figures = measure(model.to(device), dataset.test, device, choose_precision(options.precision, device))
         more = {"test_cross_entropy": figures["cross_entropy"]}
     else:
-        if options.weights:
-            raise ValueError(f"--weights goes with --evaluate; --train begins with fresh ones. Got {options.weights}")
         recipe = teacher_training.recipe_for(dataset)
         recipe = recipe.changed(epochs=options.epochs, learning_rate=options.learning_rate)
         choose_device(options.device), choose_precision(options.precision)  # no folder is left for a bad argument
@@ -169,14 +169,3 @@ def answer(options, report: dict | list, rows: list[tuple[str, str | None]]) -> 
 def rows_of(command: str, **values) -> list[tuple[str, str]]:
     """Fill values into the rows that assets/answers.toml has for a command."""
     return [(name, words.format(**values, elsewhere=elsewhere())) for name, words in WORDS[command].items()]
-
-
-def say(sentence: str) -> None:
-    """Print a sentence on standard error."""
-    print(sentence, file=sys.stderr)
-
-
-def complain(error, status: int) -> int:
-    """Say what went wrong, in a single line; returns the exit status."""
-    say(f"distill_kit: {' '.join(str(error).split())}")
-    return status

@@ -26,7 +26,8 @@ from ..run_folders import new_run_folder, read_result, write_result
 from ..settings import fitted, settings_of
 from ..statistics import by_luck, in_words, interval, pairs_needed
 from . import commands
-from .commands import answer, balanced, complain, finding_lines, report_of, rows_of, say
+from .commands import answer, balanced, finding_lines, report_of, rows_of
+from .sentences import complain, say
 
 BESIDE_RESUME = {*WHERE, "resume", "teacher", "json", "command", "known", "answers"}
 ARMS = {"teacher": {}, "labels": {"alpha": 1.0, "final_alpha": None}}  # how their settings differ

@@ -24,7 +24,8 @@ from distill_kit.settings import QUICK_EPOCHS, Settings
 from ..machine import threads_in_words
 from ..run_folders import runs_folder
 from .bench import Kit
-from .commands import answer, rows_of, say
+from .commands import answer, rows_of
+from .sentences import say
 
 LEAST_MEMORY = 2e9  # bytes; a default run stays under 1.2 GB, the notebook server needs the rest
 

@@ -17,7 +17,8 @@ from ..sweep.carry_out import carry_out
 from ..sweep.ledger import Ledger
 from ..sweep.plan import VERSION, Planned, cells, keyed, planned, read_plan
 from ..sweep.stock import Stock
-from .commands import MOST_SEEDS, answer, complain, newest_teacher, say
+from .commands import MOST_SEEDS, answer, newest_teacher
+from .sentences import complain, say
 
 BESIDE = {"study", "storage", "json", "command", "known", "answers", "status", "export"}  # no plan is made of them
 WAYS = "there are two ways on: another name (--study), or --extend, which adds these runs to those that it has"

@@ -13,6 +13,7 @@ import os
 import platform
 import secrets
 import sqlite3
+import sys
 import threading
 import time
 import warnings
@@ -154,7 +155,7 @@ class Ledger:
     def claim(self, keys: tuple[str, ...], settings: dict) -> bool:
         """Claim runs of a cell; returns whether nobody was faster. settings: theirs, shown in the dashboard."""
         numbers = {name: value for name, value in settings.items() if type(value) in (int, float) and name != "seed"}
-        any_number = self._optuna.distributions.FloatDistribution(0.0, float.fromhex("0x1.fffffffffffffp+1023"))
+        any_number = self._optuna.distributions.FloatDistribution(0.0, sys.float_info.max)
         trial = self._optuna.create_trial(
             state=self._optuna.trial.TrialState.RUNNING, params=numbers,
             distributions=dict.fromkeys(numbers, any_number), user_attrs={"keys": keys, "owner": _owner(os.getpid())})

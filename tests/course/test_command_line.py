@@ -193,3 +193,24 @@ def test_data_takes_a_folder_in_either_way_and_once(tmp_path, capsys):
         assert main(arguments) == 2 and "holds no folder; an image folder needs" in capsys.readouterr().err
     assert main(["data", str(tmp_path), "--data", "shapes10"]) == 2
     assert "data must be given once; got " in capsys.readouterr().err
+
+
+def test_an_interrupt_while_torch_is_loaded_is_a_sentence():
+    script = """
+import sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from distill_kit.__main__ import main
+sys.exit(main(["faults"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 130 and done.stderr == "distill_kit: Interrupted. What was finished is kept.\n"
+
+
+def test_weights_go_with_evaluate_and_no_image_is_loaded_to_say_so(answer, monkeypatch):
+    monkeypatch.setattr("distill_kit.data.load_dataset", lambda *_, **__: pytest.fail("images were loaded"))
+    status, _, errors = answer("teacher", "--train", "--weights", "t.safetensors")
+    assert status == 2 and errors.startswith("distill_kit: --weights goes with --evaluate")
