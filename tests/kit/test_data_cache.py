@@ -86,15 +86,20 @@ def test_second_load_decodes_nothing_and_gives_the_same(images, kept, decoded):
 
 
 def test_large_arrays_lie_in_the_file_and_what_is_written_to_them_stays_in_the_process(tmp_path):
-    made = {"large": np.arange(9_000).reshape(90, 100), "small": np.arange(3)}
+    arrays_made = []
+
+    def make():
+        arrays_made.append({"large": np.arange(9_000).reshape(90, 100), "small": np.arange(3)})
+        return {name: array.copy() for name, array in arrays_made[0].items()}
     for _ in range(2):  # made, and then found
-        arrays = cache.cached(tmp_path, "key", lambda: {name: array.copy() for name, array in made.items()})
-        assert all(np.array_equal(arrays[name], array) for name, array in made.items())
+        arrays = cache.cached(tmp_path, "key", make)
+        assert all(np.array_equal(arrays[name], array) for name, array in arrays_made[0].items())
         base = arrays["large"]
         while isinstance(base.base, np.ndarray):
             base = base.base
         assert isinstance(base.base, mmap.mmap)
         arrays["large"][:] = 0
+    assert len(arrays_made) == 1  # what was written would have harmed the file
 
 
 def test_what_was_loaded_does_not_hang_on_the_file(images, kept):
