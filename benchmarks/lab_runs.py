@@ -1,9 +1,11 @@
 """A hundred runs of the lab, one after another: does memory grow, do threads; how soon is a run given up?
 
     python benchmarks/lab_runs.py [--runs 100] [--epochs 8] [--beside 1]
+    python benchmarks/lab_runs.py --kernels 6    as many Jupyter kernels at once, each with a lab and then a second one
 
-Writes benchmarks/lab_runs.json, on a GPU lab_runs-cuda.json, beside busy programs lab_runs-beside.json. Every fifth run
-is given up in its middle for the next.
+Writes benchmarks/lab_runs.json, on a GPU lab_runs-cuda.json, beside busy programs lab_runs-beside.json; of kernels
+lab_kernels.json, with the memory of each: what it holds itself, and its share of what several hold (Linux). Every fifth
+run of a hundred is given up in its middle for the next.
 """
 import argparse
 import json
@@ -35,13 +37,53 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100, help="at least 10")
     parser.add_argument("--epochs", type=int, default=QUICK_EPOCHS)
     parser.add_argument("--beside", type=int, default=0, help="so many busy programs run at the same time")
+    parser.add_argument("--kernels", type=int, default=0)
     options = parser.parse_args()
+    if options.kernels:
+        in_kernels(options)
+        return
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.beside)]
     try:
         measure(options)
     finally:
         for loop in loops:
             loop.kill()
+
+
+CELL = """
+from distill_course.lab import Lab
+from distill_kit.data import load_dataset
+lab = Lab({name!r}, load_dataset({data!r}, progress=False), epochs={epochs}, folder={name!r})
+labs = [*globals().get("labs", []), lab]
+display(lab)
+lab.session.train()
+lab.session.join()
+assert lab.session.live.state == "finished", lab.session.live.state
+"""
+
+
+def in_kernels(options: argparse.Namespace) -> None:
+    """Let Jupyter kernels train a lab each at once, then a second lab each, and write what memory they take."""
+    import jupyter_client
+    with tempfile.TemporaryDirectory() as folder:
+        started = [jupyter_client.manager.start_new_kernel(cwd=folder) for _ in range(options.kernels)]
+        try:
+            report = {"kernels": options.kernels, "epochs of each": options.epochs, "machine": machine(choose_device())}
+            for which, name in (("a lab", "plain"), ("a second lab", "labels")):
+                cell = CELL.format(name=name, data=options.data, epochs=options.epochs)
+                began = time.perf_counter()
+                asked = [(client, client.execute(cell)) for _, client in started]
+                statuses = [client.get_shell_msg(timeout=600)["content"]["status"] for client, _ in asked]
+                memory = [psutil.Process(manager.provisioner.process.pid).memory_full_info() for manager, _ in started]
+                report[which] = {"finished": statuses.count("ok"), "seconds": round(time.perf_counter() - began, 1),
+                                 "megabytes of each": [round(taken.rss / 1e6) for taken in memory],
+                                 "its share of them": [round(taken.pss / 1e6) for taken in memory]}
+                print(which, report[which], flush=True)
+        finally:
+            for manager, client in started:
+                client.stop_channels()
+                manager.shutdown_kernel(now=True)
+    (FOLDER / "lab_kernels.json").write_text(json.dumps(report) + "\n")
 
 
 def measure(options: argparse.Namespace) -> None:
