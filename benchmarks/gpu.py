@@ -20,7 +20,7 @@ from torch import nn
 from distill_course.lab.experiments import EXPERIMENTS
 from distill_course.lab.session import Session
 from distill_course.machine import machine
-from distill_course.sweep.plan import Planned
+from distill_course.sweep.plan import VERSION, Planned
 from distill_kit import step
 from distill_kit.data import Dataset, load_dataset
 from distill_kit.devices import choose_device, choose_precision
@@ -94,7 +94,7 @@ def main() -> None:
     dataset = load_dataset("cifar10")
     teacher, _ = load_teacher(dataset)
     precision = choose_precision("auto", device)
-    report = {"machine": machine(device), "data": dataset.pool.source, "precision": precision,
+    report = {"machine": machine(device), "version": VERSION, "data": dataset.pool.source, "precision": precision,
               "what": WHAT, "recorded": measure(dataset, teacher, precision)}
     for other in options.precision:
         report[f"recorded, {other}"] = measure(dataset, teacher, other)

@@ -4,10 +4,10 @@
     python benchmarks/neighbours.py --pages     measures nothing: writes the tables from neighbours.json
 
 Needs CIFAR-10. Quick runs, their images and the teacher's answers at hand, in processes that are kept: alone, beside
-one and two busy loops, two at once, six at once; before and after in turn. Writes benchmarks/neighbours.json, and the
-tables of docs/neighbours.md and README.md. --sessions gives each process a session of its own, as JupyterLab does with
-its kernels: where Linux shares its cores among sessions, two threads of one process then count as much as one of
-another.
+one and two busy loops, two at once, six at once; before and after in turn. Writes benchmarks/neighbours.json, where a
+precision that was not measured stays as it was, and the tables of docs/neighbours.md and README.md. --sessions gives
+each process a session of its own, as JupyterLab does with its kernels: where Linux shares its cores among sessions, two
+threads of one process then count as much as one of another.
 """
 import argparse
 import contextlib
@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from shared import ROOT, read_json, trained, write_json, write_part
 
 from distill_course.machine import machine
+from distill_course.sweep.plan import VERSION
 from distill_kit import Materials, Settings, load_dataset, load_teacher
 from distill_kit.devices import choose_device, cpu_has_bfloat16
 from distill_kit.settings import QUICK_EPOCHS
@@ -90,43 +91,48 @@ def figures(answers: list[dict]) -> dict:
             "cores": round(statistics.median(answer["cores"] for answer in answers), 2)}
 
 
-def table(report: dict) -> str:
-    """Write in Markdown the seconds of a run, and how many times as long that is as alone."""
-    lines = []
-    for precision, arms in report["seconds"].items():
-        lines += [f"| {precision} | before | | now | | cores that it had |",
-                  "|---|---|---|---|---|---|"]
-        for scene in [scene for scene in SCENES if all(scene in arms[arm] for arm in ARMS)]:
-            cells = []
-            for arm in ARMS:
-                here, alone = arms[arm][scene]["seconds"], arms[arm]["alone"]["seconds"]
-                cells += [f"{here:.1f} s", f"{here / alone:.2f} times" if scene != "alone" else ""]
-            now = arms["kit"][scene]
-            lines.append(f"| {scene} | {' | '.join(cells)} | {now['cores']:.2f} |")
-        others = [f"{name} {arms[name]['alone']['seconds']:.1f} s" for name in arms if name not in ARMS]
-        lines += ["", f"Alone with other ways of waiting, in {precision}: {', '.join(others)}.", ""]
-    where = report["machine"]
-    head = (f"Seconds of a run of {report['epochs']} epochs on {where['cores']} cores ({where['processor']}, "
-            f"{where['instructions']}), torch {where['torch']}. Medians of {report['rounds']} "
-            f"round{'s' * (report['rounds'] > 1)}, before and now in turn; where several run at once, of each of them. "
-            f"{SLOW[0].capitalize()}, {SLOW[1]}: one round.")
-    return "\n".join([head, "", *lines]).rstrip()
+def table(measured: dict[str, dict]) -> str:
+    """Write in Markdown the seconds of a run, and how many times as long that is as alone, for each precision."""
+    return "\n\n".join(part(precision, report) for precision, report in measured.items())
 
 
-def quick_runs(report: dict) -> dict[str, tuple[float, float | None]]:
+def part(precision: str, report: dict) -> str:
+    """Write the table of a precision, below the machine it was measured on."""
+    where, arms = report["machine"], report["seconds"]
+    lines = [f"Seconds of a run of {report['epochs']} epochs{before(report)} on {where['cores']} cores "
+             f"({where['processor']}, {where['instructions']}), torch {where['torch']}. Medians of {report['rounds']} "
+             f"round{'s' * (report['rounds'] > 1)}, before and now in turn; where several run at once, of each of "
+             f"them. {SLOW[0].capitalize()}, {SLOW[1]}: one round.", "",
+             f"| {precision} | before | | now | | cores that it had |", "|---|---|---|---|---|---|"]
+    for scene in [scene for scene in SCENES if all(scene in arms[arm] for arm in ARMS)]:
+        cells = []
+        for arm in ARMS:
+            here, alone = arms[arm][scene]["seconds"], arms[arm]["alone"]["seconds"]
+            cells += [f"{here:.1f} s", f"{here / alone:.2f} times" if scene != "alone" else ""]
+        lines.append(f"| {scene} | {' | '.join(cells)} | {arms['kit'][scene]['cores']:.2f} |")
+    others = [f"{name} {arms[name]['alone']['seconds']:.1f} s" for name in arms if name not in ARMS]
+    return "\n".join([*lines, "", f"Alone with other ways of waiting, in {precision}: {', '.join(others)}."])
+
+
+def before(report: dict) -> str:
+    """Say where figures are of students that the kit had before."""
+    return "" if report.get("version", 0) == VERSION else " (an earlier student)"
+
+
+def quick_runs(measured: dict[str, dict]) -> dict[str, tuple[float, float | None]]:
     """List the seconds of a quick run on each kind of machine, as it is and beside one busy program."""
-    scenes, share = ("alone", "beside one busy program"), QUICK_EPOCHS / report["epochs"]
-    kinds = {f"{report['machine']['cores']} cores in {precision}": tuple(
-        arms["kit"][scene]["seconds"] * share for scene in scenes) for precision, arms in report["seconds"].items()}
-    gpu = read_json("gpu.json")
-    return {**kinds, f"one GPU ({gpu['machine']['device']})": (
+    scenes, gpu = ("alone", "beside one busy program"), read_json("gpu.json")
+    kinds = {f"{report['machine']['cores']} cores in {precision}{before(report)}": tuple(
+        report["seconds"]["kit"][scene]["seconds"] * QUICK_EPOCHS / report["epochs"] for scene in scenes)
+        for precision, report in measured.items()}
+    return {**kinds, f"one GPU, {gpu['machine']['device']}{before(gpu)}": (
         statistics.median(gpu["recorded"]["quick run"][1:]), None)}
 
 
-def waits(report: dict) -> str:
+def waits(measured: dict[str, dict]) -> str:
     """Write them in Markdown."""
     lines = ["| a move of a slider (a quick run) | alone | beside one busy program |", "|---|---|---|"]
-    for kind, (alone, beside) in quick_runs(report).items():
+    for kind, (alone, beside) in quick_runs(measured).items():
         lines.append(f"| {kind} | {alone:.{int(alone < 1)}f} s | "
                      f"{'not measured' if beside is None else f'{beside:.0f} s'} |")
     return "\n".join([*lines, "", "Beside other programs the kit makes room: "
@@ -179,20 +185,22 @@ def measure(options: argparse.Namespace) -> None:
     seconds: dict = {precision: {arm: {} for arm in arms} for precision in precisions}
     for (precision, arm, scene), came in answers.items():
         seconds[precision][arm][scene] = figures(came)
-    report = {"machine": machine(choose_device("cpu")), "rounds": options.rounds, "epochs": options.epochs,
-              "seconds": seconds}
-    print(json.dumps(report["seconds"], indent=1))
+    print(json.dumps(seconds, indent=1))
     if not options.only and not options.sessions:
-        write_json("neighbours.json", report)
-        write_pages(report)
+        about = {"machine": machine(choose_device("cpu")), "rounds": options.rounds, "epochs": options.epochs,
+                 "version": VERSION}
+        measured = read_json("neighbours.json") | {precision: {**about, "seconds": seconds[precision]}
+                                                   for precision in precisions}
+        write_json("neighbours.json", measured)
+        write_pages(measured)
 
 
-def write_pages(report: dict) -> None:
+def write_pages(measured: dict[str, dict]) -> None:
     """Write the tables of docs/neighbours.md and README.md, and what the course says of other machines."""
-    alone = {kind: round(seconds, 2) for kind, (seconds, _) in quick_runs(report).items()}
+    alone = {kind: round(seconds, 2) for kind, (seconds, _) in quick_runs(measured).items()}
     (ROOT / "distill_course" / "assets" / "machines.json").write_text(json.dumps(alone, indent=1) + "\n", "utf-8")
-    write_part(ROOT / "docs" / "neighbours.md", "neighbours", table(report))
-    write_part(ROOT / "README.md", "waits", waits(report))
+    write_part(ROOT / "docs" / "neighbours.md", "neighbours", table(measured))
+    write_part(ROOT / "README.md", "waits", waits(measured))
 
 
 if __name__ == "__main__":
