@@ -11,7 +11,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from shared import results, trained, write_json
@@ -44,7 +44,8 @@ WHAT = {
 @contextmanager
 def launched() -> Iterator[None]:
     """Open a context in which no step is recorded: every kernel of it is asked for by itself."""
-    kept, step.Recorded = step.Recorded, nullcontext
+    kept = step.Recorded
+    step.Recorded = type("Launched", (kept,), {"__call__": lambda self, *inputs: self.function(*inputs)})
     try:
         yield
     finally:

@@ -19,11 +19,11 @@ from distill_course.sweep.plan import Planned
 from distill_kit.data import Dataset, ImageSet, load_dataset
 from distill_kit.data.shapes10 import best_accuracy
 from distill_kit.metrics import measure
-from distill_kit.models import SMALL_FILTERS, STUDENTS
+from distill_kit.models import STUDENTS
 from distill_kit.settings import QUICK_EPOCHS, Settings
 from distill_kit.teachers import load_teacher
 
-FILTERS = {"filters of 3x3": (3, 3, 3), "filters of 2x2": SMALL_FILTERS["cifar10"]}
+FILTERS = {"filters of 3x3": (3, 3, 3), "filters of 2x2": (2, 3, 2)}
 # In each worker process as well, for it reads this file before it trains.
 STUDENTS.update({name: replace(STUDENTS["default"], kernels=kernels) for name, kernels in FILTERS.items()})
 QUICK = {"epochs": QUICK_EPOCHS}

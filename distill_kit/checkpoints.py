@@ -46,8 +46,7 @@ def resumable(run: Run, folder: Path | str, every: int | None = None) -> Iterato
         restore(run, path, what)
     for row in run.rows(every, folder):
         if row["kind"] == EPOCH and "stopped" not in row:
-            header = {"identity": json.dumps(what), "rows": json.dumps(run.history)}
-            replace_file(path, sealed(header, moving(run)))
+            replace_file(path, sealed({"identity": json.dumps(what), "rows": json.dumps(run.history)}, moving(run)))
         yield row
 
 

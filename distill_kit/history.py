@@ -82,8 +82,7 @@ def load_history(path: Path | str) -> tuple[dict, list[Row]]:
 
 def numbered_lines(path: Path | str) -> dict[int, dict]:
     """Read all lines of a history that are not blank by their number in the file, from 1; raises as `load_history`."""
-    path = Path(path)
-    path = path / "history.jsonl" if path.is_dir() else path
+    path = Path(path, "history.jsonl") if Path(path).is_dir() else Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no history at {path}")
     try:

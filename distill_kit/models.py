@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .data.imageset import ImageSet
+from .data.official import CLASSES as CIFAR10_CLASSES
 
 STEM_PATCH = 2                          # the stem sees 2x2 pixels: 12 numbers
 STEM_CHANNELS = 2 * 3 * STEM_PATCH**2   # each whitened direction and its negative: 24 at most
@@ -50,10 +51,10 @@ class Architecture:
         if self.final_size < 1:
             raise ValueError(f"image_size {self.image_size} is too small for {len(self.widths)} blocks")
 
-    def fitted(self, images: ImageSet, data: str = "") -> "Architecture":
-        """Return the same for the classes and the size of these images; data: the name of the set they are from."""
+    def fitted(self, images: ImageSet) -> "Architecture":
+        """Return the same for the classes and the size of these images."""
         return replace(self, num_classes=len(images.classes), image_size=images.images.shape[-1],
-                       kernels=self.kernels or SMALL_FILTERS.get(data, ()))
+                       kernels=self.kernels or SMALL_FILTERS.get((images.classes, len(self.widths)), ()))
 
     @property
     def filters(self) -> tuple[int, ...]:
@@ -72,7 +73,7 @@ class Architecture:
 
 # Filters of 2x2 where that was seen to pay: on CIFAR-10 a third less time for half a point (docs/recipe.md). On
 # Shapes-10 they cost five points, and of a learner's own images nobody knows.
-SMALL_FILTERS = {"cifar10": (2, 3, 2)}
+SMALL_FILTERS = {(CIFAR10_CLASSES, 3): (2, 3, 2)}  # by the classes of the images and the number of blocks
 STUDENTS = {name: Architecture(widths, last_halves=False, stem_channels=16) for name, widths in {
     "small": (16, 32, 64), "default": (32, 64, 128), "wide": (48, 96, 192), "wider": (64, 128, 256),
     "tiny": (4, 8, 16), "tiniest": (2, 3, 4)}.items()}

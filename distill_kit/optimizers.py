@@ -60,8 +60,11 @@ def sgd(model: nn.Module, weight_decay: float = 5e-4) -> torch.optim.Optimizer:
     """Make stochastic gradient descent with Nesterov's momentum of 0.9; it takes a learning rate of about 0.05 here."""
     parameters = trained(model)
     # fused: it does not wait for the GPU, so its step can be recorded (recording.py)
-    return SGD(parameters, lr=0.0, momentum=0.9, nesterov=True, weight_decay=weight_decay,
+    made = SGD(parameters, lr=0.0, momentum=0.9, nesterov=True, weight_decay=weight_decay,
                fused=parameters[0].device.type == "cuda")
+    # Else the first step makes them, and leaves them unwritten where float16 has that step skipped.
+    made.state.update({parameter: {"momentum_buffer": torch.zeros_like(parameter)} for parameter in parameters})
+    return made
 
 
 class Muon(light(torch.optim.Optimizer)):

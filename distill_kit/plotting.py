@@ -108,8 +108,6 @@ def points(rows: Sequence[Row], column: str) -> tuple[list, list]:
 
 def end_names(ax: Axes, ends: list[tuple]) -> None:
     """Write each line's name beside its last point, moved apart where they would overlap."""
-    if not ends:
-        return
     low, high = ax.get_ylim()
     tall = ax.get_position().height * ax.figure.get_figheight() * 72  # points
     gap, last = 0.075 * (high - low), -np.inf

@@ -2,14 +2,17 @@
 
 A small network's kernels are over before the next can be launched; a graph launches all of them at once.
 """
-import functools
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-ALONE = threading.Lock()  # memory cannot be given back while any thread records
+ALONE = threading.Lock()  # while a thread records, no other may give memory back or wait for the whole device
+# Streams to record in, by device: each is used again, for cuBLAS keeps 70 MB of workspace per stream, but never by two
+# recordings at once, for these would share that workspace. Of a priority of their own, so that no run gets one.
+ASIDE: dict[torch.device, list[torch.cuda.Stream]] = defaultdict(list)
 
 
 class Recorded:
@@ -22,13 +25,14 @@ class Recorded:
 
     def __init__(self, function: Callable):
         self.function = function
-        self._graph, self._shapes, self._inputs, self._outputs = None, None, [], ()
+        self._graph, self._shapes, self._inputs, self._outputs, self._aside = None, None, [], (), None
 
     def close(self) -> None:
         """Forget the recording and give its memory back."""
         if self._graph is not None:
             with ALONE:
                 self._graph.reset()
+                ASIDE[self._aside.device].append(self._aside)
                 self._graph, self._shapes, self._inputs, self._outputs = None, None, [], ()
                 torch.cuda.empty_cache()
 
@@ -36,10 +40,11 @@ class Recorded:
         """Call the function, or replay its recording."""
         shapes = [None if tensor is None else (tensor.shape, tensor.dtype) for tensor in inputs]
         if shapes != self._shapes:
-            self._shapes, self._graph = shapes, None
+            self.close()
+            self._shapes = shapes
             return self.function(*inputs)
         if self._graph is None:
-            with ALONE:
+            with ALONE, torch.cuda.device(inputs[0].device):
                 self._record(inputs)
         for kept, new in zip(self._inputs, inputs):
             if kept is not None:
@@ -49,19 +54,14 @@ class Recorded:
 
     def _record(self, inputs: tuple) -> None:
         self._inputs = [None if tensor is None else torch.empty_like(tensor).copy_(tensor) for tensor in inputs]
-        graph, aside, here = torch.cuda.CUDAGraph(), _stream(torch.cuda.current_device()), torch.cuda.current_stream()
+        free, graph, here = ASIDE[inputs[0].device], torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        self._aside = free.pop() if free else torch.cuda.Stream(priority=-1)
         torch.cuda.synchronize()
-        with torch.cuda.stream(aside):
+        with torch.cuda.stream(self._aside):
             graph.capture_begin(capture_error_mode="thread_local")  # the lab draws in another thread
             try:
                 self._outputs = self.function(*self._inputs)
             finally:
                 graph.capture_end()
-        here.wait_stream(aside)
+        here.wait_stream(self._aside)
         self._graph = graph
-
-
-@functools.cache
-def _stream(device: int) -> torch.cuda.Stream:
-    """One capture stream per device: cuBLAS never frees its workspace of 70 MB per stream."""
-    return torch.cuda.Stream(device)

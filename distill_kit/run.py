@@ -214,7 +214,7 @@ class Run:
 
     def fresh_student(self) -> ConvNet:
         """Make the student as it is before the first step."""
-        architecture = STUDENTS[self.settings.student].fitted(self.training, self.materials.name)
+        architecture = STUDENTS[self.settings.student].fitted(self.training)
         return make_model(architecture, self.training.images, self.settings.seed,
                           self.materials.stem).to(self.materials.device)
 

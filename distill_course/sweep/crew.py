@@ -4,6 +4,7 @@ Two students in two processes take less time than one after the other in two thr
 single thread would have trained. A GPU that a student fills to a few per cent can train several in streams of its own,
 each from a thread of this process.
 """
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ThreadPoolExecutor, wait
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from pickle import PicklingError
@@ -23,6 +24,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from distill_kit.devices import choose_device
 from distill_kit.history import EPOCH, plain
+from distill_kit.recording import ALONE
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 
@@ -33,6 +35,7 @@ from .plan import VERSION, Planned
 from .stock import Source, Stock, materials_of
 
 DRAWING = threading.Lock()  # weights are drawn by a generator that all threads share
+OWN = threading.local()  # a stream for each thread that trains, by device
 TRIES = 5  # attempts per run when its process dies
 MEMORY = "Is there enough memory? Fewer workers need less."
 NO_WORKER = ("no worker process could begin. A script must call this below `if __name__ == \"__main__\":`, for each "
@@ -63,7 +66,7 @@ def trained(runs: Sequence[Planned], stock: Stock, workers: int | None = None, p
 
 
 class Crew:
-    """So many runs at once, until the `with` ends: then what still runs is stopped.
+    """So many runs at once, until the `with` ends: then what still runs is stopped, on a GPU waited for.
 
     workers: processes; as many as torch has threads where None. On a GPU: streams; one run after the other where None.
     """
@@ -103,7 +106,7 @@ class Crew:
                                                                    context=self._context)
             future = pool.schedule(result_of, args=[run, source, path])
         elif self._streams is not None:
-            future, pool = self._streams.submit(in_a_stream, run, source, path), None
+            future, pool = self._streams.submit(result_of, run, source, path, own_stream), None
         else:
             future, pool = Future(), None
             future.set_result(result_of(run, source, path))
@@ -155,15 +158,17 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def in_a_stream(run: Planned, source: Source, path: Path | None) -> dict:
-    """Train a run as `result_of` does, in a stream of its own on the GPU."""
-    with torch.cuda.device(choose_device(run.settings.device)):
-        torch.cuda.synchronize()  # what the runs share was made in another stream
-        with torch.cuda.stream(torch.cuda.Stream()):
-            return result_of(run, source, path)
+def own_stream(run: Planned) -> torch.cuda.StreamContext:
+    """Return a context in which a GPU does what this thread asks for in the thread's own stream."""
+    device = choose_device(run.settings.device)
+    with ALONE:
+        torch.cuda.synchronize(device)  # what the runs share was made in another stream
+    if device not in OWN.__dict__:  # not one a run: torch has 32 of them, and gives them out again and again
+        OWN.__dict__[device] = torch.cuda.Stream(device)
+    return torch.cuda.stream(OWN.__dict__[device])
 
 
-def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
+def result_of(run: Planned, source: Source, path: Path | None = None, within=contextlib.nullcontext) -> dict:
     """Train a run; return plain data: report, rows, probes, and what they were computed by. An error is a sentence.
 
     The number of threads is the run's own, or 1 in a worker process, whatever else the machine does.
@@ -171,7 +176,8 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
     try:
         if multiprocessing.parent_process() is not None:
             torch.set_num_threads(run.settings.threads or 1)
-        made = result_from(run, source)
+        with within(run):
+            made = result_from(run, source)
     except Exception as error:  # whatever it is, the other runs go on
         return {"error": str(error) if isinstance(error, ValueError | RuntimeError) else
                 f"{type(error).__name__}: {error}"}
@@ -182,7 +188,9 @@ def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
 
 def result_from(run: Planned, source: Source) -> dict:
     """Train a run and return its result; raises what training raises."""
-    if isinstance(source, Materials):  # whose tensors all processes share, and a forward pass may move the teacher's
+    if isinstance(source, Materials):  # whose tensors all runs share, and a forward pass may move the teacher's
+        source = copy(source)
+        source.logits = copy(source.logits)
         source.logits.teacher = deepcopy(source.logits.teacher)
     else:
         dataset, teacher = source[0], deepcopy(source[1])
@@ -190,10 +198,11 @@ def result_from(run: Planned, source: Source) -> dict:
             teacher = finished(run.taught_by, materials_of(run.taught_by, run.views, dataset, teacher)).student
         source = materials_of(run.settings, run.views, dataset, teacher)
     trained = finished(run.settings, source, run.measure)
+    with DRAWING:  # a probe makes the student once more as it was
+        probes = probe(trained) if run.probes else None
     return plain({
-        **asdict(run), "version": VERSION, "report": trained.report(), "rows": trained.history,
-        "probes": probe(trained) if run.probes else None, "source": trained.training.source,
-        "machine": machine(source.device), "threads": trained.threads})
+        **asdict(run), "version": VERSION, "report": trained.report(), "rows": trained.history, "probes": probes,
+        "source": trained.training.source, "machine": machine(source.device), "threads": trained.threads})
 
 
 def finished(settings: Settings, materials: Materials, measure: str | None = None) -> Run:

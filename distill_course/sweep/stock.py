@@ -88,5 +88,6 @@ class Stock:
             return self.dataset(run), self.teacher(run)
         materials = self.materials(run)
         _ = materials.stem  # once, and not in each process
-        materials.complete(not run.settings.labels_only, progress)
+        # On a GPU the runs of several threads share what is kept, so none of them may add to it.
+        materials.complete(materials.device.type == "cuda" or not run.settings.labels_only, progress)
         return materials

@@ -98,7 +98,8 @@ def _map(stream, info: zipfile.ZipInfo) -> np.ndarray:
     shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
     if info.compress_type != zipfile.ZIP_STORED or is_fortran:
         raise ValueError(f"{info.filename} does not lie there as it does in memory")
-    return np.asarray(np.memmap(stream, dtype, "c", stream.tell(), shape))
+    # Numbers of several bytes do not lie where torch may expect them: a zip aligns nothing.
+    return np.array(np.memmap(stream, dtype, "c", stream.tell(), shape), copy=None if dtype.itemsize == 1 else True)
 
 
 def write_arrays(path: Path, key: str, arrays: Arrays) -> None:

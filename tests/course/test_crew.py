@@ -250,10 +250,19 @@ def slowly(make):
     return made
 
 
+def test_runs_of_one_process_leave_what_they_share_as_it_was():
+    source = Stock(DATASET, ColourTeacher()).source(RUNS[0])
+    logits, teacher = source.logits, source.logits.teacher
+    seconds = source.teacher_seconds
+    assert "error" not in result_of(RUNS[0], source)
+    assert source.logits is logits and logits.teacher is teacher and source.teacher_seconds == seconds
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_streams_of_a_gpu_train_what_it_trains_one_after_the_other(precision):
-    runs = [Planned(replace(settings, device="cuda", precision=precision)) for settings in SETTINGS]
+    runs = [Planned(replace(settings, device="cuda", precision=precision)) for settings in
+            SETTINGS * 9]  # torch has 32 streams, and gives them out again
     one_by_one, at_once = (results_of(runs, workers=workers) for workers in (None, 3))
     for one, other in zip(one_by_one, at_once):
         assert one["report"]["val_accuracy"] == pytest.approx(other["report"]["val_accuracy"], abs=0.1)

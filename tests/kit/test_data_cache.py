@@ -89,7 +89,8 @@ def test_large_arrays_lie_in_the_file_and_what_is_written_to_them_stays_in_the_p
     arrays_made = []
 
     def make():
-        arrays_made.append({"large": np.arange(9_000).reshape(90, 100), "small": np.arange(3)})
+        arrays_made.append({"large": np.arange(9_000, dtype=np.uint8).reshape(90, 100),
+                            "numbers": np.arange(9_000), "small": np.arange(3)})
         return {name: array.copy() for name, array in arrays_made[0].items()}
     for _ in range(2):  # made, and then found
         arrays = cache.cached(tmp_path, "key", make)
@@ -97,7 +98,7 @@ def test_large_arrays_lie_in_the_file_and_what_is_written_to_them_stays_in_the_p
         base = arrays["large"]
         while isinstance(base.base, np.ndarray):
             base = base.base
-        assert isinstance(base.base, mmap.mmap)
+        assert isinstance(base.base, mmap.mmap) and arrays["numbers"].flags.aligned
         arrays["large"][:] = 0
     assert len(arrays_made) == 1  # what was written would have harmed the file
 

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from small import LittleNet, Talkative, coloured_images, same_state, state_of
 
+from distill_kit.data import CIFAR10_CLASSES
 from distill_kit.devices import choose_device, choose_precision
 from distill_kit.models import STUDENTS, Architecture, Block, ConvNet, logits_of, make_model, parameter_count
 
@@ -15,17 +16,15 @@ def pixels(count=50, size=16, seed=0):
     return torch.randint(256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("data, kernels, final_size, parameters", [
-    ("cifar10", (2, 3, 2), 3, 65_226), ("shapes10", (), 4, 117_706), ("/home/me/pictures", (), 4, 117_706)])
-def test_small_filters_are_for_the_data_where_they_were_seen_to_do(data, kernels, final_size, parameters):
-    architecture = STUDENTS["default"].fitted(coloured_images(40, 32), data)
+@pytest.mark.parametrize("classes, kernels, final_size, parameters", [
+    (CIFAR10_CLASSES, (2, 3, 2), 3, 65_226), (tuple("abcdefghij"), (), 4, 117_706)])
+def test_small_filters_are_for_the_images_where_they_were_seen_to_do(classes, kernels, final_size, parameters):
+    images = replace(coloured_images(40, 32), classes=classes)
+    architecture = STUDENTS["default"].fitted(images)
     assert architecture.kernels == kernels and architecture.final_size == final_size
-    assert parameter_count(ConvNet(replace(architecture, num_classes=10))) == parameters
-
-
-def test_kernels_that_are_named_are_kept_whatever_the_data():
-    named = replace(STUDENTS["default"], kernels=(3, 3, 3))
-    assert named.fitted(coloured_images(40, 32), "cifar10").filters == (3, 3, 3)
+    assert parameter_count(ConvNet(architecture)) == parameters
+    assert replace(STUDENTS["default"], kernels=(3, 3, 3)).fitted(images).filters == (3, 3, 3)
+    assert Architecture((8, 12)).fitted(images).filters == (3, 3)
 
 
 def test_filters_begin_by_passing_each_channel_on():

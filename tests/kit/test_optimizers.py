@@ -140,6 +140,7 @@ def test_steps_are_those_of_torchs_own_optimizers(name):
     torchs = torch.optim.SGD(twin.parameters(), momentum=0.9, nesterov=True, weight_decay=5e-4) if name == "sgd" else \
         torch.optim.AdamW([{"params": [p for p in twin.parameters() if p.ndim >= 2], "weight_decay": 0.01},
                            {"params": [p for p in twin.parameters() if p.ndim < 2], "weight_decay": 0.0}])
+    assert name != "sgd" or all(not state["momentum_buffer"].any() for state in optimizer.state.values())
     for seed, rate in enumerate((0.01, 0.03, 0.02)):
         for one, other in ((model, optimizer), (twin, torchs)):
             gradients_for(one, seed), set_rate(other, rate), other.step()

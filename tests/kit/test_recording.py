@@ -9,6 +9,7 @@ from distill_kit.batches import Batch, ViewBatches
 from distill_kit.kept_logits import KeptLogits
 from distill_kit.losses import distillation_terms
 from distill_kit.optimizers import OPTIMIZERS
+from distill_kit.recording import Recorded
 from distill_kit.schedules import Numbers, linear
 from distill_kit.step import Step
 from distill_kit.teachers import Teacher
@@ -49,20 +50,38 @@ def test_every_optimizer_is_recorded_in_every_precision(optimizer, monkeypatch):
         assert len(replayed) == 3 * number  # of 4 steps; the first makes what is kept
 
 
+@pytest.mark.parametrize("good", [0, 3])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_replayed_step_that_overflows_moves_nothing_and_lowers_the_scale(optimizer):
+def test_a_step_that_overflows_moves_nothing_and_lowers_the_scale(optimizer, good):
     student = LittleNet().cuda()
     made = OPTIMIZERS[optimizer](student)
     step = Step(student, made, distillation_terms, 1.0, "float16", recorded=True)
     images = torch.rand(8, 3, 8, 8, device="cuda")
     labels, numbers = torch.arange(8, device="cuda") % 4, Numbers(1e-2, 1.0, 1.0)
-    for _ in range(3):
+    for _ in range(good):
         step(Batch(images, labels, None), numbers)
     before, scale = state_of(student), step.scaler.get_scale()
     step(Batch(images * torch.inf, labels, None), numbers)
     after = state_of(student)
     assert all(torch.equal(before[name], after[name]) for name, _ in student.named_parameters())
     assert step.scaler.get_scale() == scale / 2
+    for _ in range(3):  # from what optimisers keep, too, nothing came that is not finite
+        step(Batch(images, labels, None), numbers)
+    assert all(torch.isfinite(value).all() for value in state_of(student).values())
+
+
+def test_recordings_that_are_there_at_once_have_streams_of_their_own_and_leave_them_to_later_ones():
+    def recorded():
+        square = Recorded(lambda x: (x @ x,))
+        for number in (1.0, 2.0, 3.0):
+            product, = square(torch.full((4, 4), number, device="cuda"))
+            assert torch.equal(product, torch.full((4, 4), 4 * number**2, device="cuda"))
+        return square
+    one, other = recorded(), recorded()
+    streams = {one._aside, other._aside}
+    assert len(streams) == 2
+    one.close(), other.close()
+    assert recorded()._aside in streams
 
 
 @pytest.mark.parametrize("seen", [None, 3], ids=["to the end", "left in the middle"])
