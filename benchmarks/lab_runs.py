@@ -53,7 +53,8 @@ def main() -> None:
 CELL = """
 from distill_course.lab import Lab
 from distill_kit.data import load_dataset
-lab = Lab({name!r}, load_dataset({data!r}, progress=False), epochs={epochs}, folder={name!r})
+dataset = globals().get("dataset") or load_dataset({data!r}, progress=False)
+lab = Lab({name!r}, dataset, epochs={epochs}, folder={name!r})
 labs = [*globals().get("labs", []), lab]
 display(lab)
 lab.session.train()

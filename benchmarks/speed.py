@@ -61,6 +61,8 @@ def table(report: dict) -> str:
             f"{report['ratio_to_bare_step']:.0%}",
         "an epoch with its validation beside the article's, the teacher's answers kept":
             f"{report['ratio_to_article_loop']:.1f} times as fast",
+        "the same, where the article's loop has the shipped teacher, too":
+            f"{report['ratio_to_article_loop_shipped_teacher']:.1f} times",
         "a default run beside the article's, nothing kept yet":
             f"{report['ratio_to_article_loop_cold']:.1f} times as fast",
         f"default run, {report['seeds']} seeds": f"{report['default_run_seconds']:.1f} s, "

@@ -20,6 +20,7 @@ import growth
 import shared
 
 KEYS = {"ratio_to_bare_step", "ratio_to_article_loop", "ratio_to_article_loop_cold", "default_run_seconds",
+        "ratio_to_article_loop_shipped_teacher",
         "default_run_test_accuracy", "quick_run_seconds", "quick_run_test_accuracy", "teacher_pass_seconds",
         "peak_memory_bytes", "precision", "machine"}
 DATASET = coloured_dataset(400, size=32)
