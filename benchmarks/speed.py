@@ -16,6 +16,8 @@ from distill_kit.colours import BLUE
 LOOPS = {"article_loop_with_validation": "the article's loop, with validation: the teacher answers\n"
                                          "every batch, images are transformed one by one",
          "article_loop": "the article's loop without validation",
+         "article_loop_with_validation_shipped_teacher": "the article's loop, with validation,\n"
+                                                         "and the smaller teacher that ships",
          "tutorial_loop": "PyTorch's tutorial, its own smaller pair",
          "loop_with_validation": "the kit's loop, with validation", "loop": "the kit's loop",
          "bare_step": "the student's bare step, one batch again and again"}
@@ -32,7 +34,7 @@ def draw(report: dict, path: Path) -> None:
     """Draw the speed of every loop, and how an epoch grows with its images."""
     figure, (left, right) = plotting.new_figure(2, width=11, height=3.8)
     speeds = [report["images_per_second"][name] for name in LOOPS]
-    colours = ["#999999"] * 3 + [BLUE, BLUE, "#555555"]
+    colours = ["#999999"] * 4 + [BLUE, BLUE, "#555555"]
     bars = left.barh(range(len(LOOPS)), speeds, color=colours)
     left.bar_label(bars, [f"{speed:,.0f}" for speed in speeds], padding=4)
     left.set(yticks=range(len(LOOPS)), yticklabels=LOOPS.values(), xlim=(0, 1.18 * max(speeds)), xticks=[],
@@ -45,8 +47,8 @@ def draw(report: dict, path: Path) -> None:
     for images, value in seconds.items():
         right.annotate(f"{value:.1f} s" if value >= 1 else f"{value:.2f} s", (images, value), (-4, 6),
                        textcoords="offset points", ha="right")
-    right.set(title="Seconds of an epoch, by training images", xticks=list(seconds), xlim=(250, 70_000),
-              xticklabels=[f"{images:,}" for images in seconds], ylim=(min(seconds.values()) / 2, 60))
+    right.set(title="Seconds of an epoch, by training images", xticks=list(seconds), xlim=(150, 70_000),
+              xticklabels=[f"{images:,}" for images in seconds], ylim=(min(seconds.values()) / 2, 3 * max(seconds.values())))
     right.minorticks_off()
     right.set(yticks=[0.1, 1, 10], yticklabels=["0.1 s", "1 s", "10 s"])
     figure.savefig(path, dpi=110)
