@@ -47,8 +47,9 @@ def draw(report: dict, path: Path) -> None:
     for images, value in seconds.items():
         right.annotate(f"{value:.1f} s" if value >= 1 else f"{value:.2f} s", (images, value), (-4, 6),
                        textcoords="offset points", ha="right")
+    least, most = min(seconds.values()), max(seconds.values())
     right.set(title="Seconds of an epoch, by training images", xticks=list(seconds), xlim=(150, 70_000),
-              xticklabels=[f"{images:,}" for images in seconds], ylim=(min(seconds.values()) / 2, 3 * max(seconds.values())))
+              xticklabels=[f"{images:,}" for images in seconds], ylim=(least / 2, 3 * most))
     right.minorticks_off()
     right.set(yticks=[0.1, 1, 10], yticklabels=["0.1 s", "1 s", "10 s"])
     figure.savefig(path, dpi=110)
