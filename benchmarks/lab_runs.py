@@ -4,8 +4,8 @@
     python benchmarks/lab_runs.py --kernels 6    as many Jupyter kernels at once, each with a lab and then a second one
 
 Writes benchmarks/lab_runs.json, on a GPU lab_runs-cuda.json, beside busy programs lab_runs-beside.json; of kernels
-lab_kernels.json, with the memory of each: what it holds itself, and its share of what several hold (Linux). Every fifth
-run of a hundred is given up in its middle for the next.
+lab_kernels.json and a line in docs/teaching.md: what each holds, and its share of what several hold (Linux). Of a
+hundred runs every fifth is given up in its middle for the next.
 """
 import argparse
 import json
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 import torch
+from shared import ROOT, write_json, write_part
 
 from distill_course.lab import Lab
 from distill_course.lab.worker import RUNNING, STOPPED
@@ -84,7 +85,19 @@ def in_kernels(options: argparse.Namespace) -> None:
             for manager, client in started:
                 client.stop_channels()
                 manager.shutdown_kernel(now=True)
-    (FOLDER / "lab_kernels.json").write_text(json.dumps(report) + "\n")
+    write_json("lab_kernels.json", report)
+    write_part(ROOT / "docs" / "teaching.md", "kernels", kernels_in_words(report))
+
+
+def kernels_in_words(report: dict) -> str:
+    """Say, as an item of docs/teaching.md, what memory a kernel takes."""
+    whole, share = "megabytes of each", "its share of them"
+    first, second = ({key: statistics.median(report[which][key]) for key in (whole, share)}
+                     for which in ("a lab", "a second lab"))
+    return (f"- A kernel with a lab holds {first[whole] / 1000:.2f} GB; where {report['kernels']} share a machine, "
+            f"{first[share] / 1000:.2f} GB each,\n  for the images are there once for all of them. A second lab of a "
+            f"kernel takes {second[share] - first[share]:.0f} MB more (CIFAR-10, two cores, `python "
+            f"benchmarks/lab_runs.py --kernels {report['kernels']}`).")
 
 
 def measure(options: argparse.Namespace) -> None:
