@@ -30,6 +30,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parents[1]
 RUNS = {"quick": 8, "default": 14}  # epochs
 SEEDS = range(5)
+WHAT = ("seconds", "first", "answers", "students")
 
 
 # ---- what runs in a process of either tree, and knows only what both trees have
@@ -115,13 +116,18 @@ def main() -> None:
     parser.add_argument("commit")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", nargs="+", default=["float32"])
-    parser.add_argument("--only", nargs="+", default=["seconds", "first", "answers", "students"])
+    parser.add_argument("--only", nargs="+", choices=WHAT, default=WHAT)
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds must be 1 or more; got {options.rounds}")
+    commit = described(options.commit)
+    if not commit:
+        parser.error(f"there is no commit {options.commit!r} here; git log lists them")
     from shared import write_json
 
     from distill_course.machine import machine
     from distill_kit.devices import choose_device
-    report = {"commit": described(options.commit), "machine": machine(choose_device("cpu")), "rounds": options.rounds}
+    report = {"commit": commit, "machine": machine(choose_device("cpu")), "rounds": options.rounds}
     with both(options.commit) as trees:
         for precision in options.precision:
             report[precision] = measured(trees, precision, options)
@@ -226,8 +232,8 @@ def write_batches(folder: Path) -> None:
 
 
 def described(commit: str) -> str:
-    return subprocess.run(["git", "rev-parse", "--short", commit], cwd=HERE, capture_output=True, text=True,
-                          check=True).stdout.strip()
+    done = subprocess.run(["git", "rev-parse", "--short", commit], cwd=HERE, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from .run import Materials, Run
 from .weights import fingerprint, read_sealed, sealed
 
 CHECKPOINT = "checkpoint.safetensors"
-OTHERS = {"the teacher": "the teacher is another one (--teacher names it; a function must give the same weights each "
-                         "time)", "the data set": "the images are others"}
+OTHERS = {"the student": "the students are those of another version", "the data set": "the images are others",
+          "the teacher": "the teacher is another one (--teacher names it; a function must give the same weights)"}
 WHERE = {"data", "device", "precision", "threads"}  # settings that say where a run trains, and not what
 
 
@@ -53,9 +53,10 @@ def resumable(run: Run, folder: Path | str, every: int | None = None) -> Iterato
 def identity(run: Run) -> dict:
     """Say what makes a student what it is: settings, images, teacher, what computes. Plain data, to be compared."""
     materials = run.materials
-    return plain({**asdict(run.settings), "data": None, "the data set": of_images(materials, "training"),
-                  "the teacher": of_network(materials.logits.teacher.module), "device": materials.device.type,
-                  "precision": materials.precision, "threads": run.threads})
+    return plain({"the student": asdict(run.student.architecture), **asdict(run.settings), "data": None,
+                  "the data set": of_images(materials, "training"), "device": materials.device.type,
+                  "the teacher": of_network(materials.logits.teacher.module), "precision": materials.precision,
+                  "threads": run.threads})
 
 
 def of_images(images: Materials | Dataset, training: str = "pool") -> str:
@@ -73,8 +74,8 @@ def of_network(network: nn.Module) -> str:
 
 def differences(before: dict, now: dict) -> dict[str, str]:
     """Say in what two identities differ: words by name."""
-    return {name: OTHERS.get(name) or f"{name} was {before[name]!r} and is {now[name]!r}"
-            for name in now if before[name] != now[name]}
+    return {name: OTHERS.get(name) or f"{name} was {before.get(name)!r} and is {now[name]!r}"
+            for name in now if before.get(name) != now[name]}
 
 
 def moving(run: Run) -> dict[str, Tensor]:

@@ -66,8 +66,7 @@ class Row(TypedDict, total=False):
 def save_history(path: Path | str, settings: dict, rows: list[Row]) -> None:
     """Write settings and rows as JSON lines, all or nothing."""
     lines = [{"kind": "settings", **settings}, *rows]
-    text = "".join(json.dumps(plain(line), allow_nan=False) + "\n" for line in lines)
-    replace_file(Path(path), text.encode())
+    replace_file(Path(path), "".join(json.dumps(plain(line), allow_nan=False) + "\n" for line in lines).encode())
 
 
 def load_history(path: Path | str) -> tuple[dict, list[Row]]:

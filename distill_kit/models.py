@@ -53,8 +53,9 @@ class Architecture:
 
     def fitted(self, images: ImageSet) -> "Architecture":
         """Return the same for the classes and the size of these images."""
-        return replace(self, num_classes=len(images.classes), image_size=images.images.shape[-1],
-                       kernels=self.kernels or SMALL_FILTERS.get((images.classes, len(self.widths)), ()))
+        classes, size = images.classes, images.images.shape[-1]
+        kernels = self.kernels or SMALL_FILTERS.get((classes, size, len(self.widths)), ())
+        return replace(self, num_classes=len(classes), image_size=size, kernels=kernels)
 
     @property
     def filters(self) -> tuple[int, ...]:
@@ -73,7 +74,7 @@ class Architecture:
 
 # Filters of 2x2 where that was seen to pay: on CIFAR-10 a third less time for half a point (docs/recipe.md). On
 # Shapes-10 they cost five points, and of a learner's own images nobody knows.
-SMALL_FILTERS = {(CIFAR10_CLASSES, 3): (2, 3, 2)}  # by the classes of the images and the number of blocks
+SMALL_FILTERS = {(CIFAR10_CLASSES, 32, 3): (2, 3, 2)}  # by classes and size of the images and the number of blocks
 STUDENTS = {name: Architecture(widths, last_halves=False, stem_channels=16) for name, widths in {
     "small": (16, 32, 64), "default": (32, 64, 128), "wide": (48, 96, 192), "wider": (64, 128, 256),
     "tiny": (4, 8, 16), "tiniest": (2, 3, 4)}.items()}

@@ -39,8 +39,7 @@ class Picture(Figure):
 def new_figure(columns: int = 1, width: float = 8.0, height: float = 3.2) -> tuple[Figure, list[Axes]]:
     """A figure made without pyplot, and its axes side by side; show it by naming it last in a notebook cell."""
     figure = Picture(figsize=(width, height), layout="constrained")
-    axes = list(np.atleast_1d(figure.subplots(1, columns)))
-    return figure, [tidy(ax) for ax in axes]
+    return figure, [tidy(ax) for ax in np.atleast_1d(figure.subplots(1, columns))]
 
 
 def named_lines(lines: Iterable[tuple], ax: Axes) -> Axes:

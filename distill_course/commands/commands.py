@@ -73,9 +73,8 @@ def run_teacher(options) -> int:
         choose_device(options.device), choose_precision(options.precision)  # no folder is left for a bad argument
         out = Path(options.out) if options.out else new_run_folder(Settings(seed=options.seed)) / "teacher.safetensors"
         with training_bar(recipe.epochs * (len(dataset.pool) // recipe.batch_size), "training the teacher") as on_row:
-            _, card = teacher_training.train_teacher(
-                dataset, recipe, seed=options.seed, device=options.device, precision=options.precision, out=out,
-                on_row=on_row)
+            _, card = teacher_training.train_teacher(dataset, recipe, seed=options.seed, device=options.device,
+                                                     precision=options.precision, out=out, on_row=on_row)
         figures, more = card["test"], {"seconds": card["seconds"], "weights": str(out)}
     report = {"data": dataset.pool.source, "test_accuracy": figures["accuracy"], "test_ece": figures["ece"], **more,
               "test_balanced_accuracy": figures["balanced_accuracy"], "card": card}

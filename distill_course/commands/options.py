@@ -5,6 +5,8 @@ import typing
 from collections.abc import Callable
 from difflib import get_close_matches
 
+import numpy  # noqa: F401 (before torch, which swallows a Ctrl-C that comes while it loads numpy)
+
 from distill_kit.settings import Settings
 
 from ..shipped import read_table

@@ -221,6 +221,7 @@ class Session:
         """Train; yield the run after every few steps, with its figures as they are then."""
         live.state = RUNNING
         try:
+            yield live  # the teacher may have to be asked first, and that is said
             run = Run(live.settings, self._materials_of(live.settings))
             live.folder = new_run_folder(live.settings, self.folder)
             steps, known = live.settings.epochs * len(run.batches), run.materials.logits.known

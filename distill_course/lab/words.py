@@ -118,12 +118,12 @@ def verdict(session: Session, stored: Stored) -> str:
                  f"{difference:+.1f} points, one run each."]
     seen, unseen = session.dataset.validation, live.settings.leave_out
     count = len(seen) if unseen is None else seen.class_counts()[class_number(seen.classes, unseen)]
-    luck = stored.luck("baseline sd") if stored.noise is not None else chance(baseline.best, count)
+    luck = stored.luck("baseline sd") if stored.noise is not None else chance((live.best + baseline.best) / 2, count)
     came = outcome(difference, luck)
     if session.expected is not None:
         sentences.insert(0, f"You expected {session.expected}; it came out {came}.")
     if len(pairs := session.pairs(live)) > 1:
-        sentences.append(f"{in_words([100 * (a - b) for a, b in pairs])}.")
+        sentences.append(f"All pairs: {in_words([100 * (a - b) for a, b in pairs])}.")
     elif stored.noise is None:
         sentences.append(SAY.luck_of_images.format(images=counted(count, "image"), luck=luck))
     else:

@@ -189,8 +189,7 @@ def result_of(run: Planned, source: Source, path: Path | None = None, within=con
 def result_from(run: Planned, source: Source) -> dict:
     """Train a run and return its result; raises what training raises."""
     if isinstance(source, Materials):  # whose tensors all runs share, and a forward pass may move the teacher's
-        source = copy(source)
-        source.logits = copy(source.logits)
+        source, source.logits = copy(source), copy(source.logits)
         source.logits.teacher = deepcopy(source.logits.teacher)
     else:
         dataset, teacher = source[0], deepcopy(source[1])

@@ -131,8 +131,8 @@ guess_taught = Prediction(..., because="", unit="%")
 
 # %% [markdown]
 # First comes the student without a teacher, then the same student with a teacher. Both have the same first weights and
-# the same images in the same order. The second run takes longer the first time, because the teacher has to answer
-# first. After each pass over its images, an **epoch**, a student is measured on 1,250 validation images. In the end it
+# the same images in the same order. Where the teacher's answers are not kept yet, the second run waits for them. After
+# each pass over its images, an **epoch**, a student is measured on 1,250 validation images. In the end it
 # keeps the weights of its best epoch.
 #
 # In each epoch a training image is shown in the next of four **views**: plain or mirrored, in its place or shifted by a
@@ -230,9 +230,9 @@ print("Zero lies", "inside: this may be luck." if pairs.may_be_luck
 #
 # Now it is your turn. Below, only 1,000 of the 5,000 images keep their label, but the teacher speaks about all of them.
 # Before you move anything, write under *My guess* what you think will happen. Then press **Train**, or move a slider:
-# each move trains a student again. The run that it is compared with is trained only once. With the keyboard, Tab goes
-# from control to control, and the arrow keys move a slider. How long a move takes depends on your machine. The lab says
-# so after the first steps. If other programs want the same cores, it says what they cost.
+# each move trains a student again. After it comes the run that it is compared with, once for each number of labels. With
+# the keyboard, Tab goes from control to control, and the arrow keys move a slider. How long a move takes depends on your
+# machine. The lab says so after the first steps. If other programs want the same cores, it says what they cost.
 #
 # The bars beside the curves show what the teacher says of an image, softened at T. A line of text gives their
 # **entropy**: how spread out the probabilities are, in bits.

@@ -290,7 +290,7 @@ for row, accuracy in zip(rows, by_hand):
 # all 5,000 validation images. The epochs on the way are measured on 1,250 of them.
 #
 # Guess first. By how many points does a constant learning rate change the accuracy? And a teacher that answers in train
-# mode? A loss is a number below 0.
+# mode? What is lost is a number below 0.
 
 # %%
 guess_constant = Prediction(..., because="", unit="points")

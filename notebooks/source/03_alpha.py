@@ -482,8 +482,8 @@ for pairs in (2, 3, 5, 10, 20, 40, 80, 160):
 #
 # - Alpha is the weight of the labels here and may be the teacher's elsewhere. Set it to 1 and change the teacher to
 #   find out.
-# - With this teacher and T = 4, alpha from 0 to 0.5 cannot be told apart; 0.7 and above is worse. At another T it can
-#   be otherwise.
+# - With this teacher and T = 4, alpha from 0 to 0.5 cannot be told apart. 0.9 and above is worse, and 0.7 on the test
+#   images only. At another T it can be otherwise.
 # - The less the labels are worth, false or few, the smaller alpha should be, and the more it matters.
 # - Ask what the teacher has seen. A teacher that knew only the same false labels was worth a twentieth of the teacher
 #   that knew the true ones.

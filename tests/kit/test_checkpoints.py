@@ -14,8 +14,9 @@ from small import ColourTeacher, coloured_dataset, same_state, state_of
 from small_runs import DATASET, run_of
 
 from distill_kit import checkpoints, training
-from distill_kit.checkpoints import CHECKPOINT, resumable
+from distill_kit.checkpoints import CHECKPOINT, differences, resumable
 from distill_kit.history import load_history
+from distill_kit.models import STUDENTS
 from distill_kit.weights import load_model
 
 pytestmark = pytest.mark.usefixtures("global_random_state_untouched")
@@ -183,6 +184,15 @@ def test_a_checkpoint_of_another_student_is_refused(tmp_path, settings, words):
     with pytest.raises(ValueError, match=f"nothing can go on from .*it is of another student, for which .*{words}"):
         next(resumable(run_of(**{"epochs": EPOCHS, **settings}), tmp_path))
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_checkpoint_of_students_of_another_shape_is_refused(tmp_path, monkeypatch):
+    cut_after(1, tmp_path)
+    for name, shape in STUDENTS.items():
+        monkeypatch.setitem(STUDENTS, name, replace(shape, stem_channels=24))
+    with pytest.raises(ValueError, match="the students are those of another version"):
+        next(resumable(run_of(epochs=EPOCHS), tmp_path))
+    assert differences({}, {"the student": 1}) == differences({"the student": 2}, {"the student": 1})  # none was kept
 
 
 def test_a_folder_of_images_may_have_moved(tmp_path):

@@ -25,6 +25,7 @@ def test_small_filters_are_for_the_images_where_they_were_seen_to_do(classes, ke
     assert parameter_count(ConvNet(architecture)) == parameters
     assert replace(STUDENTS["default"], kernels=(3, 3, 3)).fitted(images).filters == (3, 3, 3)
     assert Architecture((8, 12)).fitted(images).filters == (3, 3)
+    assert STUDENTS["default"].fitted(replace(coloured_images(40, 8), classes=classes)).final_size == 1
 
 
 def test_filters_begin_by_passing_each_channel_on():
