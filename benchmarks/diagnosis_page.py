@@ -131,7 +131,7 @@ def costs() -> dict[str, str]:
     measured = read_json("diagnosis_cost.json")
     machine = measured["machine"]
     return {"machine": f"{machine['cores']} cores, {machine['processor']}, {measured['precision']}",
-            "extra": f"{100 * (measured['median_ratio'] - 1):.1f}", "pairs": len(measured["seconds_with"]),
+            "extra": f"{100 * (measured['median_ratio'] - 1):+.1f}", "pairs": len(measured["seconds_with"]),
             "probe": f"{measured['probe_seconds']:.2f}", "epochs": measured["epochs"],
             "diagnose": f"{measured['diagnose_milliseconds']:.1f}"}
 

@@ -93,13 +93,13 @@ def figures(answers: list[dict]) -> dict:
 
 def table(measured: dict[str, dict]) -> str:
     """Write in Markdown the seconds of a run, and how many times as long that is as alone, for each precision."""
-    return "\n\n".join(part(precision, report) for precision, report in measured.items())
+    return "\n\n".join(section(precision, report) for precision, report in measured.items())
 
 
-def part(precision: str, report: dict) -> str:
+def section(precision: str, report: dict) -> str:
     """Write the table of a precision, below the machine it was measured on."""
     where, arms = report["machine"], report["seconds"]
-    lines = [f"Seconds of a run of {report['epochs']} epochs{before(report)} on {where['cores']} cores "
+    lines = [f"Seconds of a run of {report['epochs']} epochs{earlier(report)} on {where['cores']} cores "
              f"({where['processor']}, {where['instructions']}), torch {where['torch']}. Medians of {report['rounds']} "
              f"round{'s' * (report['rounds'] > 1)}, before and now in turn; where several run at once, of each of "
              f"them. {SLOW[0].capitalize()}, {SLOW[1]}: one round.", "",
@@ -114,7 +114,7 @@ def part(precision: str, report: dict) -> str:
     return "\n".join([*lines, "", f"Alone with other ways of waiting, in {precision}: {', '.join(others)}."])
 
 
-def before(report: dict) -> str:
+def earlier(report: dict) -> str:
     """Say where figures are of students that the kit had before."""
     return "" if report.get("version", 0) == VERSION else " (an earlier student)"
 
@@ -122,10 +122,10 @@ def before(report: dict) -> str:
 def quick_runs(measured: dict[str, dict]) -> dict[str, tuple[float, float | None]]:
     """List the seconds of a quick run on each kind of machine, as it is and beside one busy program."""
     scenes, gpu = ("alone", "beside one busy program"), read_json("gpu.json")
-    kinds = {f"{report['machine']['cores']} cores in {precision}{before(report)}": tuple(
+    kinds = {f"{report['machine']['cores']} cores in {precision}{earlier(report)}": tuple(
         report["seconds"]["kit"][scene]["seconds"] * QUICK_EPOCHS / report["epochs"] for scene in scenes)
         for precision, report in measured.items()}
-    return {**kinds, f"one GPU, {gpu['machine']['device']}{before(gpu)}": (
+    return {**kinds, f"one GPU, {gpu['machine']['device']}{earlier(gpu)}": (
         statistics.median(gpu["recorded"]["quick run"][1:]), None)}
 
 

@@ -51,6 +51,14 @@ def test_the_kit_never_loads_the_course():
     assert set(KIT) <= loaded and not [name for name in loaded if name.startswith("distill_course")]
 
 
+def test_the_command_line_loads_numpy_before_torch():
+    """Torch swallows whatever stops the loading of numpy, a Ctrl-C too, and goes on without it."""
+    program = "import sys, distill_course.commands.options; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert loaded.index("numpy") < loaded.index("torch")
+
+
 @pytest.mark.parametrize("name", distill_kit.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(distill_kit, name) is not None and name in dir(distill_kit)
