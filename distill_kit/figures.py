@@ -54,20 +54,16 @@ def no_sums(device: torch.device) -> Tensor:
 def sums_of(terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
             temperature: float | Tensor = 1.0) -> Tensor:
     """Sum one batch: a tensor in the order of `Sums`. logits [N, C], labels as the loss takes them."""
-    logits, labels = logits.float(), class_numbers(labels)
-    predicted = logits.argmax(dim=1)                                                  # (N,)
-    labelled, count = (labels >= 0).sum(), len(labels)
-    agreed = teacher_correct = teacher_entropy = labelled * torch.nan
-    if teacher_logits is not None:
-        teacher_logits = teacher_logits.float()
-        taught = teacher_logits.argmax(dim=1)                                         # (N,)
-        agreed, teacher_correct = (predicted == taught).sum(), (taught == labels).sum()
-        teacher_entropy = entropy(teacher_logits, temperature).sum()
+    taught, labels, count = teacher_logits is not None, class_numbers(labels), len(labels)
+    both = torch.stack([logits, teacher_logits] if taught else [logits]).float()      # (2, N, C): half the calls
+    predicted, undecided = both.argmax(dim=2), entropy(both, temperature).sum(dim=1)  # (2, N), (2,)
+    right, labelled = (predicted == labels).sum(dim=1), (labels >= 0).sum()           # (2,), ()
+    none = labelled * torch.nan
     return torch.stack(Sums(
         total=terms.total * count, hard=terms.hard * count, labelled_hard=terms.hard * labelled, labelled=labelled,
-        soft=terms.soft * count, correct=(predicted == labels).sum(), agreed=agreed, teacher_correct=teacher_correct,
-        images=torch.full_like(labelled, count), entropy=entropy(logits, temperature).sum(),
-        teacher_entropy=teacher_entropy))
+        soft=terms.soft * count, correct=right[0], images=torch.full_like(labelled, count), entropy=undecided[0],
+        agreed=(predicted[0] == predicted[-1]).sum() if taught else none,
+        teacher_correct=right[-1] if taught else none, teacher_entropy=undecided[-1] if taught else none))
 
 
 def means(sums: Tensor, prefix: str) -> dict[str, float | None]:

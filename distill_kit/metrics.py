@@ -28,9 +28,9 @@ def soft_targets(logits: Tensor, temperature: float) -> Tensor:
 
 
 def entropy(logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
-    """Compute the entropy of softmax(logits / temperature) in nats: [N, C] -> [N]. ln C where all classes are alike."""
-    log = torch.log_softmax(logits / temperature, dim=1)                              # (N, C)
-    return -(log.exp() * log).sum(dim=1)
+    """Compute the entropy of softmax(logits / temperature) in nats: [..., C] -> [...]. ln C where all are alike."""
+    log = torch.log_softmax(logits / temperature, dim=-1)                             # (..., C)
+    return -(log.exp() * log).sum(dim=-1)
 
 
 def entropy_bits(probabilities: Tensor) -> float:
