@@ -1,7 +1,7 @@
 """Comparisons: what is compared, what came out for each arm and seed, and pairs of arms.
 
-assets/comparison-table.toml has them all. Each takes minutes to train, so its results ship with the course
-(benchmarks/stored/make.py makes them); `train` trains it again.
+assets/comparison-table.toml has those of the lessons, assets/atlas-table.toml those of the atlas. Each takes minutes to
+train, so its results ship with the course (benchmarks/stored/make.py makes them); `train` trains it again.
 """
 import datetime
 import math
@@ -30,16 +30,18 @@ class Comparison:
     arms: dict[str, dict]
     shared: dict = field(default_factory=dict)
     figure: str = "val_accuracy"       # of Run.report
-    seeds: int = 5
+    seeds: int | tuple[int, ...] = 5   # a number, or which
 
     def plan(self, dataset: Dataset, seeds: int | None = None, arms: Iterable[str] | None = None) -> list[Planned]:
         """List the runs: quick runs on a data set, of all arms or some, with so many seeds; None: as many as it has."""
+        seeds = seeds or self.seeds
         return [planned(arm, quick(dataset, {**self.shared, **self.arms[arm], "seed": seed}))
-                for arm in arms or self.arms for seed in range(seeds or self.seeds)]
+                for arm in arms or self.arms for seed in (seeds if isinstance(seeds, tuple) else range(seeds))]
 
 
-COMPARISONS = {name: Comparison(dict(crossed(entry.pop("grid", {}), entry.pop("arms", None))), **entry)
-               for name, entry in read_table("comparison-table").items()}
+ATLAS, COMPARISONS = ({name: Comparison(dict(crossed(entry.pop("grid", {}), entry.pop("arms", None))), **entry)
+                       for name, entry in read_table(table).items()} for table in ("atlas-table", "comparison-table"))
+COMPARISONS |= ATLAS
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def stored(name: str) -> Results:
         >>> stored("temperature").values("T = 4")  # validation accuracy, a share from 0 to 1, one a seed
         [0.6972, 0.6934, 0.6938, 0.7008, 0.6958]
     """
-    table = read_stored("comparisons")
+    table = read_stored("comparisons") | read_stored("atlas")
     if name not in table:
         raise ValueError(f"name must be one of {', '.join(table)}; got {name!r}")
     return Results(**table[name], figure=COMPARISONS[name].figure, stored=True, name=name)
@@ -138,13 +140,14 @@ def train(name: str, dataset: Dataset, teacher: nn.Module, seeds: int | None = N
                    name=name)
 
 
-def kept(result: dict) -> dict:
-    """Return what is kept of a run's result: its seed, figures, and columns of its epochs."""
+def kept(result: dict, columns: Iterable[str] = KEPT) -> dict:
+    """Return what is kept of a run's result: its seed, figures, the best epoch, and columns of its epochs."""
     figures = {name: round(result["report"][name], 4) for name in ("val_accuracy", "test_accuracy", "rank2_left_out")
                if result["report"].get(name) is not None}
-    columns = {name: [None if row.get(name) is None else round(row[name], 4) for row in result["rows"]]
-               for name in KEPT}
-    return {"seed": result["settings"]["seed"], **figures, "epochs": columns}
+    rows = result["rows"]
+    epochs = {name: [None if row.get(name) is None else round(row[name], 4) for row in rows] for name in columns}
+    best = max(row["epoch"] for row in rows if row["best"])
+    return {"seed": result["settings"]["seed"], **figures, "best": best, "epochs": epochs}
 
 
 def with_patience(losses: Sequence[float], patience: int) -> tuple[int, int]:

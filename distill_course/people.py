@@ -62,7 +62,7 @@ def beside_people(dataset: Dataset, teacher: nn.Module, temperatures=TEMPERATURE
     if votes is None:
         return read_stored("people")
     logits, votes = answers(teacher, dataset.test).double(), votes.double()                 # (10000, C)
-    return {"origin": f"Measured just now: 10,000 test images, {dataset.pool.source}.",
-            "temperatures": list(temperatures), "people": entropy_bits(votes),
+    origin = f"Measured just now: 10,000 test images, {dataset.pool.source}."
+    return {"origin": origin, "temperatures": list(temperatures), "people": entropy_bits(votes),
             "distance": [divergence_bits(votes, soft_targets(logits, t)) for t in temperatures],
             "teacher": [entropy_bits(soft_targets(logits, t)) for t in temperatures]}

@@ -17,7 +17,7 @@ LEAST_BATCH, SOME_STEPS = 16, 8  # where a folder has few images
 
 def favourite(dataset: Dataset) -> str:
     """Return the class to leave out of a data set."""
-    return LEFT_OUT.get(dataset.name, dataset.pool.classes[0])
+    return LEFT_OUT[dataset.name] if dataset.name in LEFT_OUT else dataset.pool.classes[0]
 
 
 def quick(dataset: Dataset, values: dict) -> dict:

@@ -1,10 +1,10 @@
-"""The stored results of the course: comparisons, the lab's runs, references, what people say."""
+"""The stored results of the course: atlas, comparisons, the lab's runs, references, what people say."""
 import math
 import statistics
 
 from part import ASSETS, Part, cifar10, made, of_plan, read, write
 
-from distill_course.comparisons import COMPARISONS, kept
+from distill_course.comparisons import ATLAS, COMPARISONS, KEPT, kept
 from distill_course.lab.experiments import EXPERIMENTS, Experiment
 from distill_course.lab.measures import ACCURACY, MEASURES
 from distill_course.lab.share import code_of
@@ -22,11 +22,12 @@ FEWER_SEEDS = 12
 
 
 class Comparison(Part):
-    """One of distill_course/comparisons.py's."""
-    file, planned_in = ASSETS / "comparisons.json", "distill_course/assets/comparison-table.toml"
+    """One of distill_course/comparisons.py's, of the atlas or of the lessons."""
 
     def __init__(self, name: str):
         self.name = name
+        self.file = ASSETS / f"{'atlas' if name in ATLAS else 'comparisons'}.json"
+        self.planned_in = f"distill_course/assets/{'atlas' if name in ATLAS else 'comparison'}-table.toml"
 
     def runs(self, stock: Stock) -> dict[str, Planned]:
         """Plan every arm with every seed."""
@@ -34,9 +35,10 @@ class Comparison(Part):
 
     def content(self, results: dict[str, dict], stock: Stock) -> dict:
         """Keep what comparisons.stored reads."""
-        comparison = COMPARISONS[self.name]
-        arms = {arm: [kept(results[f"{arm}, seed {seed}"]) for seed in range(comparison.seeds)]
-                for arm in comparison.arms}
+        columns = [COMPARISONS[self.name].shared.get("measure", "val_accuracy")] if self.name in ATLAS else KEPT
+        arms: dict[str, list[dict]] = {}
+        for run, result in results.items():
+            arms.setdefault(run.rpartition(", seed ")[0], []).append(kept(result, columns))
         return {"arms": arms, "source": next(iter(results.values()))["source"], **made(results.values())}
 
     def read(self) -> dict:

@@ -3,11 +3,11 @@
     python benchmarks/stored/make.py [WHAT ...] [--workers 2] [--storage URL] [--compare]
     python benchmarks/stored/make.py --list
 
-WHAT: comparisons (or a single one, comparisons/temperature), lab, reference, diagnosis (or diagnosis/dev,
-diagnosis/unseen), gallery, first_run, recipes, people; all of them where left out. Runs are trained by sweeps of the
-names stored-WHAT, under runs/sweeps: the same command goes on where it was interrupted, and with the same --storage (a
-PostgreSQL database) several machines share the runs. A file is written when all of its part's runs are there, and what
-has moved by more than luck is said. --compare trains as well, but only says that and writes no file.
+WHAT: atlas (or a part, atlas/surface), comparisons (or one of them, comparisons/temperature), lab, reference, diagnosis
+(or diagnosis/dev, diagnosis/unseen), gallery, first_run, recipes, people; all of them where left out. Runs are trained
+by sweeps of the names stored-WHAT, under runs/sweeps: the same command goes on where it was interrupted, and with the
+same --storage (a PostgreSQL database) several machines share the runs. A file is written when all of its part's runs
+are there, and what has moved by more than luck is said. --compare trains as well, but only says so and writes no file.
 """
 import argparse
 import os
@@ -22,7 +22,7 @@ from settle import again, settled
 from sick import Gallery, Half
 
 from distill_course.commands.sweep import agree
-from distill_course.comparisons import COMPARISONS
+from distill_course.comparisons import ATLAS, COMPARISONS
 from distill_course.run_folders import runs_folder
 from distill_course.sweep.carry_out import carry_out
 from distill_course.sweep.ledger import Ledger
@@ -33,8 +33,9 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # behind the librarie
 from notebooks.rests import to_read_again
 
 PARTS: dict[str, Part] = {
-    **{f"comparisons/{name}": Comparison(name) for name in COMPARISONS}, "lab": Lab(), "reference": Reference(),
-    "diagnosis/dev": Half("dev"), "diagnosis/unseen": Half("unseen"), "gallery": Gallery(), "first_run": FirstRun(),
+    **{f"{'atlas' if name in ATLAS else 'comparisons'}/{name}": Comparison(name) for name in COMPARISONS},
+    "lab": Lab(), "reference": Reference(), "diagnosis/dev": Half("dev"),
+    "diagnosis/unseen": Half("unseen"), "gallery": Gallery(), "first_run": FirstRun(),
     "recipes": Recipes(), "people": People()}
 
 

@@ -34,12 +34,10 @@ def run_doctor(options) -> int:
     """Say whether this machine is ready for the course."""
     say("Looking at this machine, and training on noise for two seconds to time it ...")
     report = examine(options.device)
-    gigabytes = {name: size / 1e9 for name, size in report["memory"].items()}
-    threads = threads_in_words(report["threads"], report["cores_taken"])
-    answer(options, report, [
-        *rows_of("doctor", **{**report, "memory": gigabytes, "threads": threads}),
-        ("verdict", "ready" if report["ok"] else " ".join(report["problems"])),
-        *(("note", note) for note in report["notes"])])
+    words = {**report, "memory": {name: size / 1e9 for name, size in report["memory"].items()},
+             "threads": threads_in_words(report["threads"], report["cores_taken"])}
+    answer(options, report, [*rows_of("doctor", **words), *(("note", note) for note in report["notes"]),
+                             ("verdict", "ready" if report["ok"] else " ".join(report["problems"]))])
     return 0 if report["ok"] else 1
 
 

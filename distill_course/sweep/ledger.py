@@ -148,9 +148,8 @@ class Ledger:
         others = [name for name in {**before, **now} if name not in CLOCKS and before.get(name) != now.get(name)]
         if others and all(first[name] == result[name] for name in ("machine", "threads")):
             self.clashes.append(f"run {key} ({result['arm']}, seed {result['settings']['seed']}) has {others[0]} "
-                                f"{before.get(others[0])} and came again with {now.get(others[0])} on an equal "
-                                "machine. The first is kept. Was a file altered, or can a figure have changed (VERSION "
-                                "in sweep/plan.py)?")
+                                f"{before.get(others[0])} and came again with {now.get(others[0])} on an equal machine."
+                                " The first is kept. Was a file altered, or can a figure have changed (plan.VERSION)?")
 
     def claim(self, keys: tuple[str, ...], settings: dict) -> bool:
         """Claim runs of a cell; returns whether nobody was faster. settings: theirs, shown in the dashboard."""

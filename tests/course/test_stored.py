@@ -106,7 +106,7 @@ def test_runs_of_the_lab_are_stored_as_the_lab_shows_them(name, tmp_path, monkey
 
 
 def test_a_comparison_is_written_as_it_is_read(tmp_path, monkeypatch):
-    little = SimpleNamespace(arms={"plain": {}, "soft": {"temperature": 9.0}}, seeds=2, plan=lambda dataset: [
+    little = SimpleNamespace(arms={"plain": {}, "soft": {"temperature": 9.0}}, shared={}, plan=lambda dataset: [
         planned(arm, {**OWN, "seed": seed, "temperature": 4.0 if arm == "plain" else 9.0})
         for arm in ("plain", "soft") for seed in range(2)])
     monkeypatch.setitem(COMPARISONS, "little", little)
