@@ -146,7 +146,7 @@ def kept(result: dict, columns: Iterable[str] = KEPT) -> dict:
                if result["report"].get(name) is not None}
     rows = result["rows"]
     epochs = {name: [None if row.get(name) is None else round(row[name], 4) for row in rows] for name in columns}
-    best = max(row["epoch"] for row in rows if row["best"])
+    best = max((row["epoch"] for row in rows if row["best"]), default=None)
     return {"seed": result["settings"]["seed"], **figures, "best": best, "epochs": epochs}
 
 

@@ -2,7 +2,7 @@
 import math
 import statistics
 
-from part import ASSETS, Part, cifar10, made, of_plan, read, write
+from part import ASSETS, HERE, Part, cifar10, made, of_plan, read, write
 
 from distill_course.comparisons import ATLAS, COMPARISONS, KEPT, kept
 from distill_course.lab.experiments import EXPERIMENTS, Experiment
@@ -46,8 +46,11 @@ class Comparison(Part):
         return read(self.file).get(self.name, {})
 
     def write(self, content: dict, results: dict[str, dict]) -> None:
-        """Write this comparison beside the others."""
-        write(self.file, {**read(self.file), self.name: content}, '},{"seed"')
+        """Write this comparison beside the others, and the atlas's card."""
+        everything = {**read(self.file), self.name: content}
+        write(self.file, everything, '},{"seed"')
+        if self.name in ATLAS:
+            self.file.with_suffix(".md").write_text(card(everything), encoding="utf-8")
 
     def held(self, content: dict) -> list[str]:
         """List arms and seeds."""
@@ -61,6 +64,16 @@ class Comparison(Part):
     def named(self, cell: str) -> str:
         """Return comparison and arm."""
         return f"{self.name}: {cell.rpartition(', ')[0]}"
+
+
+def card(atlas: dict[str, dict]) -> str:
+    """Write the atlas's data card."""
+    arms = [runs for part in atlas.values() for runs in part["arms"].values()]
+    marks = {name: "; ".join(dict.fromkeys(str(part[name]) for part in atlas.values()))
+             for name in ("source", "machine", "date", "version")}
+    seeds = sorted({len(runs) for runs in arms})
+    words = (HERE / "atlas_card.md").read_text(encoding="utf-8")
+    return words.format(runs=sum(map(len, arms)), cells=len(arms), seeds=" or ".join(map(str, seeds)), **marks)
 
 
 class Lab(Part):

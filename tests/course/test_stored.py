@@ -74,6 +74,14 @@ def test_the_game_is_made_of_the_first_half():
     assert json.loads(gallery.file.read_text())["version"] == make.PARTS["diagnosis/dev"].read()[0]["version"]
 
 
+def test_the_atlas_is_small_and_its_card_counts_its_runs():
+    path = part.ASSETS / "atlas.json"
+    atlas = part.read(path)
+    assert path.stat().st_size <= 600_000 and course.card(atlas) == path.with_suffix(".md").read_text("utf-8")
+    count = sum(len(runs) for of_part in atlas.values() for runs in of_part["arms"].values())
+    assert course.card(atlas).startswith(f"# The atlas: {count:,} runs in ")
+
+
 def test_pages_say_what_their_files_say():
     assert published.first_table(make.PARTS["first_run"].read()).strip() in (ROOT / "README.md").read_text("utf-8")
     assert published.recipe_table(make.PARTS["recipes"].read()["candidates"]) in (
