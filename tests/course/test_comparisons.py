@@ -9,7 +9,7 @@ from scipy import stats
 from small import ColourTeacher, coloured_dataset
 
 from distill_course import drawings
-from distill_course.comparisons import COMPARISONS, Comparison, Results, paired, stored, train, with_patience
+from distill_course.comparisons import ATLAS, COMPARISONS, Comparison, Results, paired, stored, train, with_patience
 from distill_course.shipped import read_stored
 from distill_kit import plotting
 from distill_kit.training import keep_best
@@ -83,13 +83,15 @@ def test_a_comparison_trains_every_arm_with_every_seed_also_one_with_a_teacher_o
 
 
 def test_every_comparison_is_stored_as_it_is_described():
-    assert set(read_stored("comparisons")) == set(COMPARISONS)
+    assert {*read_stored("comparisons"), *read_stored("atlas")} == set(COMPARISONS)
+    assert set(read_stored("atlas")) == set(ATLAS)
     for name, comparison in COMPARISONS.items():
         results = stored(name)
         assert list(results.arms) == list(comparison.arms) and results.origin.startswith("Stored: ")
         assert results.name == name and results.figure == comparison.figure
         for arm in comparison.arms:
-            assert [run["seed"] for run in results.arms[arm]] == list(range(comparison.seeds))
+            planned = [run.settings.seed for run in comparison.plan(DATASET, arms=[arm])]
+            assert [run["seed"] for run in results.arms[arm]] == planned
             assert all(0 < value < 1 for value in results.values(arm))
             run, = comparison.plan(DATASET, 1, [arm])
             assert len(results.arms[arm][0]["epochs"]["val_accuracy"]) == run.settings.epochs

@@ -19,7 +19,7 @@ import published  # noqa: E402
 import sick  # noqa: E402
 from settle import Again, settled  # noqa: E402
 
-from distill_course.comparisons import COMPARISONS, Results, kept, paired  # noqa: E402
+from distill_course.comparisons import ATLAS, COMPARISONS, Results, kept, paired  # noqa: E402
 from distill_course.diagnosis import faulty  # noqa: E402
 from distill_course.diagnosis.finding import Reference  # noqa: E402
 from distill_course.sweep.carry_out import carry_out  # noqa: E402
@@ -225,11 +225,11 @@ def test_sentences_of_notebooks_that_rest_on_what_has_moved_are_listed():
 
 
 def test_parts_are_named_singly_and_together():
-    assert make.named("comparisons") == [f"comparisons/{name}" for name in COMPARISONS]
+    assert make.named("comparisons") == [f"comparisons/{name}" for name in COMPARISONS if name not in ATLAS]
     assert make.named("diagnosis/dev") == ["diagnosis/dev"] and make.named("") == list(make.PARTS)
     assert make.study_of("comparisons/alpha, few labels") == "stored-comparisons-alpha-few-labels"
     assert len({make.study_of(name) for name in make.PARTS}) == len(make.PARTS)
-    with pytest.raises(ValueError, match="WHAT must be one of comparisons; lab; .*; got 'labs'"):
+    with pytest.raises(ValueError, match="WHAT must be one of comparisons; atlas; lab; .*; got 'labs'"):
         make.named("labs")
 
 
