@@ -16,25 +16,26 @@ from shared import trained, write_json
 
 from distill_course.diagnosis import diagnose, probe, reference_for
 from distill_course.machine import machine
-from distill_kit import Materials, Settings, figures, load_dataset, load_teacher, step, training
+from distill_kit import Materials, Settings, figures, load_dataset, load_teacher, training
 from distill_kit.settings import QUICK_EPOCHS
 
 
-@torch.no_grad()
-def plain_sums(terms, logits, teacher_logits, labels, temperature=1.0):
+class Plain(figures.Tally):
     """Loss with its terms, accuracy and agreement, and nothing else: what a row had before."""
-    predicted = logits.argmax(dim=1)
-    labelled, count = (labels >= 0).sum(), len(labels)
-    agreed = labelled * torch.nan if teacher_logits is None else (predicted == teacher_logits.argmax(dim=1)).sum()
-    hard, nothing = terms.hard * labelled, labelled * 0.0
-    return torch.stack(figures.Sums(
-        total=terms.total * count, hard=hard, labelled_hard=hard, soft=terms.soft * count,
-        correct=(predicted == labels).sum(), agreed=agreed, labelled=labelled,
-        images=torch.full_like(labelled, count), teacher_correct=nothing, entropy=nothing, teacher_entropy=nothing))
+
+    def add(self, terms, logits, teacher_logits, labels, temperature) -> None:
+        predicted, count, labelled = logits.argmax(dim=1), len(labels), (labels >= 0).sum()
+        agreed = labelled * torch.nan if teacher_logits is None else (predicted == teacher_logits.argmax(dim=1)).sum()
+        hard, nothing = terms.hard * labelled, labelled * 0.0
+        self._summed.append(torch.stack(figures.Sums(
+            total=terms.total * count, hard=hard, labelled_hard=hard, soft=terms.soft * count,
+            correct=(predicted == labels).sum(), agreed=agreed, labelled=labelled,
+            images=torch.full_like(labelled, count), teacher_correct=nothing, entropy=nothing,
+            teacher_entropy=nothing)))
 
 
 PLAIN = (  # where a name is looked up, and what stands there instead
-    (step, "sums_of", plain_sums), (training, "sums_of", plain_sums),
+    (figures, "Tally", Plain), (training, "Tally", Plain),
     (figures, "matrices", lambda student: []), (figures, "label_mix", lambda *_, **__: None),
     (training, "counting_dead_units", lambda student, counted: nullcontext()))
 

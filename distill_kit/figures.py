@@ -12,17 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from .batches import Batch
+from .devices import send
 from .history import EPOCH, STEP, Row
 from .losses import LossTerms, class_numbers
 from .metrics import entropy
 from .schedules import Numbers
 
 TRAIN = "train"   # prefix of what is summed while training
+TOGETHER = 32     # batches
 LOOKED_AT = 256   # images, so that the share of dead units does not depend on the size of a batch
 
 
 class Sums(NamedTuple):
-    """Sums over images, in the order in which they lie in one tensor [11]."""
+    """Sums over images, in the order in which they lie in a tensor [11]; or a tensor [N] of each image's part."""
     total: float | Tensor            # of the loss
     hard: float | Tensor             # as it enters the total: a batch without any label adds 0
     labelled_hard: float | Tensor    # over labelled images
@@ -36,43 +38,53 @@ class Sums(NamedTuple):
     teacher_entropy: float | Tensor  # NaN without a teacher
 
 
-class Stepped(NamedTuple):
-    """What a step of training leaves, on the device and without gradients. The next step may overwrite it."""
-    terms: LossTerms
-    logits: Tensor   # float [N, C]
-    norm: Tensor     # length of the gradient before clipping
-    sums: Tensor     # of the batch: see sums_of
+class Tally:
+    """Sums over images, taken of TOGETHER batches at once: a call takes as long for a single batch as for all of them.
+
+        >>> tally = Tally()
+        >>> tally.add(terms, logits, teacher_logits, labels, temperature=4.0)
+        >>> means(tally.sums, "val")["val_accuracy"]
+        0.68
+    """
+
+    def __init__(self):
+        self._waiting, self._summed = [], []
+
+    def add(self, terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
+            temperature: float) -> None:
+        """Add a batch: logits [N, C], which may be overwritten afterwards; labels as the loss takes them."""
+        self._waiting.append((torch.stack(terms), logits.clone(), teacher_logits, class_numbers(labels), temperature))
+        if len(self._waiting) == TOGETHER:
+            self._summed.append(self._sum())
+            self._waiting = []
+
+    @property
+    def sums(self) -> Sums:
+        """The sums so far, the same whoever asked before; on a GPU this waits for them."""
+        parts = [*self._summed, *([self._sum()] if self._waiting else [])]
+        return Sums(*torch.stack(parts).cpu().double().sum(dim=0).tolist() if parts else [0.0] * len(Sums._fields))
+
+    @torch.no_grad()
+    def _sum(self) -> Tensor:
+        terms, logits, teacher_logits, labels, temperatures = zip(*self._waiting)
+        of = torch.arange(len(labels)).repeat_interleave(torch.tensor([len(each) for each in labels]))
+        of, temperature = (send(each, logits[0].device) for each in (of, torch.tensor(temperatures)[of, None]))
+        hard, soft, total = torch.stack(terms)[of].T                                  # (N,), each image its batch's
+        both = torch.stack([torch.cat(each) for each in (logits, teacher_logits) if each[0] is not None]).float()
+        predicted, undecided, labels = both.argmax(dim=2), entropy(both, temperature), torch.cat(labels)  # (1 or 2, N)
+        right, labelled, count = predicted == labels, labels >= 0, torch.ones_like(hard)
+        agreed, teacher_right, teacher_entropy = [count * torch.nan] * 3 if len(both) == 1 else (
+            predicted[0] == predicted[1], right[1], undecided[1])
+        return torch.stack(Sums(total, hard, hard * labelled, soft, right[0], agreed, labelled, count, teacher_right,
+                                undecided[0], teacher_entropy)).sum(dim=1)
 
 
-def no_sums(device: torch.device) -> Tensor:
-    """The tensor [11] to which the sums of batches are added."""
-    dtype = torch.float64 if device.type != "mps" else torch.float32
-    return torch.zeros(len(Sums._fields), dtype=dtype, device=device)
-
-
-@torch.no_grad()
-def sums_of(terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
-            temperature: float | Tensor = 1.0) -> Tensor:
-    """Sum one batch: a tensor in the order of `Sums`. logits [N, C], labels as the loss takes them."""
-    taught, labels, count = teacher_logits is not None, class_numbers(labels), len(labels)
-    both = torch.stack([logits, teacher_logits] if taught else [logits]).float()      # (2, N, C): half the calls
-    predicted, undecided = both.argmax(dim=2), entropy(both, temperature).sum(dim=1)  # (2, N), (2,)
-    right, labelled = (predicted == labels).sum(dim=1), (labels >= 0).sum()           # (2,), ()
-    none = labelled * torch.nan
-    return torch.stack(Sums(
-        total=terms.total * count, hard=terms.hard * count, labelled_hard=terms.hard * labelled, labelled=labelled,
-        soft=terms.soft * count, correct=right[0], images=torch.full_like(labelled, count), entropy=undecided[0],
-        agreed=(predicted[0] == predicted[-1]).sum() if taught else none,
-        teacher_correct=right[-1] if taught else none, teacher_entropy=undecided[-1] if taught else none))
-
-
-def means(sums: Tensor, prefix: str) -> dict[str, float | None]:
+def means(sums: Sums, prefix: str) -> dict[str, float | None]:
     """Means under their column names; None for what needs labels or a teacher where there are none.
 
     While training the terms are means over batches, as they enter the total, so that they add up to it. On
     validation images the hard term is the mean over labelled images.
     """
-    sums = Sums(*sums.tolist())
     if not sums.images:
         raise ValueError(f"no batch to compute {prefix}_loss from: is the loader empty?")
     taught, labelled = not math.isnan(sums.agreed), sums.labelled > 0
@@ -92,23 +104,23 @@ class EpochFigures:
     def __init__(self, student: nn.Module, clip_norm: float):
         self.clip_norm, self.weights = clip_norm, matrices(student)
         self.before = [weight.detach().clone() for weight in self.weights]
-        self.sums, self.norms, self.labels = no_sums(next(student.parameters()).device), [], []
+        self.tally, self.norms, self.labels = Tally(), [], []
 
-    def add(self, batch: Batch, numbers: Numbers, stepped: Stepped) -> None:
-        """Add what a step on a batch left."""
+    def add(self, batch: Batch, numbers: Numbers, terms: LossTerms, logits: Tensor, norm: Tensor) -> None:
+        """Add what a step on a batch left (step.py)."""
         if not self.norms:
             self.moved = update_ratio(self.before, self.weights)
-            self.first = {**{name: value.clone() for name, value in zip(("hard", "soft", "loss"), stepped.terms)},
+            self.first = {**{name: value.clone() for name, value in zip(("hard", "soft", "loss"), terms)},
                           "alpha": numbers.alpha, "temperature": numbers.temperature}
-            self.taught, self.classes = batch.teacher_logits is not None, stepped.logits.shape[1]
-        self.norms.append(stepped.norm.clone())  # a recorded step writes into the same place again
+            self.taught, self.classes = batch.teacher_logits is not None, logits.shape[1]
+        self.norms.append(norm.clone())  # a recorded step writes into the same place again
         self.labels.append(class_numbers(batch.labels))
-        self.sums += stepped.sums
+        self.tally.add(terms, logits, batch.teacher_logits, batch.labels, numbers.temperature)
         self.numbers = numbers
 
     def step_row(self, epoch: int, steps: int) -> Row:
         """Make a light row: the means so far."""
-        return {"kind": STEP, "epoch": epoch, "steps": steps, **self.numbers._asdict(), **means(self.sums, TRAIN)}
+        return {"kind": STEP, "epoch": epoch, "steps": steps, **self.numbers._asdict(), **means(self.tally.sums, TRAIN)}
 
     def epoch_row(self, epoch: int, steps: int) -> Row:
         """Make the epoch's row, without what validation adds. Raises ValueError where there was no step."""

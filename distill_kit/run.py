@@ -157,7 +157,8 @@ class Run:
         rows = train(parts.student, parts.batches, parts.watched, epochs=self.settings.epochs,
                      optimizer=parts.optimizer, learning_rate=parts.learning_rate, temperature=parts.temperature,
                      alpha=parts.alpha, clip_norm=parts.clip_norm, every=every, precision=materials.precision,
-                     recorded=True, loss=parts.loss, plain=self._plain if len(parts.batches) < FEW_STEPS else None,
+                     recorded=True, loss=parts.loss, plain=None if len(parts.batches) >= FEW_STEPS
+                     else lambda: (batch.images for batch in PlainBatches(materials.bank, self.training.labels)),
                      after=self.history[-1] if self.history else None)
         rows = keep_best(self.student, rows, best=self.best)
         try:
@@ -194,9 +195,8 @@ class Run:
         """
         if not self.history:
             raise RuntimeError("the run has no figures yet: no epoch is finished")
-        materials, rows = self.materials, self.history
-        device, precision = materials.device, materials.precision
-        validation = answers(self.student, materials.validation, device, precision)
+        materials, rows, precision = self.materials, self.history, self.materials.precision
+        validation = answers(self.student, materials.validation, materials.device, precision)
         labels, seconds = materials.validation.labels, rows[-1]["seconds"]
         figures = {"val_accuracy": accuracy(validation, labels), "test_accuracy": None, "seconds": seconds,
                    "val_balanced_accuracy": balanced_accuracy(validation, labels), "precision": precision,
@@ -204,7 +204,7 @@ class Run:
                    rows[-1]["epoch"], "images_per_second": rows[-1]["steps"] * self.batches.batch_size / seconds}
         if "stopped" in rows[-1]:
             return {**figures, "stopped": rows[-1]["stopped"]}  # a failed run is no reason to look at the test images
-        test = answers(self.student, materials.test, device, precision)
+        test = answers(self.student, materials.test, materials.device, precision)
         figures |= {"test_accuracy": accuracy(test, materials.test.labels),
                     "test_balanced_accuracy": balanced_accuracy(test, materials.test.labels)}
         if self.settings.leave_out is not None:
@@ -217,9 +217,6 @@ class Run:
         architecture = STUDENTS[self.settings.student].fitted(self.training)
         return make_model(architecture, self.training.images, self.settings.seed,
                           self.materials.stem).to(self.materials.device)
-
-    def _plain(self) -> Iterator[Tensor]:
-        return (batch.images for batch in PlainBatches(self.materials.bank, self.training.labels))
 
     def _parts(self) -> Parts:
         """Put together what the loop is given: the kit's recipe, and the changes that the settings ask for."""

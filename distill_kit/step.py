@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from .batches import Batch
 from .devices import casting, numbers_on
-from .figures import Stepped, sums_of
 from .losses import LossTerms, check_alpha, check_logits, check_teacher, check_temperature
 from .models import logits_of
 from .optimizers import trained
@@ -39,14 +38,18 @@ class Step:
         if isinstance(self._call, Recorded):
             self._call.close()
 
-    def __call__(self, batch: Batch, numbers: Numbers) -> Stepped:
-        """Take one step. Raises ValueError for a schedule's value or logits that cannot be."""
+    def __call__(self, batch: Batch, numbers: Numbers) -> tuple[LossTerms, Tensor, Tensor]:
+        """Take one step; return terms, logits [N, C], and the length of the gradient before clipping.
+
+        They are on the device, without gradients, and the next step may overwrite them. Raises ValueError for a
+        schedule's value or logits that cannot be.
+        """
         check_temperature(numbers.temperature)
         check_alpha(numbers.alpha)
         check_teacher(batch.teacher_logits, numbers.alpha)
         return self._call(*batch, *numbers_on(self.device, *numbers))
 
-    def _step(self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, temperature, alpha) -> Stepped:
+    def _step(self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None, rate, temperature, alpha) -> tuple:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_ratio", 1.0)  # see optimizers.Muon
         with casting(self.device, self.precision):
@@ -60,5 +63,4 @@ class Step:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)  # again: a gradient would keep a recording's memory
-        terms, logits = LossTerms(*(term.detach() for term in terms)), logits.detach()
-        return Stepped(terms, logits, norm, sums_of(terms, logits, teacher_logits, labels, temperature))
+        return LossTerms(*(term.detach() for term in terms)), logits.detach(), norm

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from .batches import Batch
 from .devices import casting, choose_device, choose_precision
-from .figures import Clock, EpochFigures, counting_dead_units, means, no_sums, sums_of
+from .figures import Clock, EpochFigures, Tally, counting_dead_units, means
 from .history import EPOCH, Row
 from .loaders import LoaderBatches
 from .losses import check_alpha, check_teacher, check_temperature, distillation_terms
@@ -61,7 +61,7 @@ def train(student: nn.Module, batches: Iterable[Batch], validation: Iterable[Bat
             figures, before = EpochFigures(student, clip_norm), steps
             for batch in batches:
                 numbers = Numbers(learning_rate(steps), temperature(steps), alpha(steps))
-                figures.add(batch, numbers, step(batch, numbers))
+                figures.add(batch, numbers, *step(batch, numbers))
                 steps += 1
                 if every and steps % every == 0:
                     row = {**figures.step_row(epoch, steps), "seconds": clock.seconds}
@@ -97,14 +97,14 @@ def validate(student: nn.Module, batches: Iterable[Batch], temperature: float = 
     """
     student.eval()
     device = next(student.parameters()).device
-    sums, dead = no_sums(device), {}
+    tally, dead = Tally(), {}
     for number, (images, labels, teacher_logits) in enumerate(batches):
         counting = counting_dead_units(student, dead) if dead_units and number == 0 else nullcontext()
         with casting(device, precision), counting:
             logits = logits_of(student(images))
         terms = loss(logits, teacher_logits, labels, temperature, alpha)
-        sums += sums_of(terms, logits, teacher_logits, labels, temperature)
-    return {**means(sums, "val"), **dead}
+        tally.add(terms, logits, teacher_logits, labels, temperature)
+    return {**means(tally.sums, "val"), **dead}
 
 
 def keep_best(student: nn.Module, rows: Iterable[Row], patience: int | None = None,

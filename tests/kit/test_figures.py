@@ -10,20 +10,25 @@ from torch import nn
 
 from distill_kit.figures import (
     LOOKED_AT,
+    TOGETHER,
     Clock,
     EpochFigures,
-    Sums,
+    Tally,
     counting_dead_units,
     gradient_figures,
     label_mix,
     matrices,
     means,
-    no_sums,
-    sums_of,
     update_ratio,
 )
 from distill_kit.losses import distillation_terms
 from distill_kit.metrics import entropy
+
+
+def sums_of(*batch):
+    tally = Tally()
+    tally.add(*batch)
+    return tally.sums
 
 
 def test_entropy_is_scipys():
@@ -121,28 +126,48 @@ def test_dead_units_do_not_hang_on_the_size_of_the_batch():
 
 
 def test_terms_add_up_to_the_loss_also_where_some_batches_have_no_label():
-    generator, sums = torch.Generator().manual_seed(0), no_sums(torch.device("cpu"))
+    generator, tally = torch.Generator().manual_seed(0), Tally()
     for labels in ([0, 2, 1, 1], [-100] * 4, [2, -100, -100, -100], [0, 1, -100]):
         student, teacher = (torch.randn(len(labels), 3, generator=generator) for _ in range(2))
         labels = torch.tensor(labels)
-        sums += sums_of(distillation_terms(student, teacher, labels, 2.0, 0.3), student, teacher, labels)
-    figures = means(sums, "train")
+        tally.add(distillation_terms(student, teacher, labels, 2.0, 0.3), student, teacher, labels, 2.0)
+    figures = means(tally.sums, "train")
     assert figures["train_loss"] == pytest.approx(0.3 * figures["train_hard"] + 0.7 * figures["train_soft"], rel=1e-6)
 
 
-def test_the_sums_of_a_batch_lie_in_the_order_of_their_names():
+def test_the_sums_of_a_batch_have_their_names():
     logits, teacher = torch.eye(4)[:, :3], torch.tensor([[9.0, 0, 0], [9.0, 0, 0], [0, 0, 9.0], [0, 0, 9.0]])
     labels = torch.tensor([0, 1, 2, -100])
     terms = distillation_terms(logits, teacher, labels, 2.0, 0.5)
-    sums = Sums(*sums_of(terms, logits, teacher, labels, 2.0).tolist())
+    sums = sums_of(terms, logits, teacher, labels, 2.0)
     assert (sums.images, sums.labelled, sums.correct, sums.agreed, sums.teacher_correct) == (4, 3, 3, 2, 2)
     assert sums.total == pytest.approx(4 * terms.total.item()) and sums.soft == pytest.approx(4 * terms.soft.item())
     assert sums.hard == pytest.approx(4 * terms.hard.item())
     assert sums.labelled_hard == pytest.approx(3 * terms.hard.item())
     assert sums.entropy == pytest.approx(entropy(logits, 2).sum().item())
     assert sums.teacher_entropy == pytest.approx(entropy(teacher, 2).sum().item())
-    alone = Sums(*sums_of(distillation_terms(logits, None, labels, 2.0, 1.0), logits, None, labels).tolist())
+    alone = sums_of(distillation_terms(logits, None, labels, 2.0, 1.0), logits, None, labels, 2.0)
     assert all(math.isnan(value) for value in (alone.agreed, alone.teacher_correct, alone.teacher_entropy))
+
+
+@pytest.mark.parametrize("taught", [True, False])
+def test_sums_are_those_of_batch_after_batch_each_at_its_temperature(taught):
+    generator, tally, each = torch.Generator().manual_seed(0), Tally(), []
+    for count in range(1, TOGETHER + 4):  # so that some are summed before the rest is there
+        logits = torch.randn(count, 5, generator=generator)
+        teacher = torch.randn(count, 5, generator=generator).half() if taught else None
+        labels = torch.randint(-1, 5, (count,), generator=generator)
+        labels[labels < 0] = -100
+        temperature = 1 + count / 8
+        batch = distillation_terms(logits, teacher, labels, temperature, 0.3), logits, teacher, labels, temperature
+        each.append(sums_of(*batch))
+        tally.add(*batch)
+        assert tally.sums.images == sum(sums.images for sums in each)
+        logits.zero_()  # as a recorded step may: what is added is kept
+    if taught:
+        assert tally.sums == pytest.approx([sum(parts) for parts in zip(*each)], rel=1e-5)
+    assert tally.sums.entropy == pytest.approx(sum(sums.entropy for sums in each), rel=1e-5)
+    assert tally.sums.images == (TOGETHER + 3) * (TOGETHER + 4) / 2
 
 
 def test_an_epoch_without_a_step_has_no_figures():
