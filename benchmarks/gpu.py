@@ -2,7 +2,8 @@
 
     python benchmarks/gpu.py [--launched] [--precision bfloat16 float16]
 
-Writes benchmarks/gpu.json. --launched: also with every kernel of a step asked for by itself, which takes minutes.
+Writes benchmarks/gpu.json; what was measured by other means before stays in it.
+--launched: also with every kernel of a step asked for by itself, which takes minutes.
 --precision: beside the one that the GPU is fastest in.
 """
 import argparse
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from shared import results, trained, write_json
+from shared import read_json, results, trained, write_json
 from torch import nn
 
 from distill_course.lab.experiments import EXPERIMENTS
@@ -31,7 +32,6 @@ from distill_kit.teachers import load_teacher
 GRID = [{"temperature": temperature, "alpha": alpha, "seed": seed} for temperature, alpha, seed in
         itertools.product((1, 2, 4, 8, 16), (0.05, 0.1, 0.3, 0.5, 0.9), range(3))]
 SEEDS = 5       # of the runs that are timed singly
-STREAMS = 1, 4, 8
 WHAT = {
     "quick run": "of 5,000 images, the first of a process first: seconds of each",
     "45,000 images, 8 epochs": "seconds of each",
@@ -63,12 +63,11 @@ def measure(dataset: Dataset, teacher: nn.Module, precision: str) -> dict:
         runs = [trained(each, materials) for each in settings]
         figures[name] = [round(run.history[-1]["seconds"], 3) for run in runs]
         accuracy[name] = runs[0].report()["test_accuracy"]
-    for workers in STREAMS:
-        name, began = f"75 students, {workers} at once", time.perf_counter()
-        runs = [Planned(Settings(epochs=QUICK_EPOCHS, precision=precision, **each)) for each in GRID]
-        made = [result["report"] for result in results(runs, dataset, teacher, workers=workers)]
-        figures[name] = [round(time.perf_counter() - began, 1), round(sum(each["seconds"] for each in made), 1)]
-        accuracy[name] = round(sum(each["test_accuracy"] for each in made) / len(made), 4)
+    name, began = "75 students", time.perf_counter()
+    runs = [Planned(Settings(epochs=QUICK_EPOCHS, precision=precision, **each)) for each in GRID]
+    made = [result["report"] for result in results(runs, dataset, teacher)]
+    figures[name] = [round(time.perf_counter() - began, 1), round(sum(each["seconds"] for each in made), 1)]
+    accuracy[name] = round(sum(each["test_accuracy"] for each in made) / len(made), 4)
     if precision == choose_precision("auto", torch.device("cuda")):
         figures["lab"] = {name: lab_seconds(name, dataset, teacher) for name in EXPERIMENTS}
     return {**figures, "test accuracy": accuracy}
@@ -103,7 +102,7 @@ def main() -> None:
         with launched():
             report["launched"] = measure(dataset, teacher, precision)
     torch.cuda.synchronize()
-    write_json("gpu.json", report)
+    write_json("gpu.json", read_json("gpu.json") | report)
     print(json.dumps(report["recorded"], indent=1))
 
 

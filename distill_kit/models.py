@@ -4,6 +4,7 @@ A fixed whitening stem, then blocks of 3x3 convolutions, then one linear layer. 
 airbench (2024); the stem was introduced by Page (2019). Images go in as floats from 0 to 1, [N, 3, H, W]; logits come
 out, [N, C].
 """
+import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from .data.official import CLASSES as CIFAR10_CLASSES
 
 STEM_PATCH = 2                          # the stem sees 2x2 pixels: 12 numbers
 STEM_CHANNELS = 2 * 3 * STEM_PATCH**2   # each whitened direction and its negative: 24 at most
+DRAWING = threading.Lock()              # weights are drawn by a generator that all threads share
 NORMS = {"batch": nn.BatchNorm2d, "layer": lambda channels: nn.GroupNorm(1, channels)}
 
 
@@ -174,7 +176,7 @@ def make_model(architecture: Architecture, images: Tensor, seed: int = 0,
     if tuple(images.shape[2:]) != (architecture.image_size,) * 2:
         raise ValueError(f"images must be {architecture.image_size} x {architecture.image_size} pixels; "
                          f"got {' x '.join(map(str, images.shape[2:]))}")
-    with torch.random.fork_rng(devices=[]):
+    with DRAWING, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU as well
         model = ConvNet(architecture)
     half = architecture.stem_channels // 2  # eigenvalues ascend, so the strongest directions are the last ones

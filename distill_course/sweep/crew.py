@@ -1,10 +1,9 @@
 """A crew: on a CPU processes that each train a student in a thread of its own, side by side; on a GPU this process.
 
 Two students in two processes take less time than one after the other in two threads, and each is, bit for bit, what a
-single thread would have trained. A GPU that a student fills to a few per cent can train several in streams of its own,
-each from a thread of this process.
+single thread would have trained. A GPU trains one student after the other: four at once, each in a stream of its own,
+took nearly as long, and eight took longer (benchmarks/gpu.json).
 """
-import contextlib
 import multiprocessing
 import os
 import signal
@@ -13,7 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from copy import copy, deepcopy
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +23,6 @@ from pebble import ProcessExpired, ProcessPool
 
 from distill_kit.devices import choose_device
 from distill_kit.history import EPOCH, plain
-from distill_kit.recording import ALONE
 from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 
@@ -34,8 +32,6 @@ from ..run_folders import write_result
 from .plan import VERSION, Planned
 from .stock import Source, Stock, materials_of
 
-DRAWING = threading.Lock()  # weights are drawn by a generator that all threads share
-OWN = threading.local()  # a stream for each thread that trains, by device
 TRIES = 5  # attempts per run when its process dies
 MEMORY = "Is there enough memory? Fewer workers need less."
 NO_WORKER = ("no worker process could begin. A script must call this below `if __name__ == \"__main__\":`, for each "
@@ -68,7 +64,7 @@ def trained(runs: Sequence[Planned], stock: Stock, workers: int | None = None, p
 class Crew:
     """So many runs at once, until the `with` ends: then what still runs is stopped, on a GPU waited for.
 
-    workers: processes; as many as torch has threads where None. On a GPU: streams; one run after the other where None.
+    workers: processes; as many as torch has threads where None. On a GPU one run follows the other.
     """
 
     def __init__(self, workers: int | None = None):
@@ -81,7 +77,6 @@ class Crew:
         # A pool for each worker: in one of several, a process that dies while it reads its task keeps the others from
         # theirs.
         self._begun, self._idle, self._running = self._context.Event(), [], {}
-        self._streams = ThreadPoolExecutor(workers) if workers else None
 
     def __enter__(self) -> "Crew":
         return self
@@ -90,8 +85,6 @@ class Crew:
         for pool in [*self._idle, *(pool for pool, *_ in self._running.values() if pool)]:
             pool.stop()
             pool.join()
-        if self._streams is not None:
-            self._streams.shutdown(cancel_futures=True)
 
     @property
     def free(self) -> bool:
@@ -105,8 +98,6 @@ class Crew:
             pool = self._idle.pop() if self._idle else ProcessPool(1, initializer=_begin, initargs=[self._begun],
                                                                    context=self._context)
             future = pool.schedule(result_of, args=[run, source, path])
-        elif self._streams is not None:
-            future, pool = self._streams.submit(result_of, run, source, path, own_stream), None
         else:
             future, pool = Future(), None
             future.set_result(result_of(run, source, path))
@@ -158,17 +149,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def own_stream(run: Planned) -> torch.cuda.StreamContext:
-    """Return a context in which a GPU does what this thread asks for in the thread's own stream."""
-    device = choose_device(run.settings.device)
-    with ALONE:
-        torch.cuda.synchronize(device)  # what the runs share was made in another stream
-    if device not in OWN.__dict__:  # not one a run: torch has 32 of them, and gives them out again and again
-        OWN.__dict__[device] = torch.cuda.Stream(device)
-    return torch.cuda.stream(OWN.__dict__[device])
-
-
-def result_of(run: Planned, source: Source, path: Path | None = None, within=contextlib.nullcontext) -> dict:
+def result_of(run: Planned, source: Source, path: Path | None = None) -> dict:
     """Train a run; return plain data: report, rows, probes, and what they were computed by. An error is a sentence.
 
     The number of threads is the run's own, or 1 in a worker process, whatever else the machine does.
@@ -176,8 +157,7 @@ def result_of(run: Planned, source: Source, path: Path | None = None, within=con
     try:
         if multiprocessing.parent_process() is not None:
             torch.set_num_threads(run.settings.threads or 1)
-        with within(run):
-            made = result_from(run, source)
+        made = result_from(run, source)
     except Exception as error:  # whatever it is, the other runs go on
         return {"error": str(error) if isinstance(error, ValueError | RuntimeError) else
                 f"{type(error).__name__}: {error}"}
@@ -197,17 +177,15 @@ def result_from(run: Planned, source: Source) -> dict:
             teacher = finished(run.taught_by, materials_of(run.taught_by, run.views, dataset, teacher)).student
         source = materials_of(run.settings, run.views, dataset, teacher)
     trained = finished(run.settings, source, run.measure)
-    with DRAWING:  # a probe makes the student once more as it was
-        probes = probe(trained) if run.probes else None
     return plain({
-        **asdict(run), "version": VERSION, "report": trained.report(), "rows": trained.history, "probes": probes,
+        **asdict(run), "version": VERSION, "report": trained.report(), "rows": trained.history,
+        "probes": probe(trained) if run.probes else None,
         "source": trained.training.source, "machine": machine(source.device), "threads": trained.threads})
 
 
 def finished(settings: Settings, materials: Materials, measure: str | None = None) -> Run:
     """Train a run to its end. measure: of lab.measures.MEASURES, taken after each epoch into a column of its name."""
-    with DRAWING:
-        run = Run(settings, materials)
+    run = Run(settings, materials)
     for row in run.rows():
         if measure is not None and row["kind"] == EPOCH:
             from ..lab.measures import MEASURES

@@ -5,10 +5,14 @@ from small import IMAGES, VALIDATION, ColourTeacher, LittleNet, PixelTeacher, lo
 
 from distill_kit.batches import Batch, PlainBatches, ViewBatches
 from distill_kit.kept_logits import KeptLogits
-from distill_kit.schedules import constant, linear
+from distill_kit.losses import distillation_terms
+from distill_kit.optimizers import OPTIMIZERS
+from distill_kit.schedules import Numbers, constant, linear
+from distill_kit.step import FLOAT16_SCALE, Step
 from distill_kit.teachers import Teacher
 from distill_kit.views import ViewBank
 
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 pytestmark = pytest.mark.usefixtures("global_random_state_untouched")
 
 
@@ -40,7 +44,30 @@ def test_a_step_that_overflowed_in_float16_is_left_out():
     assert all(torch.equal(before[name], value) for name, value in student.named_parameters())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)])
+@pytest.mark.parametrize("good", [0, 3])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_gradient_that_overflows_moves_nothing_and_lowers_the_scale(optimizer, good, device):
+    """On a GPU in a recording, or before it. What optimisers keep stays finite as well: later steps go on."""
+    student = LittleNet().to(device)
+    step = Step(student, OPTIMIZERS[optimizer](student), distillation_terms, 1.0, "float16", recorded=True)
+    batch = Batch(IMAGES.images[:8].float().to(device) / 255, torch.arange(8, device=device) % 4, None)
+    step.scaler.scale(torch.ones((), device=device))  # makes the scale
+    for _ in range(good):
+        step(batch, Numbers(1e-2, 1.0, 1.0))
+    before = state_of(student)
+    step.scaler.update(2.0**100)
+    step(batch, Numbers(1e-2, 1.0, 1.0))
+    assert all(torch.equal(before[name], value) for name, value in student.named_parameters())
+    assert step.scaler.get_scale() == 2.0**99
+    step.scaler.update(FLOAT16_SCALE)
+    for _ in range(3):
+        step(batch, Numbers(1e-2, 1.0, 1.0))
+    assert all(torch.isfinite(value).all() for value in state_of(student).values())
+    assert not any(torch.equal(before[name], value) for name, value in student.named_parameters())
+
+
+@NEEDS_CUDA
 def test_no_step_waits_for_the_gpu():
     """Neither to make a batch nor to learn from it. Only an epoch's figures must be waited for."""
     bank = ViewBank(IMAGES.images, device="cuda")
@@ -59,7 +86,7 @@ def test_no_step_waits_for_the_gpu():
     assert row["steps"] == len(IMAGES) // 16
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@NEEDS_CUDA
 def test_cuda_gives_the_rows_of_the_cpu():
     rows = {}
     for device in ("cpu", "cuda"):
