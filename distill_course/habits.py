@@ -62,11 +62,7 @@ def teacher_in_train_mode(parts: Parts) -> Parts:
     asked = parts.batches.batches if isinstance(parts.batches, Curriculum) else unwrapped(parts)
     if "ask_teacher" in vars(asked):
         raise ValueError("changes must not alter what the teacher says twice; take out one of the changes")
-
-    def answered(batches: Iterable[Batch]) -> Iterator[Batch]:
-        for batch in batches:
-            yield batch._replace(teacher_logits=answer_in_train_mode(parts.kept.teacher, batch.images))
-    return replace(parts, batches=Altered(parts.batches, answered))
+    return with_teacher(parts, lambda batch: answer_in_train_mode(parts.kept.teacher, batch.images), watched=False)
 
 
 def easy_first(parts: Parts) -> Parts:
@@ -99,6 +95,20 @@ class Altered:
 
     def __iter__(self) -> Iterator[Batch]:
         return self.change(self.batches)
+
+
+def with_teacher(parts: Parts, answer: Callable[[Batch], Tensor], watched: bool = True) -> Parts:
+    """Put other logits [N, C] in the teacher's place, in training and (watched) where the student is measured.
+
+    Raises ValueError where nothing is asked of the teacher.
+    """
+    if getattr(parts.batches, "logits", True) is None:
+        raise ValueError("changes must not alter what the teacher says where alpha is 1 throughout: it is not asked")
+
+    def answered(batches: Iterable[Batch]) -> Iterator[Batch]:
+        return (batch._replace(teacher_logits=answer(batch).half()) for batch in batches)
+    return replace(parts, batches=Altered(parts.batches, answered),
+                   watched=Altered(parts.watched, answered) if watched else parts.watched)
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
     python benchmarks/stored/make.py [WHAT ...] [--workers 2] [--storage URL] [--compare]
     python benchmarks/stored/make.py --list
 
-WHAT: atlas (or a part, atlas/surface), comparisons (or one of them, comparisons/temperature), lab, reference, diagnosis
+WHAT: atlas (or a part, atlas/surface), comparisons (or one of them, comparisons/temperature), reference, diagnosis
 (or diagnosis/dev, diagnosis/unseen), gallery, first_run, recipes, people; all of them where left out. Runs are trained
 by sweeps of the names stored-WHAT, under runs/sweeps: the same command goes on where it was interrupted, and with the
 same --storage (a PostgreSQL database) several machines share the runs. A file is written when all of its part's runs
@@ -15,7 +15,7 @@ import re
 import sys
 from pathlib import Path
 
-from course import Comparison, Lab, People, Reference
+from course import Comparison, People, Reference
 from part import Part
 from published import FirstRun, Recipes
 from settle import again, settled
@@ -34,7 +34,7 @@ from notebooks.rests import to_read_again
 
 PARTS: dict[str, Part] = {
     **{f"{'atlas' if name in ATLAS else 'comparisons'}/{name}": Comparison(name) for name in COMPARISONS},
-    "lab": Lab(), "reference": Reference(), "diagnosis/dev": Half("dev"),
+    "reference": Reference(), "diagnosis/dev": Half("dev"),
     "diagnosis/unseen": Half("unseen"), "gallery": Gallery(), "first_run": FirstRun(),
     "recipes": Recipes(), "people": People()}
 

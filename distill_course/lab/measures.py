@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from distill_kit.data.imageset import ImageSet, class_number
-from distill_kit.metrics import answers, share_in_top, soft_targets
+from distill_kit.metrics import accuracy, answers, share_in_top, soft_targets
 from distill_kit.run import Run
 
 SHOWN = 8    # images to choose from
@@ -24,6 +24,7 @@ class Measure:
     label: str                               # of the axis
     unit: str                                # "61.8 % of the validation images"
     of: Callable[[Run, dict], float]         # the run and its last epoch row
+    column: str                              # of stored runs
     on_cifar10: tuple[float, float] = (0.0, 1.0)  # lowest and highest in the picture, where they can be known before
 
 
@@ -53,11 +54,23 @@ def swallowed(run: Run) -> float | None:
     None where no label is false.
     """
     shown, true = run.training, run.materials.training.labels
-    false = (shown.labels != true) & (shown.labels >= 0)
-    if not false.any():
-        return None
-    images = shown[false]
-    return (logits_for(run, images).argmax(1) == images.labels).float().mean().item()
+    false = shown[(shown.labels != true) & (shown.labels >= 0)]
+    return accuracy(logits_for(run, false), false.labels) if len(false) else None
+
+
+def repeats(run: Run, row: dict) -> float:
+    """Compute the share of the teacher's mistakes on validation images that the student makes as well."""
+    watched = run.materials.watched
+    rows = torch.arange(len(watched.labels))
+    images, says = run.materials.validation[:len(rows)], watched.logits.take(rows, 0 * rows).cpu().argmax(1)  # (n,)
+    wrong = says != images.labels
+    return accuracy(logits_for(run, images[wrong]), says[wrong])
+
+
+def of_test(run: Run, row: dict) -> float:
+    """Compute the share of the test images that the student gets right: for what it does to look at them each time."""
+    images = run.materials.test
+    return accuracy(logits_for(run, images), images.labels)
 
 
 def teachers_share(logits: Tensor, labels: Tensor, temperature: float, alpha: float) -> float:
@@ -85,6 +98,9 @@ def doubtful(logits: Tensor, labels: Tensor, first_of: int = -1) -> list[int]:
 
 
 ACCURACY = Measure("validation accuracy", "of the validation images right", lambda run, row: row["val_accuracy"],
-                   (0.2, 0.8))
-MEASURES = {"accuracy": ACCURACY, "rank2": Measure(
-    "class never seen, ranked 1st or 2nd", "of the images of the class never seen ranked first or second", rank2)}
+                   "val_accuracy", (0.2, 0.8))
+MEASURES = {
+    "accuracy": ACCURACY, "test": Measure("test accuracy", "of the test images right", of_test, "test"),
+    "rank2": Measure("class never seen, ranked 1st or 2nd",
+                     "of the images of the class never seen ranked first or second", rank2, "rank2"),
+    "repeats": Measure("mistakes repeated", "of the teacher's mistakes repeated", repeats, "repeats")}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from small import ColourTeacher, coloured_dataset
-from small_lab import LITTLE, session_of
+from small_lab import LITTLE
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks" / "stored"))  # behind the libraries, which may have modules of the same names
@@ -86,31 +86,6 @@ def test_pages_say_what_their_files_say():
     assert published.first_table(make.PARTS["first_run"].read()).strip() in (ROOT / "README.md").read_text("utf-8")
     assert published.recipe_table(make.PARTS["recipes"].read()["candidates"]) in (
         ROOT / "docs" / "recipe.md").read_text("utf-8")
-
-
-@pytest.mark.parametrize("name", ["temperature", "false_teacher", "alpha"])
-def test_runs_of_the_lab_are_stored_as_the_lab_shows_them(name, tmp_path, monkeypatch):
-    """A class never seen, a student that was taught by its baseline, and false labels."""
-    monkeypatch.setattr(course, "MOVED", {name: []}), monkeypatch.setattr(course, "FEWER_SEEDS", 2)
-    lab, stock = course.Lab(), Stock(DATASET, ColourTeacher())
-    runs = {code: replace(run, settings=replace(run.settings, **OWN), taught_by=run.taught_by and replace(
-        run.taught_by, **OWN)) for code, run in lab.runs(stock).items()}
-    results = {code: result_from(run, stock.source(run)) for code, run in runs.items()}
-    content, session = lab.content(results, stock), session_of(tmp_path, name)
-    assert set(lab.held(content)) == set(runs)
-    for seed in range(2):
-        session.move(seed)
-        session.join()
-        best = [course.shares(results[f"{of}{session.code()}"], session.experiment)[1] for of in ("", "baseline of ")]
-        assert best == pytest.approx([session.live.best, session.baseline.best], abs=0.051)  # a doubtful image of 20
-        if seed == 0:
-            shown = course.shares(results[session.code()], session.experiment)[0]
-            assert shown == pytest.approx(session.live.shares, abs=0.051)
-    entry = content["experiments"][name]
-    assert entry["noise"]["n"] == 2 and entry["noise"]["mean"] == pytest.approx(sum(
-        course.shares(results[code], session.experiment)[1] for code in lab.held(content)
-        if code.startswith(name) and any(code == other.removeprefix("baseline of ") for other in runs
-                                         if other.startswith("baseline"))) / 2)
 
 
 def test_a_comparison_is_written_as_it_is_read(tmp_path, monkeypatch):
@@ -229,7 +204,7 @@ def test_parts_are_named_singly_and_together():
     assert make.named("diagnosis/dev") == ["diagnosis/dev"] and make.named("") == list(make.PARTS)
     assert make.study_of("comparisons/alpha, few labels") == "stored-comparisons-alpha-few-labels"
     assert len({make.study_of(name) for name in make.PARTS}) == len(make.PARTS)
-    with pytest.raises(ValueError, match="WHAT must be one of comparisons; atlas; lab; .*; got 'labs'"):
+    with pytest.raises(ValueError, match="WHAT must be one of comparisons; atlas; reference; .*; got 'labs'"):
         make.named("labs")
 
 

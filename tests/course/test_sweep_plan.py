@@ -213,7 +213,7 @@ def test_a_bad_file_is_a_sentence_that_names_part_and_key(tmp_path, text, senten
     ("[mine.shared]\nalpha = 2", "alpha must be .*got 2"),
     ("[mine.shared]\nviews = 0", "views must be .*got 0"),
     ("[mine.shared]\nviews = 'all'", "views must be .*got 'all'"),
-    ("[mine.shared]\nmeasure = 'moon'", "mine.shared.measure: measure must be accuracy or rank2 .*'moon'"),
+    ("[mine.shared]\nmeasure = 'moon'", "mine.shared.measure: measure must be accuracy, .*, repeats or test .*'moon'"),
     ("[mine.shared]\nprobes = 'yes'", "mine.shared.probes: probes must be true or false .*'yes'"),
     ("[mine.shared]\nfault = 'moon'", "fault must be .*moon"),
     ("[mine.shared]\nfault_strength = 'mild'", "fault.strength must come with"),
