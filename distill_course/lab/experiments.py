@@ -25,17 +25,28 @@ class Control:
     words: str                  # what it does, in one sentence
 
     def read(self, text: str):
-        """Return the stop that a text means. Raises ValueError where it means none."""
+        """Return the value that a text means. Raises ValueError where it means none."""
         with suppress(ValueError):
             return self.check(type(self.stops[0])(text.strip()))  # "4" means 4.0
         return self.check(text)
 
     def check(self, value):
-        """Return the stop that a value equals. Raises ValueError for any other, naming control and value."""
-        if value not in self.stops:
-            called = self.name if self.label == self.name else f"{self.name} ({self.label})"
-            raise ValueError(f"{called} must be one of {', '.join(map(str, self.stops))}; got {value!r}")
-        return self.stops[self.stops.index(value)]
+        """Return the stop that a value equals, or a number between two of them.
+
+        Raises ValueError for any other, naming control and value.
+        """
+        if value in self.stops:
+            return self.stops[self.stops.index(value)]
+        kind = type(self.stops[0])
+        if kind in (int, float) and isinstance(value, (int, kind)) and self.stops[0] < value < self.stops[-1]:
+            return kind(value)
+        called = self.name if self.label == self.name else f"{self.name} ({self.label})"
+        words = "" if kind is str else ", or a number between"
+        raise ValueError(f"{called} must be one of {', '.join(map(str, self.stops))}{words}; got {value!r}")
+
+    def stops_with(self, value) -> tuple:
+        """Return the stops, and the value in its place where it is none of them."""
+        return self.stops if value in self.stops else tuple(sorted((*self.stops, value)))
 
 
 @dataclass(frozen=True)
@@ -69,11 +80,16 @@ class Experiment:
                 else getattr(Settings, control.name) for control in self.controls}
 
     def settings(self, values: dict, dataset: Dataset, seed: int) -> Settings:
-        """Return the settings that these values of the controls ask for. Raises ValueError for one that is no stop."""
+        """Return the settings that these values of the controls ask for. Raises ValueError for one that cannot be."""
         for control in self.controls:
             if control.name in values:
                 control.check(values[control.name])
         return settings_of(quick(dataset, {"seed": seed, **self.start, **values}))
+
+    def taught_by(self, settings: Settings) -> Settings | None:
+        """Return the settings of the student that is a run's teacher; None where the shipped teacher teaches."""
+        against = self.baseline_of(settings)
+        return against if self.taught_by_baseline and settings != against else None
 
     def baseline_of(self, settings: Settings) -> Settings:
         """Return the settings that a run is held against; without its fault also without the settings that are it."""

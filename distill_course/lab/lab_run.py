@@ -23,8 +23,7 @@ class LabRun:
     seconds: float = 0.0
     teacher_left: float = 0.0                                 # seconds that the teacher's answers will still take
     threads: int | None = None
-    taken: float | None = None                                # cores that others have kept busy, in the mean
-    used: float | None = None                                 # cores that this process has had, in the mean
+    cores: tuple[float, float] | None = None                  # that others kept busy, that this process had: means
     folder: Path | None = None
     error: str = ""                                           # one sentence
     by_class: list[float] | None = None                       # once it is over: see measures.py

@@ -39,7 +39,7 @@ class Panel:
                         for preset in experiment.presets]
         self.picture = widgets.Image(format="svg+xml", width=WIDTH, height=HEIGHT,
                                      layout={"height": f"{HEIGHT}px", **WIDE})
-        self.state, self.verdict, self.why, self.softness, self.alike, self.offer, self.refused = (
+        self.state, self.verdict, self.why, self.softness, self.measured, self.offer, self.refused = (
             widgets.HTML(layout=WIDE) for _ in range(7))
         self.offer.layout = FIT
         # A list takes no keys: JupyterLab has the letters and arrows first, and an "m" turns the cell into text. It is
@@ -71,9 +71,9 @@ class Panel:
         after = [press["Download my runs"], self.offer, press["Open the test images"], self.show]
         box = widgets.VBox([
             widgets.HTML(FOCUS + head + HELP, layout=WIDE), _wrapped(guess), *self.rows.values(), _wrapped(train),
-            self.state, self.verdict, self.picture, self.beside, self.softness, self.alike, _wrapped(tries), self.why,
-            widgets.Label("Runs so far, the newest first"), self.table, self.again, _wrapped(after), self.lines,
-            self.code, self.refused])
+            self.state, self.verdict, self.picture, self.beside, self.softness, self.measured, _wrapped(tries),
+            self.why, widgets.Label("Runs so far, the newest first"), self.table, self.again, _wrapped(after),
+            self.lines, self.code, self.refused])
         box.add_class("distill-kit-lab")
         return box
 
@@ -101,7 +101,7 @@ def _row(control: Control, value, foreground: bool) -> widgets.HBox:
     """
     typed = _text_box(control.label, "370px" if control.name == "fault" else "250px", control.words)
     typed.value, typed.style.description_width = str(value), "150px"
-    slider = widgets.SelectionSlider(options=control.stops, value=value, readout=False,
+    slider = widgets.SelectionSlider(options=control.stops_with(value), value=value, readout=False,
                                      layout={"flex": "1 1 200px", "width": "auto", "max_width": "420px"},
                                      continuous_update=not foreground, **hint(control.words))
     meaning = f"<small style='padding-left: 12px; display: block'>{escape(control.words)}</small>"

@@ -1,30 +1,36 @@
 """The lab's picture of a session: the run being trained in front, others behind it, an image or the classes beside."""
-from distill_kit.colours import BLACK, BLUE, LINES
+import statistics
+
+from distill_kit.colours import BLACK, BLUE, LINES, SKY
 from distill_kit.metrics import soft_targets
 
 from ..diagnosis.faults import fault_of
 from . import svg
 from .experiments import Experiment
 from .session import LabRun, Session
-from .stored_runs import Stored
-from .words import SHORT, per_cent
+from .words import SHORT, origin_words, per_cent, presets_measured
 from .worker import FINISHED, RUNNING
 
 WIDTH, HEIGHT, GHOSTS = 820, 380, 3
 CLASSES = "every class"  # what may stand beside the curves instead of one of the images
 
 
-def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> str:
+def draw(session: Session, beside: int | str = 0) -> str:
     """Draw a session as SVG. What is not known yet is left out; nothing else moves.
 
     beside: which of the session's images stands beside the curves, or CLASSES.
     """
     experiment, live = session.experiment, session.live
     own = live.settings if live else session.settings(session.values)
-    baseline, behind, kept = session.baseline, ghosts(session), stored.runs.get(session.code())
-    shown = [run.shares for run in (live, baseline, *behind) if run is not None] + ([kept["shares"]] if kept else [])
+    baseline, behind, cell = session.baseline, ghosts(session), session.measured(own)
+    shown = [*(run.shares for run in (live, baseline, *behind) if run is not None), *cell.curves]
     chart = chart_for(experiment, session.dataset.name, shown, max(own.epochs, experiment.baseline_of(own).epochs))
     parts = [chart.frame(experiment.measure.label)]
+    if cell.runs:
+        lows, means, highs = zip(*cell.band)
+        parts += [chart.band(lows, highs, SKY), chart.line(means, f"{len(cell.runs)} seeds "
+                                                           f"{per_cent(statistics.fmean(cell.best))}", svg.GHOST)]
+    parts.append(svg.text(18, HEIGHT - 8, origin_words(session, cell), svg.FAINT, size=12))
     if live is not None and live.state == RUNNING:
         parts.append(svg.bar(chart.x, chart.y - 8, chart.width * live.progress, 3, BLUE, full=True))  # above the lines
     if live is not None and live.shares:
@@ -35,25 +41,22 @@ def draw(session: Session, stored: Stored = Stored(), beside: int | str = 0) -> 
         name = f"{experiment.baseline_name.split(',')[0]} {per_cent(baseline.best)}"
         parts.append(chart.line(baseline.shares, name, BLACK, "7 4", 2, best=baseline.best_epoch))
     parts += [chart.line(run.shares, name_of(run, live), svg.GHOST, "2 3", 2) for run in behind]
-    if kept is not None:
-        parts.append(chart.line(kept["shares"], f"stored {per_cent(kept['best'])}", svg.GHOST, "9 3 2 3", 2))
-        origin = f"stored: the same settings on the course's machine, {stored.source}, {stored.date}"
-        parts.append(svg.text(18, HEIGHT - 8, origin, svg.FAINT, size=12))
     parts.append(chart.names())
     panel = class_bars(session) if beside == CLASSES else one_image(session)
     return svg.document(WIDTH, HEIGHT, [*parts, panel], experiment.title)
 
 
-def draw_stored(experiment: Experiment, stored: Stored) -> str:
-    """Draw the stored runs of the presets as SVG: what a reader sees where nothing can be moved."""
-    runs = stored.of_presets(experiment)
-    chart = chart_for(experiment, stored.data, [run["shares"] for _, run in runs])
-    lines = [chart.line(run["shares"], f"{preset.name} {per_cent(run['best'])}", colour, dash, 2)
-             for (preset, run), (colour, dash, _) in zip(runs, LINES)]
-    note = f"stored: {stored.source}, {stored.date}, seed 0" if runs else ""
-    below = svg.text(18, HEIGHT - 8, note, svg.FAINT, size=12)
-    return svg.document(WIDTH, HEIGHT, [chart.frame(experiment.measure.label), *lines, chart.names(letters=50), below],
-                        experiment.title)
+def draw_presets(session: Session) -> str:
+    """Draw what the atlas has of the presets as SVG: what a reader sees where nothing can be moved."""
+    measured = presets_measured(session)
+    curves = [[mean for _, mean, _ in cell.band] for _, cell in measured]
+    chart = chart_for(session.experiment, session.dataset.name, curves)
+    lines = [chart.line(curve, f"{preset.name} {per_cent(statistics.fmean(cell.best))}", colour, dash, 2)
+             for (preset, cell), curve, (colour, dash, _) in zip(measured, curves, LINES)]
+    origin = f"Means of 5 seeds or more; {measured[0][1].origin}" if measured else ""
+    below = svg.text(18, HEIGHT - 8, origin, svg.FAINT, size=12)
+    return svg.document(WIDTH, HEIGHT, [chart.frame(session.experiment.measure.label), *lines, chart.names(letters=50),
+                                        below], session.experiment.title)
 
 
 def chart_for(experiment: Experiment, data: str, shown: list[list[float]], epochs: int = 1) -> svg.Chart:
@@ -67,7 +70,7 @@ def chart_for(experiment: Experiment, data: str, shown: list[list[float]], epoch
 def ghosts(session: Session) -> list[LabRun]:
     """List the pinned runs and the last ones, without the run in front."""
     newest = [run for run in session.runs if run is not session.live][-GHOSTS:]
-    return [*session.pinned, *(run for run in newest if run not in session.pinned and run is not session.live)]
+    return [*session.pinned, *(run for run in newest if run not in session.pinned)]
 
 
 def name_of(run: LabRun, live: LabRun | None) -> str:

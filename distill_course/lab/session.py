@@ -17,6 +17,7 @@ from distill_kit.run import Materials, Run
 from distill_kit.settings import Settings
 from distill_kit.weights import load_model
 
+from .. import atlas
 from ..diagnosis import diagnose, probe, reference_for
 from ..run_folders import new_run_folder
 from .experiments import Experiment
@@ -52,6 +53,7 @@ class Session:
         self.folder, self.on_change = folder, on_change
         # What healthy runs come to with the shipped teacher; None where another one teaches
         self.reference = None if experiment.taught_by_baseline else reference_for(dataset.name)
+        self.in_atlas = atlas.knows(dataset, teacher)
         self.seed = seed
         self.expected: str | None = None                        # what the learner said before, in words.outcome's words
         self.values = {name: start.get(name, value) for name, value in experiment.first_values.items()}
@@ -149,6 +151,11 @@ class Session:
         settings = self.live.settings if self.live is not None else self.settings(self.values)
         return self.baselines.get(self.experiment.baseline_of(settings))
 
+    def measured(self, settings: Settings) -> atlas.Cell:
+        """Return what the atlas has of these settings; nothing for other images or another teacher than its own."""
+        return atlas.measured(settings, self.experiment.taught_by(settings),
+                              self.experiment.measure.column) if self.in_atlas else atlas.Cell()
+
     @property
     def teacher_says(self) -> Tensor | None:
         """The teacher's logits for `seen`, [n, C], of which `chosen` are shown; None while it is not trained."""
@@ -212,8 +219,7 @@ class Session:
         if run.test is None:
             student, _ = load_model(run.folder / "student.safetensors")
             materials, test = self._materials_of(run.settings), self.dataset.test
-            logits = answers(student, test, materials.device, materials.precision)
-            run.test = accuracy(logits, test.labels)
+            run.test = accuracy(answers(student, test, materials.device, materials.precision), test.labels)
         self.looks += 1
         yield run
 
@@ -227,7 +233,7 @@ class Session:
             steps, known = live.settings.epochs * len(run.batches), run.materials.logits.known
             for row in run.rows(every=ROWS_EVERY, folder=live.folder):
                 live.progress, live.seconds = row["steps"] / steps, row["seconds"]
-                live.threads, (live.taken, live.used) = run.threads, run.room.cores or (None, None)
+                live.threads, live.cores = run.threads, run.room.cores
                 knows = run.materials.logits.known
                 live.teacher_left = run.teacher_seconds * (1 - knows) / (knows - known) if knows > known else 0.0
                 if "stopped" in row:
@@ -257,8 +263,7 @@ class Session:
 
     def _materials_of(self, settings: Settings) -> Materials:
         """Build the materials of a run, or find those that are still there."""
-        against = self.experiment.baseline_of(settings)
-        own = against if self.experiment.taught_by_baseline and settings != against else None
+        own = self.experiment.taught_by(settings)
         key = settings.drawn, own
         if key not in self._materials:
             while len(self._materials) >= KEPT_MATERIALS:

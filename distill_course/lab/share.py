@@ -36,9 +36,7 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
                 raise ValueError(f"{key} must name controls of {name} ({', '.join(controls)}); got {unknown[0]!r}")
             lesson[key] = tuple(text.split(","))
         elif key == "seed":
-            if not is_seed(text):
-                raise ValueError(f"seed must be a whole number from 0; got {text!r}; the largest is 2**63 - 1")
-            seed = int(text)
+            seed = read_seed(text)
         elif key in controls:
             values[key] = controls[key].read(text)
         else:
@@ -46,9 +44,11 @@ def read_code(code: str) -> tuple[Experiment, dict, int, dict[str, tuple[str, ..
     return experiment, values, seed, lesson
 
 
-def is_seed(text: str) -> bool:
-    """Is this a whole number that torch can begin its random numbers with?"""
-    return text.strip().isdecimal() and len(text) < 99 and int(text) < 2**63
+def read_seed(text: str) -> int:
+    """Read a number that torch can begin its random numbers with. Raises ValueError for what is none."""
+    if not (text.strip().isdecimal() and len(text) < 99 and int(text) < 2**63):
+        raise ValueError(f"seed must be a whole number from 0; got {text!r}; the largest is 2**63 - 1")
+    return int(text)
 
 
 def command_line(settings: Settings) -> str:

@@ -81,23 +81,26 @@ class Chart:
 
     def line(self, shares: Sequence[float], name: str, colour: str, dash: str = "", width: float = 1.5,
              dots: bool = False, best: int | None = None) -> str:
-        """Draw a line, as far as the box goes; `names` writes its name. best: the epoch to be ringed, from 1."""
-        shares = shares[:self.epochs]
-        if not shares:
-            return ""
-        points = [self.at(epoch, share) for epoch, share in enumerate(shares, start=1)]
+        """Draw a line; `names` writes its name. best: the epoch to be ringed, from 1."""
+        points = [self.at(*place) for place in enumerate(shares, start=1)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         drawn = [f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='{width}' "
                  f"stroke-dasharray='{dash}'/>"]
         if dots:
             drawn += [f"<circle cx='{x:.1f}' cy='{y:.1f}' r='3.5' fill='{colour}'/>" for x, y in points]
-        if best is not None and best <= len(points):
+        if best is not None:
             x, y = points[best - 1]
             drawn.append(f"<circle cx='{x:.1f}' cy='{y:.1f}' r='7' fill='none' stroke='{colour}' stroke-width='2'/>")
         end_x, end_y = points[-1]
         end_y = min(max(end_y, self.y), self.y + self.height)
         self._names.append((end_x, end_y, name, colour, "600" if dots else "normal"))
         return f"<g clip-path='url(#inside)'>{''.join(drawn)}</g>"  # what lies below the axis is not drawn
+
+    def band(self, lows: Sequence[float], highs: Sequence[float], colour: str) -> str:
+        """Fill what lies between two lines."""
+        lows, highs = ([self.at(*place) for place in enumerate(shares, start=1)] for shares in (lows, highs))
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (*lows, *reversed(highs)))
+        return f"<polygon points='{path}' fill='{colour}' fill-opacity='0.35' clip-path='url(#inside)'/>"
 
     def names(self, letters: int = NAME_LETTERS) -> str:
         """Write the names of the lines, right of the box, in their order and a hair's breadth from them."""
@@ -122,13 +125,12 @@ def bar(x: float, y: float, width: float, height: float, colour: str, full: bool
 def paired_bars(x: int, y: int, width: int, names: Sequence[str], first: Sequence[float] | None,
                 second: Sequence[float] | None, words: tuple[str, str]) -> str:
     """Draw two shares for each name: the first as a hollow bar, the second as a full bar inside it."""
-    parts = []
-    for row, name in enumerate(names):
+    parts, unknown = [], [0.0] * len(names)  # a bar without width is not drawn
+    for row, (name, hollow, full) in enumerate(zip(names, first or unknown, second or unknown)):
         top = y + 24 * row
         parts += [text(x - 8, top + 14, name, anchor="end", size=13),
-                  bar(x, top, width * (first[row] if first else 0.0), 18, BLACK, full=False)]
-        if second is not None:
-            parts.append(bar(x, top + 4, width * second[row], 10, BLUE, full=True))
+                  bar(x, top, width * hollow, 18, BLACK, full=False),
+                  bar(x, top + 4, width * full, 10, BLUE, full=True)]
     below = y + 24 * len(names) + 18
     parts += [bar(x, below - 12, 14, 14, BLACK, full=False), text(x + 20, below, words[0], size=13),
               bar(x, below + 9, 14, 10, BLUE, full=True), text(x + 20, below + 19, words[1], size=13)]

@@ -3,6 +3,7 @@ import sys
 import threading
 import time
 from base64 import b64encode
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -16,11 +17,10 @@ from ..shown import LINES, bundle, lines
 from .experiments import EXPERIMENTS, Control, Experiment, Preset
 from .export import runs_zip
 from .panel import Panel, error_folded
-from .picture import CLASSES, draw, draw_stored
+from .picture import CLASSES, draw, draw_presets
 from .session import LabRun, Session
-from .share import command_line, is_seed, python_lines, read_code
-from .stored_runs import stored_for
-from .words import alike_sentence, line_of, on_this_machine, softness, state_sentence, stored_sentences, verdict
+from .share import command_line, python_lines, read_code, read_seed
+from .words import line_of, measured_sentence, on_this_machine, preset_sentences, softness, state_sentence, verdict
 from .worker import RUNNING
 
 FRAME_SECONDS = 0.3  # between two pictures of one run
@@ -49,18 +49,18 @@ class Lab:
         dataset = load_dataset() if dataset is None else dataset
         teacher = load_teacher(dataset)[0] if teacher is None else teacher
         # Colab shows nothing that another thread does to a widget, so there a run holds its cell until it is over.
-        self.foreground = "google.colab" in sys.modules
+        foreground = "google.colab" in sys.modules
         self.session = Session(experiment, dataset, teacher, folder=folder, on_change=self._refresh,
-                               foreground=self.foreground, **{"seed": seed, **start, **values})
-        self.stored = stored_for(dataset.name, experiment.name)
+                               foreground=foreground, **{"seed": seed, **start, **values})
         self.undrawn: Exception | None = None                   # why a drawing failed
-        self._drawn, self._shown, self._alike_code = 0.0, None, ""
+        self._drawn, self._shown = 0.0, None
+        self._moved_last: Control | None = None
         self._drawing, self._drawer = threading.Lock(), None  # the thread that draws: what it writes is no order
         presses = {"Train": self.session.train, "Stop": self.session.stop, "New seed": self.session.new_seed,
                    "Repeat with three seeds": self.session.repeat, "Pin": self._pin, "Download my runs": self._offer,
                    "Open the test images": self._open_test}
-        self.panel = Panel(experiment, self.session, self.foreground, presses, self._choose)
-        self._connect(experiment)
+        self.panel = Panel(experiment, self.session, foreground, presses, self._choose)
+        self._connect()
         for name in lesson.get("hide", ()):
             self.panel.rows[name].layout.display = "none"
         for name in lesson.get("lock", ()):
@@ -69,51 +69,48 @@ class Lab:
 
     def run(self, **values) -> LabRun:
         """Set controls, train and wait for the end: the lab without a hand on it. Raises what the run failed with."""
-        self._set(values)
+        self.session.move(**values)
         self.session.join()
         if self.undrawn is not None:
             raise self.undrawn
         return self.session.live
 
-    def _connect(self, experiment: Experiment) -> None:
+    def _connect(self) -> None:
         session, panel = self.session, self.panel
-        for control in experiment.controls:
-            self._on(panel.sliders[control.name], lambda value, control=control: self._moved(control, value))
-            self._on(panel.typed[control.name], lambda text, control=control: self._type(control, text))
-        for widget, react in ((panel.table, self._restore), (panel.again, self._go_back), (panel.seed, self._sow),
-                              (panel.code, self._paste), (panel.beside, self._show_beside)):
-            self._on(widget, react)
+        for control in session.experiment.controls:
+            self._on(panel.sliders[control.name], partial(self._move, control))
+            self._on(panel.typed[control.name], lambda text, control=control: self._move(control, control.read(text)))
+        self._on(panel.seed, lambda text: session.move(seed=read_seed(text)))
+        self._on(panel.code, self._paste)
+        self._on(panel.table, session.restore)
+        self._on(panel.again, self._go_back)
+        self._on(panel.beside, self._show_beside)
         self._on(panel.show, lambda is_on: setattr(panel.lines.layout, "display", "" if is_on else "none"))
         self._on(panel.guess, lambda word: setattr(session, "expected", word or None))
 
     def _on(self, widget, react) -> None:
-        """Hear a widget's new value, unless it was written by a drawing: that is no order."""
+        """Hear a widget's new value, unless it was written by a drawing: that is no order. Say what is refused."""
         def hear(change: dict) -> None:
-            if threading.get_ident() != self._drawer:
+            if threading.get_ident() == self._drawer:
+                return
+            try:
                 react(change["new"])
+            except ValueError as error:
+                self._explain(f"{error}.")
+                self._refresh()  # the widget shows again what holds
         widget.observe(hear, "value")
 
     # Reactions: they leave an order and return
 
-    def _moved(self, control: Control, value) -> None:
-        self.panel.typed[control.name].value = str(value)
+    def _move(self, control: Control, value) -> None:
         if self.session.values[control.name] != value:
-            self.session.move(**{control.name: value})
+            self._moved_last = control
             self._explain("")  # it was about a preset
-            self._alike_code = self.session.code()  # the sentence only holds for these values and this seed
-            sentence = alike_sentence(self.session, self.stored, control)
-            self.panel.alike.value = lines(sentence) if sentence else ""
-
-    def _type(self, control: Control, text: str) -> None:
-        try:
-            self.panel.sliders[control.name].value = control.read(text)
-        except ValueError as error:
-            self._explain(f"{error}.")
-            self.panel.typed[control.name].value = str(self.session.values[control.name])
+            self.session.move(**{control.name: value})
 
     def _choose(self, preset: Preset) -> None:
         self._explain(f"{preset.name}: {preset.why}")
-        self._set(preset.values)
+        self.session.move(**preset.values)
 
     def _explain(self, words: str) -> None:
         self.panel.why.value = lines(words)
@@ -127,25 +124,11 @@ class Lab:
         self._explain("" if self.session.runs else "There is no run yet that could be measured.")
         self.session.open_test()
 
-    def _go_back(self, text: str) -> None:
-        numbers = [str(run.number) for run in self.session.runs]
-        if text.strip() in numbers:
-            self._restore(numbers.index(text.strip()))
-        elif text:
-            self._explain(f"There is no run {text.strip()}; there are {len(numbers)}.")
-        self.panel.again.value = ""
-
-    def _sow(self, text: str) -> None:
-        if not is_seed(text):
-            self._explain(f"A seed is a whole number from 0; got {text!r}. The largest is 2**63 - 1.")
-            self.panel.seed.value = str(self.session.seed)
-        elif text != str(self.session.seed):
-            self.session.move(seed=int(text))
-
-    def _restore(self, place: int | None) -> None:
-        if place is not None:
-            self.session.restore(self.session.runs[place])
-            self._follow()
+    def _go_back(self, number: str) -> None:
+        runs = {str(run.number): run for run in self.session.runs}
+        if number.strip() not in runs:
+            raise ValueError(f"There is no run {number.strip()}; there are {len(runs)}")
+        self.session.restore(runs[number.strip()])
 
     def _show_beside(self, chosen: int | str) -> None:
         self.session.image = chosen if chosen != CLASSES else self.session.image
@@ -163,26 +146,16 @@ class Lab:
                                   f"href='data:application/zip;base64,{content}'>Save {len(runs)} runs</a>")
 
     def _paste(self, code: str) -> None:
-        if code == self.session.code():
-            return
+        self.panel.refused.value = ""
         try:
             experiment, values, seed, _ = read_code(code)
             if experiment != self.session.experiment:
                 raise ValueError(f"this code is for Lab({experiment.name!r})")
-            self._set({"seed": seed, **values})
-            self.panel.refused.value = ""
-        except ValueError as error:
+            self.session.move(seed=seed, **values)
+        except ValueError as error:  # said beside the box
             self.panel.refused.value = lines(f"Not taken: {error}.")
 
-    def _set(self, values: dict) -> None:  # all at once: a single run begins, and the sliders follow
-        self.session.move(**values)
-        self._follow()
-
-    def _follow(self) -> None:
-        for name, value in self.session.values.items():
-            self.panel.sliders[name].value = value
-
-    # From the worker's thread
+    # From the worker's thread, and after each move
 
     def _refresh(self) -> None:
         with self._drawing:
@@ -199,34 +172,36 @@ class Lab:
 
     def _draw(self) -> None:
         session, panel, now, live = self.session, self.panel, time.monotonic(), self.session.live
+        for control in session.experiment.controls:
+            slider, value = panel.sliders[control.name], session.values[control.name]
+            if value not in slider.options:  # it lies between two stops
+                slider.options = control.stops_with(value)
+            slider.value, panel.typed[control.name].value = value, str(value)
+        panel.code.value, panel.seed.value, panel.again.value = session.code(), str(session.seed), ""
         state = (live and live.state, len(session.runs), session.second is not None, session.failure, session.looks)
         if state == self._shown and live is not None and live.state == RUNNING and now - self._drawn < FRAME_SECONDS:
             return
         self._drawn = now
-        panel.picture.value = draw(session, self.stored, panel.beside.value).encode()
+        panel.picture.value = draw(session, panel.beside.value).encode()
         words = f"{state_sentence(session)} {on_this_machine(session.second or live)}".strip()
         panel.state.value = LINES.format(escape(words) + error_folded(session.failure))
         panel.softness.value = lines(softness(session))
-        panel.verdict.value = lines(verdict(session, self.stored), bold=True)
+        panel.verdict.value = lines(verdict(session), bold=True)
+        panel.measured.value = lines(measured_sentence(session, self._moved_last))
         if state != self._shown:
-            panel.table.options = [(line_of(run), place) for place, run in enumerate(session.runs)][::-1]
-            panel.table.value = None
-            panel.offer.value = ""
+            panel.table.options = [(line_of(run), run) for run in reversed(session.runs)]
+            panel.table.value, panel.offer.value = None, ""
             settings = session.settings(session.values)
             panel.lines.value = f"{python_lines(settings)}\n\n# or, in a terminal:\n{command_line(settings)}"
-        panel.code.value, panel.seed.value = session.code(), str(session.seed)
-        if self._alike_code != session.code():
-            panel.alike.value = ""
         self._shown, self.undrawn = state, None
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """Show the widget; where none can be shown, the run in front, or what is stored of the presets."""
-        session, stored, experiment = self.session, self.stored, self.session.experiment
+        session, experiment = self.session, self.session.experiment
         if session.live is not None:
-            picture, words = draw(session, stored), [verdict(session, stored) or experiment.question]
+            picture, words = draw(session), [verdict(session) or experiment.question]
         else:
-            picture = draw_stored(experiment, stored)
-            words = [experiment.question, *stored_sentences(experiment, stored)]
+            picture, words = draw_presets(session), [experiment.question, *preset_sentences(session)]
         source = f"data:image/svg+xml;base64,{b64encode(picture.encode()).decode()}"
         sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in words)
         return bundle(self.panel.box, text_html=f"<img alt='{escape(experiment.title)}' src='{source}'/>{sentences}",

@@ -1,5 +1,7 @@
 """Words of a lab: sentences about its runs, from plain figures."""
 import math
+import statistics
+from itertools import takewhile
 from types import SimpleNamespace
 
 from distill_kit.data.imageset import class_number
@@ -7,15 +9,15 @@ from distill_kit.metrics import entropy_bits, soft_targets
 from distill_kit.neighbours import TAKEN
 from distill_kit.openmp import cores, cpu_quota
 
+from ..atlas import Cell
 from ..diagnosis.faults import fault_of
 from ..diagnosis.finding import HARMLESS, NOTE, SEVERE
 from ..machine import counted, threads_in_words
 from ..shipped import read_table
-from ..statistics import in_words
-from .experiments import Control, Experiment
+from ..statistics import by_luck, in_words, interval
+from .experiments import Control, Preset
 from .measures import teachers_share
 from .session import LabRun, Session
-from .stored_runs import Stored, alike
 from .worker import FINISHED, RUNNING, STOPPED
 
 WORDS = read_table("lab-words")
@@ -55,12 +57,12 @@ def on_this_machine(run: LabRun | None) -> str:
     """Say how many threads a run on a CPU has, which cores it cannot have, and what that costs it."""
     if run is None or run.threads is None or run.settings.device not in (None, "cpu"):
         return ""
-    taken = run.taken or 0.0
+    taken, used = run.cores or (0.0, 0.0)
     words = f"It trains in {threads_in_words(run.threads, taken)}."
     if taken <= TAKEN:
         return words
     whole = min(cores(), cpu_quota() or math.inf)
-    return f"{words} {SAY.slowed.format(used=run.used, times=whole / run.used)}"
+    return f"{words} {SAY.slowed.format(used=used, times=whole / used)}"
 
 
 def softness(session: Session) -> str:
@@ -77,10 +79,47 @@ def softness(session: Session) -> str:
                                   most=math.log2(len(classes)), soft=soft, hard=1 - soft)
 
 
-def stored_sentences(experiment: Experiment, stored: Stored) -> list[str]:
-    """Say of each preset whose result is stored how it came out, and why."""
-    return [f"{preset.name}: {per_cent(run['best'])} {experiment.measure.unit}. {preset.why}"
-            for preset, run in stored.of_presets(experiment)]
+def origin_words(session: Session, cell: Cell) -> str:
+    """Say what the band is, or why there is none."""
+    if cell.runs:
+        return SAY.band.format(seeds=len(cell.runs), origin=cell.origin)
+    return SAY.no_cell if session.in_atlas else SAY.no_atlas
+
+
+def presets_measured(session: Session) -> list[tuple[Preset, Cell]]:
+    """List the presets that the atlas has, each with its cell."""
+    cells = [(preset, session.measured(session.settings({**session.experiment.first_values, **preset.values})))
+             for preset in session.experiment.presets]
+    return [(preset, cell) for preset, cell in cells if cell.runs]
+
+
+def preset_sentences(session: Session) -> list[str]:
+    """Say of each preset that was measured how it came out, and why."""
+    return [f"{preset.name}: {per_cent(statistics.fmean(cell.best))} {session.experiment.measure.unit}. {preset.why}"
+            for preset, cell in presets_measured(session)]
+
+
+def measured_sentence(session: Session, control: Control | None) -> str:
+    """Say what the atlas has of the values as they are, and which stops of a control come out the same.
+
+    Stops are the same where zero lies in the 95 % interval of the differences, seeds paired.
+    """
+    here = session.measured(session.settings(session.values))
+    if not here.runs:
+        return origin_words(session, here)
+    low, high = (per_cent(max(0.0, end)) for end in interval(here.best))
+    words = SAY.measured.format(seeds=len(here.runs), mean=per_cent(statistics.fmean(here.best)), low=low, high=high)
+    if control is None:
+        return words
+
+    def is_near(stop) -> bool:
+        there = session.measured(session.settings({**session.values, control.name: stop}))
+        low, high = interval([a - b for a, b in zip(there.best, here.best)])
+        return low <= 0 <= high
+    value, stops = session.values[control.name], control.stops_with(session.values[control.name])
+    place = stops.index(value)
+    near = [*reversed([*takewhile(is_near, stops[:place][::-1])]), value, *takewhile(is_near, stops[place + 1:])]
+    return f"{words} {SAY.alike.format(label=control.label, low=near[0], high=near[-1])}" if len(near) > 1 else words
 
 
 def outcome(difference: float, luck: float) -> str:
@@ -97,7 +136,7 @@ def chance(share: float, images: int) -> float:
     return 196 * math.sqrt(2 * share * (1 - share) / max(images, 1))
 
 
-def verdict(session: Session, stored: Stored) -> str:
+def verdict(session: Session) -> str:
     """Say what happened, and how sure you can be."""
     live, baseline = session.live, session.baseline
     if live is None or live.best is None:
@@ -118,17 +157,20 @@ def verdict(session: Session, stored: Stored) -> str:
                  f"{difference:+.1f} points, one run each."]
     seen, unseen = session.dataset.validation, live.settings.leave_out
     count = len(seen) if unseen is None else seen.class_counts()[class_number(seen.classes, unseen)]
-    luck = stored.luck("baseline sd") if stored.noise is not None else chance((live.best + baseline.best) / 2, count)
+    spread = [session.measured(run.settings).best for run in (live, baseline)]
+    seeds = min(map(len, spread))
+    luck = 100 * by_luck(*map(statistics.stdev, spread), seeds) if seeds else chance((live.best + baseline.best) / 2,
+                                                                                     count)
     came = outcome(difference, luck)
     if session.expected is not None:
         sentences.insert(0, f"You expected {session.expected}; it came out {came}.")
     if len(pairs := session.pairs(live)) > 1:
         sentences.append(f"All pairs: {in_words([100 * (a - b) for a, b in pairs])}.")
-    elif stored.noise is None:
+    elif not seeds:
         sentences.append(SAY.luck_of_images.format(images=counted(count, "image"), luck=luck))
     else:
         more = "no more" if came == SAME else "more"
-        sentences.append(SAY.luck_of_seeds.format(luck=luck, seeds=stored.noise["n"], more=more))
+        sentences.append(SAY.luck_of_seeds.format(luck=luck, seeds=seeds, more=more))
     if live.swallowed is not None and baseline.swallowed is not None:
         sentences.append(f"Of the false labels the student has swallowed {live.swallowed:.0%}; "
                          f"{session.experiment.baseline_name}: {baseline.swallowed:.0%}.")
@@ -163,15 +205,6 @@ def trend(shares: list[float]) -> str:
     step = shares[-1] - shares[-2]
     way = "hardly moving" if abs(step) < 0.005 else "rising" if step > 0 else "fell in the last epoch"
     return f"Began at {per_cent(shares[0])}, now {per_cent(shares[-1])}, {way}."
-
-
-def alike_sentence(session: Session, stored: Stored, control: Control) -> str:
-    """Say which stops of a control come out as its present stop does; nothing but for seed 0, which was measured."""
-    here = session.values[control.name]
-    stops = alike(stored, session.experiment, session.values, control) if session.seed == 0 else []
-    if len(stops) < 2:
-        return ""
-    return f"{control.label}: {SAY.alike.format(low=stops[0], high=stops[-1], here=here, luck=stored.luck())}"
 
 
 def line_of(run: LabRun) -> str:

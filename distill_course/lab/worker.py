@@ -5,7 +5,8 @@ Whoever moves a slider only leaves an order and goes on.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 
 from distill_kit.openmp import rest_threads
 
@@ -33,17 +34,17 @@ class Worker:
                  foreground: bool = False):
         self._tell, self.quiet, self._foreground = tell, quiet, foreground
         self._newest = 0                                                    # number of the last order or stop
-        self._waiting: tuple[Callable[[], Iterator], float] | None = None   # an order, and when it is due
+        self._waiting: tuple[Callable[[], Generator], float] | None = None  # an order, and when it is due
         self._changed, self._thread = threading.Condition(), None
 
-    def ask(self, order: Callable[[], Iterator]) -> int:
-        """Leave an order; returns its number."""
+    def ask(self, order: Callable[[], Generator]) -> None:
+        """Leave an order."""
         rest_threads()  # release the caller's OpenMP helpers: they would slow the worker's thread
         other, Worker._last = Worker._last, self
         if other not in (None, self):
             other.stop()
         with self._changed:
-            number = self._newest = self._newest + 1
+            self._newest += 1
             self._waiting = order, time.monotonic() + self.quiet
             if self._thread is None and not self._foreground:
                 self._thread = threading.Thread(target=self._work, name="distill_kit lab", daemon=True)
@@ -51,7 +52,6 @@ class Worker:
             self._changed.notify_all()
         if self._foreground:
             self._work()
-        return number
 
     def stop(self) -> None:
         """Stop what is at work, and drop what waits."""
@@ -74,7 +74,7 @@ class Worker:
                 self._changed.notify_all()
             raise
 
-    def _next(self) -> tuple[int, Callable[[], Iterator]] | None:
+    def _next(self) -> tuple[int, Callable[[], Generator]] | None:
         """Take the next order, once it is due. None, and the end of the thread, where there is none."""
         with self._changed:
             while self._waiting is not None:
@@ -87,13 +87,11 @@ class Worker:
             self._changed.notify_all()
             return None
 
-    def _follow(self, number: int, order: Callable[[], Iterator]) -> None:
+    def _follow(self, number: int, order: Callable[[], Generator]) -> None:
         try:
-            with Worker._turn:
-                events = order()
+            with Worker._turn, closing(order()) as events:
                 for event in events:
                     if number != self._newest:
-                        events.close()
                         break
                     self._say(number, RUNNING, event)
             self._say(number, FINISHED if number == self._newest else STOPPED, None)

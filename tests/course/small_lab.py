@@ -1,6 +1,7 @@
 """A lab on little images, to test with."""
 from small import ColourTeacher, coloured_dataset
 
+from distill_course.atlas import Cell
 from distill_course.lab import Lab
 from distill_course.lab.experiments import EXPERIMENTS
 from distill_course.lab.session import Session
@@ -19,3 +20,17 @@ def lab_of(tmp_path, name="alpha"):
     lab = Lab(name, DATASET, ColourTeacher(), device="cpu", folder=tmp_path, **LITTLE)
     lab.session.worker.quiet = 0.0
     return lab
+
+
+def cell_of(mean, spread=0.005, order=(-2, -1, 0, 1, 2)):
+    """A cell of five seeds with this mean and standard deviation, best after the second of two epochs."""
+    shares = [mean + place * spread / 2.5**0.5 for place in order]
+    return Cell(tuple({"seed": seed, "best": 2, "epochs": {"val_accuracy": [share - 0.1, share]}}
+                      for seed, share in enumerate(shares)), "tiny, 2026-01-01")
+
+
+def with_cells(session, cells):
+    """Let a session find these cells, by its runs' alpha, as the atlas's."""
+    session.in_atlas = True
+    session.measured = lambda settings: cells.get(settings.alpha, Cell())
+    return session

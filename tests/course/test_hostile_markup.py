@@ -62,14 +62,14 @@ def test_h3_the_lab_shows_names_and_errors_as_they_are(lab, monkeypatch):
     lab.run()
     for beside in (*range(len(lab.session.images)), CLASSES):
         lab.session.image = beside if beside != CLASSES else 0
-        picture = draw(lab.session, lab.stored, beside)
+        picture = draw(lab.session, beside)
         ElementTree.fromstring(picture.encode())
         assert is_harmless(picture) and "&lt;img" in picture
     shown_html = all_html(lab.panel.box)
     lab._offer()
-    lab._paste(EVIL)
-    lab._type(lab.session.experiment.controls[0], EVIL)
-    lab._sow(EVIL)
+    for box in (lab.panel.code, lab.panel.typed["temperature"], lab.panel.again, lab.panel.seed):
+        box.value = EVIL
+        shown_html += all_html(lab.panel.box)
     monkeypatch.setattr("distill_course.lab.session.Run", lambda *_, **__: (_ for _ in ()).throw(RuntimeError(EVIL)))
     with pytest.raises(RuntimeError, match="onerror"):
         lab.run()

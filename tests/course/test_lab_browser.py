@@ -71,7 +71,7 @@ def test_the_keyboard_moves_a_slider_and_a_student_trains_again(lab):
     lab.watch_frames()
     lab.slider()
     lab.page.keyboard.press("ArrowRight")
-    lab.says("At alpha = 0.15", 10)
+    lab.says("At alpha = 0.3", 10)
     rests_with(lab, 1)
     assert len(lab.frames()) >= 4
     picture = lab.picture()

@@ -8,7 +8,6 @@ from small_lab import DATASET, lab_of
 from distill_course.diagnosis import FAULTS, diagnose, fault_of
 from distill_course.lab.experiments import EXPERIMENTS
 from distill_course.lab.share import code_of, read_code
-from distill_course.lab.stored_runs import Stored
 from distill_course.lab.words import verdict
 from distill_course.lab.worker import RUNNING
 from distill_kit.settings import Settings
@@ -60,12 +59,12 @@ def test_what_is_wrong_is_said_as_soon_as_it_is_sure_and_at_the_end(lab):
         before()
         live = session.live
         if live is not None and live.state == RUNNING and live.shares and session.second is None:
-            sentences.append(verdict(session, Stored()))
+            sentences.append(verdict(session))
     session.on_change = hear
     run = lab.run(fault="softmax_for_log_softmax", fault_strength="gross")
     assert sentences and all("Something is wrong: The soft term is below zero" in sentence for sentence in sentences)
     assert run.findings[0].name == "softmax_for_log_softmax"
-    assert "Hand log_softmax of the student to kl_div" in verdict(session, Stored())
+    assert "Hand log_softmax of the student to kl_div" in verdict(session)
 
 
 def test_what_only_a_probe_can_tell_is_said_at_the_end(lab):
@@ -76,12 +75,12 @@ def test_of_a_run_with_a_fault_the_end_says_what_is_found_or_that_nothing_is(lab
     run = lab.run(fault="teacher_sees_other_view", fault_strength="gross")
     harmless = next(finding for finding in run.findings if finding.name == "teacher_sees_other_view")
     run.findings = [harmless]
-    assert f"This looks wrong, and seldom costs anything: {harmless.sentence}" in verdict(lab.session, Stored())
+    assert f"This looks wrong, and seldom costs anything: {harmless.sentence}" in verdict(lab.session)
     run.findings = diagnose([{"epoch": number, "val_accuracy": 0.1 * number} for number in range(1, 5)])
     assert [finding.name for finding in run.findings] == ["still_improving"]  # true, and beside the point
-    assert "The kit does not find this fault here." in verdict(lab.session, Stored())
+    assert "The kit does not find this fault here." in verdict(lab.session)
     run.state = RUNNING
-    assert "does not find" not in verdict(lab.session, Stored())
+    assert "does not find" not in verdict(lab.session)
 
 
 def test_a_code_carries_a_fault(lab):

@@ -165,15 +165,15 @@ def test_the_lab_says_how_many_threads_a_run_has_and_what_neighbours_cost_it(mon
         monkeypatch.setattr(module, "cpu_quota", lambda: None)
     say = words.on_this_machine
     assert say(None) == say(run_beside()) == ""
-    assert say(run_beside(threads=4, taken=0.1, used=3.5)) == "It trains in 4 threads."
-    assert say(run_beside(threads=1, taken=2.9, used=1.0)) == (
+    assert say(run_beside(threads=4, cores=(0.1, 3.5))) == "It trains in 4 threads."
+    assert say(run_beside(threads=1, cores=(2.9, 1.0))) == (
         "It trains in 1 thread; other programs keep 2.9 of 4 cores busy. It has had 1.0 cores, so it takes "
         "about 4.0 times as long as on an idle machine.")
     for module in (machine, words):
         monkeypatch.setattr(module, "cpu_quota", lambda: 1.0)
-    assert say(run_beside(threads=1, used=1.0)) == "It trains in 1 thread; this container may use 1 of 4 cores."
-    assert "about 2.0 times" in say(run_beside(threads=1, taken=1.0, used=0.5))  # of the core it may use, not of four
-    assert say(LabRun(Settings(device="cuda"), {}, threads=2, used=1.0)) == ""
+    assert say(run_beside(threads=1, cores=(0.0, 1.0))) == "It trains in 1 thread; this container may use 1 of 4 cores."
+    assert "about 2.0 times" in say(run_beside(threads=1, cores=(1.0, 0.5)))  # of the core it may use, not of four
+    assert say(LabRun(Settings(device="cuda"), {}, threads=2, cores=(0.0, 1.0))) == ""
 
 
 def test_the_time_left_comes_from_the_runs_own_steps_and_what_the_teacher_is_still_asked():
@@ -187,4 +187,4 @@ def test_a_run_in_the_lab_knows_its_threads_and_the_cores_that_it_had(tmp_path, 
     session = session_of(tmp_path)
     session.train()
     session.join(60)
-    assert session.live.threads >= 1 and session.live.used > 0
+    assert session.live.threads >= 1 and session.live.cores[1] > 0

@@ -7,13 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 from small import same_state, state_of
-from small_lab import DATASET, session_of
+from small_lab import DATASET, cell_of, session_of, with_cells
 
 from distill_course.lab.export import runs_zip, table_csv
 from distill_course.lab.measures import doubtful
 from distill_course.lab.picture import CLASSES, draw
 from distill_course.lab.session import REPEATS
-from distill_course.lab.stored_runs import Stored
 from distill_course.lab.words import softness, state_sentence, trend, verdict
 from distill_course.lab.worker import FINISHED, STOPPED
 from distill_kit.history import EPOCH
@@ -27,10 +26,11 @@ def test_a_difference_within_the_noise_is_called_luck(tmp_path):
     session.train()
     session.join(60)
     session.live.best, session.baseline.best = 0.618, 0.523
-    stored = Stored(noise={"sd": 0.004, "n": 5})
-    assert "+9.5 points" in verdict(session, stored) and "more than luck can do" in verdict(session, stored)
-    session.baseline.best = 0.614  # 2.776 * 0.4 * root 2 = 1.6: t for five seeds
-    assert "no more than luck can do" in verdict(session, stored) and "by up to 1.6 points" in verdict(session, stored)
+    with_cells(session, {0.1: cell_of(0.6, 0.003), 1.0: cell_of(0.5, 0.004)})
+    assert "+9.5 points" in verdict(session) and "more than luck can do" in verdict(session)
+    session.baseline.best = 0.614  # 2.776 * hypot(0.3, 0.4) = 1.4: t for five seeds
+    assert "no more than luck can do" in verdict(session) and "by up to 1.4 points" in verdict(session)
+    assert "measured with 5 seeds of each" in verdict(session)
 
 
 def test_a_run_that_was_stopped_is_held_against_nothing(tmp_path):
@@ -38,7 +38,7 @@ def test_a_run_that_was_stopped_is_held_against_nothing(tmp_path):
     session.train()
     session.join(60)
     session.expected, session.live.state = "better", STOPPED
-    words = verdict(session, Stored(noise={"sd": 0.004, "n": 5}))
+    words = verdict(with_cells(session, {0.1: cell_of(0.6), 1.0: cell_of(0.5)}))
     assert words.startswith(f"Stopped after {len(session.live.shares)} of ") and "compared with nothing" in words
     assert "You expected" not in words and "points" not in words
 
@@ -61,16 +61,17 @@ def test_case_2_what_was_expected_is_set_against_what_came(tmp_path):
     session.train()
     session.join(60)
     session.live.best, session.baseline.best = 0.618, 0.523
-    stored = Stored(noise={"sd": 0.004, "n": 5})
-    assert verdict(session, stored).startswith("You expected worse; it came out better. 61.8 %")
+    with_cells(session, {0.1: cell_of(0.6), 1.0: cell_of(0.5)})
+    assert verdict(session).startswith("You expected worse; it came out better. 61.8 %")
+    with_cells(session, {})
     # On 20 images: 1.96 sqrt(2 p (1 - p) / 20) with p = 12.41 / 22, of both runs.
-    words = verdict(session, Stored())
+    words = verdict(session)
     assert words.startswith("You expected worse; it came out about the same. 61.8 %")
     assert "On 20 images, one pair of runs of equally good settings may differ by up to 30.7 points." in words
     session.baseline.best = 0.0  # nothing right says next to nothing of luck: the other run counts as well
-    assert "may differ by up to 29.1 points." in verdict(session, Stored())
+    assert "may differ by up to 29.1 points." in verdict(session)
     session.expected, session.baseline.best = "about the same", 0.614
-    words = verdict(session, Stored(noise={"sd": 0.004, "n": 5}))
+    words = verdict(with_cells(session, {0.1: cell_of(0.6), 1.0: cell_of(0.5)}))
     assert words.startswith("You expected about the same; it came out about the same.")
 
 
@@ -88,16 +89,16 @@ def test_three_seeds_give_an_interval_and_what_is_there_is_not_trained_again(tmp
         run.best, session.baselines[session.experiment.baseline_of(run.settings)].best = share, other
     # gains of 2, 3 and 4 points: 3 +- 4.303 * 1 / sqrt(3), Student's t with two degrees of freedom
     assert "+3.0 points, 95 % interval +0.5 to +5.5 (3 seeds); zero lies outside." in \
-        verdict(session, Stored())
+        verdict(session)
     session.runs[0].best = 0.58
-    assert "zero lies inside: it may be luck" in verdict(session, Stored())
+    assert "zero lies inside: it may be luck" in verdict(session)
 
 
 def test_the_test_images_are_looked_at_when_asked_and_counted(tmp_path, monkeypatch):
     session = session_of(tmp_path)
     session.train()
     session.join(60)
-    assert session.live.test is None and "Test images" not in verdict(session, Stored())
+    assert session.live.test is None and "Test images" not in verdict(session)
     session.open_test()
     session.join(60)
     report = Run(session.live.settings, session._materials_of(session.live.settings))
@@ -105,7 +106,7 @@ def test_the_test_images_are_looked_at_when_asked_and_counted(tmp_path, monkeypa
     assert session.live.test == report.report()["test_accuracy"] and session.looks == 1
     session.open_test()
     session.join(60)
-    assert "You have looked at them 2 times" in verdict(session, Stored())
+    assert "You have looked at them 2 times" in verdict(session)
 
 
 def test_weights_that_are_gone_are_a_sentence_and_the_next_move_works(tmp_path):
@@ -134,10 +135,10 @@ def test_swallowed_labels_are_false_ones_that_the_student_repeats(tmp_path, monk
     session.join(120)
     assert session.baseline.swallowed > 0.5 > 0.2 > session.live.swallowed
     assert f"has swallowed {session.live.swallowed:.0%}; alpha = 1, labels alone: {session.baseline.swallowed:.0%}" in \
-        verdict(session, Stored())
+        verdict(session)
     session.move(label_noise=0.0)
     session.join(120)
-    assert session.live.swallowed is None and "swallowed" not in verdict(session, Stored())
+    assert session.live.swallowed is None and "swallowed" not in verdict(session)
 
 
 def test_every_class_is_measured_when_a_run_is_over(tmp_path):

@@ -33,7 +33,7 @@ def test_a_code_can_hide_and_lock_controls():
 
 @pytest.mark.parametrize("code, message", [
     ("beta/alpha=0.5", "a code begins with one of temperature, alpha, .*; got 'beta'"),
-    ("alpha/alpha=7", "alpha must be one of 0.0, 0.05, .*; got '7'"),
+    ("alpha/alpha=7", "alpha must be one of 0.0, 0.1, .*; got '7'"),
     ("alpha/seed=-1", "seed must be a whole number from 0; got '-1'"),
     (f"alpha/seed={2**63}", "seed must be a whole number from 0; got '9223372036854775808'; the largest is 2"),
     ("alpha/colour=red", "'colour' is not a part of a code for alpha: alpha, label_noise, seed, hide, lock"),

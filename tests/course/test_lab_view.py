@@ -7,10 +7,9 @@ import time
 import ipywidgets as widgets
 import pytest
 from small import ColourTeacher
-from small_lab import DATASET, LITTLE, lab_of
+from small_lab import DATASET, LITTLE, cell_of, lab_of, with_cells
 
 from distill_course.lab import Lab
-from distill_course.lab.stored_runs import Stored
 from distill_course.lab.worker import FINISHED
 
 
@@ -47,8 +46,8 @@ def test_a_line_of_the_table_sets_its_values_again(lab):
     finished(lab)
     lab.panel.sliders["alpha"].value = 0.9
     finished(lab)
-    assert [place for _, place in lab.panel.table.options] == [1, 0] and lab.panel.table.value is None
-    lab.panel.table.value = 0
+    assert [run for _, run in lab.panel.table.options] == lab.session.runs[::-1] and lab.panel.table.value is None
+    lab.panel.table.value = lab.session.runs[0]
     assert finished(lab).settings.alpha == 0.5 and lab.panel.sliders["alpha"].value == 0.5
     assert len(lab.session.runs) == 3
     lab.panel.again.value = "2"
@@ -62,7 +61,7 @@ def test_a_seed_can_be_typed_and_what_is_none_is_refused(lab):
     lab.panel.seed.value = "3"
     assert finished(lab).settings.seed == 3
     lab.panel.seed.value = "three"
-    assert "A seed is a whole number from 0; got" in lab.panel.why.value and lab.panel.seed.value == "3"
+    assert "seed must be a whole number from 0; got" in lab.panel.why.value and lab.panel.seed.value == "3"
     assert len(lab.session.runs) == 1
 
 
@@ -84,19 +83,34 @@ def test_a_pin_is_let_go_by_a_second_press(lab):
     assert lab.session.pinned == [] and "Run 1 is let go." in lab.panel.why.value
 
 
-def test_what_cannot_be_told_apart_is_said_of_these_values_alone(lab):
-    lab.stored = Stored(noise={"sd": 0.005, "n": 5}, runs={
-        f"alpha/alpha={alpha}/label_noise=0.4/seed=0": {"shares": [best], "best": best}
-        for alpha, best in ((0.45, 0.60), (0.5, 0.605), (0.55, 0.7))})
+def test_what_was_measured_is_said_at_once_and_what_cannot_be_told_apart_of_the_slider_moved_last(lab):
+    with_cells(lab.session, {0.3: cell_of(0.60), 0.5: cell_of(0.605, order=(1, -2, 2, 0, -1)), 0.7: cell_of(0.7)})
+    lab.session.worker.quiet = 60.0  # nothing is trained yet
     lab.panel.sliders["alpha"].value = 0.5
-    finished(lab)
-    assert "alpha: 0.45 to 0.5 cannot be told apart from 0.5" in lab.panel.alike.value
-    lab.session.seed = 1
+    assert "Measured at these values: 60.5 %, 95 % interval 59.9 % to 61.1 % (5 seeds)" in lab.panel.measured.value
+    assert "alpha from 0.3 to 0.5 cannot be told apart" in lab.panel.measured.value
+    picture = bytes(lab.panel.picture.value)
+    assert picture.count(b"<polygon") == 1 and b"5 seeds 60.5 %" in picture and b"tiny, 2026-01-01" in picture
+    lab.panel.sliders["alpha"].value = 0.7
+    assert "70.0 %" in lab.panel.measured.value and "told apart" not in lab.panel.measured.value
+    lab.panel.sliders["alpha"].value = 0.9
+    assert "the atlas has no runs of these values" in lab.panel.measured.value
+    assert b"<polygon" not in bytes(lab.panel.picture.value)
+    lab.session.in_atlas = False
     lab._refresh()
-    assert lab.panel.alike.value == ""
-    lab.session.seed = 0
-    lab.panel.sliders["alpha"].value = 0.55
-    assert finished(lab).state == FINISHED and lab.panel.alike.value == ""
+    assert "the atlas is of CIFAR-10 and the shipped teacher" in lab.panel.measured.value
+
+
+def test_a_number_between_two_stops_can_be_typed_and_its_slider_follows(lab):
+    box, slider = lab.panel.typed["alpha"], lab.panel.sliders["alpha"]
+    box.value = "0.25"
+    assert slider.value == lab.session.values["alpha"] == 0.25 and slider.options == (0.0, 0.1, 0.25, 0.3, 0.5, 0.7,
+                                                                                      0.9, 1.0)
+    box.value = "1.25"
+    assert box.value == "0.25" and "or a number between; got &#x27;1.25&#x27;" in lab.panel.why.value
+    lab.panel.typed["label_noise"].value = "much"
+    assert "got" in lab.panel.why.value and lab.session.values["label_noise"] == 0.4
+    finished(lab)
 
 
 def test_a_code_pasted_brings_its_run_and_a_bad_one_is_refused_in_words(lab):
@@ -113,7 +127,7 @@ def test_a_code_pasted_brings_its_run_and_a_bad_one_is_refused_in_words(lab):
 def test_what_the_lab_itself_writes_is_no_order(lab, monkeypatch):
     """A code that is out of date when the worker's thread writes it must not set the old values again."""
     orders, current = [], lab.session.code()
-    codes = itertools.chain([current, "alpha/alpha=0.9/label_noise=0.4/seed=0"], itertools.repeat(current))
+    codes = itertools.chain(["alpha/alpha=0.9/label_noise=0.4/seed=0"], itertools.repeat(current))
     monkeypatch.setattr(lab.session, "code", lambda: next(codes))
     monkeypatch.setattr(lab.session, "move", lambda **values: orders.append(values))
     lab._refresh()
@@ -121,7 +135,7 @@ def test_what_the_lab_itself_writes_is_no_order(lab, monkeypatch):
 
 
 def test_moving_every_slider_at_once_leaves_one_thread(lab):
-    for value in (0.2, 0.3, 0.4, 0.5):
+    for value in (0.9, 0.7, 0.3, 0.5):
         lab.panel.sliders["alpha"].value = value
         time.sleep(0.01)
     assert finished(lab).settings.alpha == 0.5
@@ -149,6 +163,8 @@ def test_a_code_makes_a_lesson(tmp_path):
     lab = Lab("alpha/alpha=0.5/seed=2/hide=label_noise/lock=alpha", DATASET, ColourTeacher(), folder=tmp_path)
     assert lab.panel.sliders["alpha"].value == 0.5 and lab.panel.sliders["alpha"].disabled and lab.session.seed == 2
     assert lab.panel.rows["label_noise"].layout.display == "none"
+    between = Lab("alpha/alpha=0.25", DATASET, ColourTeacher(), folder=tmp_path).panel
+    assert between.sliders["alpha"].value == 0.25 and between.typed["alpha"].value == "0.25"
 
 
 def test_runs_can_be_saved_from_the_browser(lab):
@@ -158,12 +174,12 @@ def test_runs_can_be_saved_from_the_browser(lab):
     assert "download='distill_kit-runs.zip'" in lab.panel.offer.value and "Save 1 runs" in lab.panel.offer.value
 
 
-def test_a_value_can_be_typed_and_one_that_is_no_stop_is_refused_in_words(lab):
+def test_a_value_can_be_typed_and_one_that_cannot_be_is_refused_in_words(lab):
     lab.panel.typed["alpha"].value = "0.50"
     assert finished(lab).settings.alpha == 0.5 and lab.panel.sliders["alpha"].value == 0.5
-    for text in ("0.123", "half"):
+    for text in ("1.23", "half"):
         lab.panel.typed["alpha"].value = text
-        assert "alpha must be one of 0.0, 0.05" in lab.panel.why.value and text in lab.panel.why.value
+        assert "alpha must be one of 0.0, 0.1" in lab.panel.why.value and text in lab.panel.why.value
         assert lab.panel.typed["alpha"].value == "0.5" == str(lab.session.values["alpha"])
     lab.panel.sliders["alpha"].value = 0.7
     assert lab.panel.typed["alpha"].value == "0.7"
@@ -203,7 +219,7 @@ def test_on_colab_a_move_comes_back_when_the_run_is_over(tmp_path, monkeypatch):
     threads = threading.active_count()
     lab.panel.sliders["alpha"].value = 0.5
     assert lab.session.live.state == FINISHED and "Done." in lab.panel.state.value
-    assert lab.foreground and not lab.panel.sliders["alpha"].continuous_update
+    assert not lab.panel.sliders["alpha"].continuous_update
     assert threading.active_count() == threads
 
 
@@ -251,6 +267,6 @@ def test_a_seed_is_given_by_name_or_in_a_code(tmp_path):
 @pytest.mark.parametrize("text", ["three", "-1", "1.5", str(2**63), "9" * 5000])
 def test_what_is_no_seed_is_refused_in_words(lab, text):
     lab.panel.seed.value = text
-    assert f"A seed is a whole number from 0; got {text!r}. The largest is 2**63 - 1.".replace(
+    assert f"seed must be a whole number from 0; got {text!r}; the largest is 2**63 - 1.".replace(
         "'", "&#x27;") in lab.panel.why.value
     assert lab.panel.seed.value == "0" and lab.session.live is None

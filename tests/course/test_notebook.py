@@ -101,7 +101,7 @@ def test_the_speed_shown_is_that_of_this_attempt(bar_of):
 def test_a_run_that_a_notebook_follows_ends_in_a_line(monkeypatch, tmp_path):
     monkeypatch.setenv("DISTILL_KIT_CACHE", str(tmp_path))
     shown, bars, real = [], [], notebook.training_bar
-    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr(notebook, "display", shown.append)
     monkeypatch.setattr(notebook, "training_bar", lambda *given: bars.append(given) or real(*given))
     settings = Settings(images=96, epochs=2, batch_size=16, student="small", device="cpu", precision="float32")
     run = notebook.train_and_tell(settings, Materials.of(settings, coloured_dataset(), ColourTeacher()), "a pupil")
@@ -114,7 +114,7 @@ def test_a_run_that_a_notebook_follows_ends_in_a_line(monkeypatch, tmp_path):
 def test_a_run_that_diverged_is_not_called_done(monkeypatch, tmp_path):
     monkeypatch.setenv("DISTILL_KIT_CACHE", str(tmp_path))
     shown = []
-    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr(notebook, "display", shown.append)
     settings = Settings(images=96, epochs=3, batch_size=16, student="small", device="cpu", precision="float32",
                         learning_rate=1e30)
     run = notebook.train_and_tell(settings, Materials.of(settings, coloured_dataset(), ColourTeacher()), "a pupil")
