@@ -4,6 +4,8 @@ import sys
 import threading
 import time
 
+from IPython.display import Markdown, display
+
 from distill_kit.data import Dataset, download_cifar10
 from distill_kit.progress import training_bar
 from distill_kit.run import Materials, Run
@@ -21,7 +23,6 @@ def data_in_use(dataset: Dataset):
 
     Shown by being the last line of a cell.
     """
-    from IPython.display import Markdown
     if dataset.name == "cifar10":
         return Markdown(f"**Images in use.** {markdown(dataset.notice)}")
     return download_button(f"Images in use: {dataset.notice}")
@@ -71,7 +72,6 @@ def train_and_tell(settings: Settings, materials: Materials, name: str = "studen
 
     Interrupting the kernel stops it; `run.student` then has the weights of its best epoch so far.
     """
-    from IPython.display import display
     run, started = Run(settings, materials), time.monotonic()
     with training_bar(settings.epochs * len(run.batches), name) as follow:
         for row in run.rows(every=5):

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from distill_kit.data.imageset import Dataset
 from distill_kit.settings import QUICK_EPOCHS, Settings
 
-from . import habits  # noqa: F401 (registers the changes that tables name)
+from . import controls, habits  # noqa: F401 (they register the changes that tables name)
 from .diagnosis.faults import faulty
 
 FAVOURITE = "favourite"                            # for `leave_out`: a class chosen for the data set

@@ -15,9 +15,7 @@ LINES = "<div style='line-height: 1.4; padding: 2px 0'>{}</div>"  # widgets.HTML
 
 class Line(str):
     """A sentence that a notebook shows without quotes."""
-
-    def __repr__(self) -> str:
-        return str(self)
+    __repr__ = str.__str__
 
 
 def lines(words: str, bold: bool = False) -> str:

@@ -1,5 +1,4 @@
 """Training of teachers: their recipes, one long run, and the card that goes with the weights."""
-import time
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -110,7 +109,6 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
     steps = recipe.epochs * len(batches)
     warmup = round(recipe.warmup_epochs * len(batches))
     rate = recipe.learning_rate
-    started = time.perf_counter()
     for row in train(model, training, validation, epochs=recipe.epochs, optimizer=Muon(model, recipe.muon_ratio),
                      learning_rate=warmup_then(linear(rate, 0.0, steps - warmup), rate, warmup),
                      temperature=constant(1.0), alpha=constant(1.0), every=10, precision=precision,
@@ -120,8 +118,7 @@ def train_teacher(dataset: Dataset, recipe: TeacherRecipe | None = None, *, seed
             raise RuntimeError(row["stopped"])
         if row["kind"] == EPOCH:
             keep_unfinished(model, unfinished, dataset, row)
-    seconds = time.perf_counter() - started
-    card = card_of(model, dataset, {**asdict(recipe), "seed": seed, "label_smoothing": 0.0}, seconds, precision)
+    card = card_of(model, dataset, {**asdict(recipe), "seed": seed, "label_smoothing": 0.0}, row["seconds"], precision)
     if out is not None:
         keep_teacher(model, out, card)
         unfinished.unlink()

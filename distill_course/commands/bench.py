@@ -80,22 +80,21 @@ def measure(dataset: Dataset, teacher: nn.Module, *, rounds: int = 5, seeds: int
             clocks[name].append(seconds_an_image())
         for name, seconds_a_step in kit.parts():
             parts[name].append(seconds_a_step)
-    runs = {name: timed_runs(settings, epochs, materials, seeds)
-            for name, epochs in (("default_run", DEFAULT_EPOCHS), ("quick_run", QUICK_EPOCHS))}
+    runs = {**timed_runs("default_run", replace(settings, epochs=DEFAULT_EPOCHS), materials, seeds),
+            **timed_runs("quick_run", replace(settings, epochs=QUICK_EPOCHS), materials, seeds)}
     say("timing memory of a fresh process ...")
     speeds = {name: 1 / statistics.median(values) for name, values in clocks.items()}
 
     def ratio(name: str, other: str) -> float:
         return statistics.median(b / a for a, b in zip(clocks[name], clocks[other]))
 
-    cold = runs["default_run"]["seconds"] + pass_seconds * len(VIEWS) / len(PASSED_VIEWS)
+    cold = runs["default_run_seconds"] + pass_seconds * len(VIEWS) / len(PASSED_VIEWS)
     images = DEFAULT_EPOCHS * len(run.batches) * settings.batch_size
     return {
         "ratio_to_bare_step": ratio("loop", "bare_step"), "ratio_to_article_training": ratio("loop", "article_loop"),
         **{f"ratio_to_article_loop{which}": ratio("loop_with_validation", f"article_loop_with_validation{which}")
            for which in ("", "_shipped_teacher")},
-        "ratio_to_article_loop_cold": images / speeds["article_loop_with_validation"] / cold,
-        **{f"{name}_{figure}": value for name, figures in runs.items() for figure, value in figures.items()},
+        "ratio_to_article_loop_cold": images / speeds["article_loop_with_validation"] / cold, **runs,
         "teacher_pass_seconds": pass_seconds, "images_per_second": speeds, "peak_memory_bytes": peak_memory(settings),
         "teacher_images_per_second": len(materials.training) * len(PASSED_VIEWS) / pass_seconds,
         "step_milliseconds": {name: 1000 * statistics.median(values) for name, values in parts.items()},
@@ -111,31 +110,30 @@ def time_a_pass(materials: Materials, teacher: nn.Module) -> float:
     return logits.seconds
 
 
-def timed_runs(settings: Settings, epochs: int, materials: Materials, seeds: int) -> dict:
-    """Return median seconds and mean test accuracy of whole runs with kept logits."""
+def timed_runs(name: str, settings: Settings, materials: Materials, seeds: int) -> dict:
+    """Return median seconds and mean test accuracy of whole runs with kept logits; their keys begin with `name`."""
     made = []
     for seed in range(seeds):
-        say(f"timing a run of {epochs} epochs, seed {seed + 1} of {seeds} ...")
-        made.append(finished(replace(settings, epochs=epochs, seed=seed), materials).report())
-    return {"seconds": statistics.median(report["seconds"] for report in made),
-            "test_accuracy": statistics.mean(report["test_accuracy"] for report in made)}
+        say(f"timing a run of {settings.epochs} epochs, seed {seed + 1} of {seeds} ...")
+        made.append(finished(replace(settings, seed=seed), materials).report())
+    return {f"{name}_seconds": statistics.median(report["seconds"] for report in made),
+            f"{name}_test_accuracy": statistics.mean(report["test_accuracy"] for report in made)}
 
 
 def peak_memory(settings: Settings) -> int | None:
     """Measure the most bytes that a fresh process of `distill` held; None on Windows, which does not say."""
     if sys.platform == "win32":
         return None
-    # Linux counts in ru_maxrss what the process held before it became this program, so its own status is asked.
-    code = ("import pathlib, re, resource, sys; from distill_kit.__main__ import main; status = main(sys.argv[1:]); "
-            "own = pathlib.Path('/proc/self/status'); print(re.search(r'VmHWM:\\s+(\\d+)', own.read_text())[1] "
-            "if own.exists() else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)")
+    # A small process begins it and asks: Linux also counts what a process held before it became another program.
+    code = ("import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL); "
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(done.returncode)")
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([sys.executable, "-c", code, "distill", "--data", settings.data, "--json",
-                               "--out", folder, "--precision", settings.precision, "--device", settings.device],
-                              capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", code, sys.executable, "-m", "distill_kit", "distill",
+                               "--data", settings.data, "--out", folder, "--precision", settings.precision,
+                               "--device", settings.device, "--json"], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"the run whose memory was to be measured failed: {done.stderr.strip()[-300:]}")
-    return int(done.stdout.splitlines()[-1]) * (1 if sys.platform == "darwin" else 1024)
+    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024)
 
 
 class Kit:

@@ -21,6 +21,7 @@ from ..diagnosis.finding import REFERENCES
 from ..other_teachers import named_teacher
 from ..run_folders import new_run_folder, runs_folder
 from ..shipped import elsewhere, read_table
+from ..sweep.stock import cut_of
 from .sentences import say
 
 ABOUT_THE_SAME = 0.01  # of accuracy: a point
@@ -51,9 +52,10 @@ def run_data(options) -> int:
     return 0
 
 
-def cut_of(options) -> dict:
-    """Return what was asked for the images of a folder, as `load_dataset` takes it."""
-    return {name: getattr(options, name) for name in ("size", "validation_share", "test_share")}
+def refuse(names: set[str], reason: str) -> None:
+    """Raise ValueError where there are options that do not go with others."""
+    if names:
+        raise ValueError(f"{reason}; leave out " + ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names)))
 
 
 def run_teacher(options) -> int:
@@ -125,34 +127,33 @@ def run_diagnose(options) -> int:
     rows = epoch_rows(rows)
     lines = [number for number, line in numbered_lines(options.file).items() if epoch_rows([line])]
     columns, remarks = usable_columns(rows, lines) if rows else ([], [])
-    findings, withheld = findings_of(rows, None, options.data or settings.get("source"))  # refuses an empty history
-    report = {"findings": [finding.as_dict() for finding in findings], "columns": columns, "remarks": remarks,
-              **({"harm_withheld": withheld} if withheld else {})}
-    answer(options, report, [("columns read", ", ".join(columns)), *(("remark", remark) for remark in remarks),
-                             *finding_lines(findings, withheld if "val_accuracy" in columns else "")])
+    found, lines = findings_of(rows, None, options.data or settings.get("source"))  # refuses an empty history
+    answer(options, {**found, "columns": columns, "remarks": remarks}, [
+        ("columns read", ", ".join(columns)), *(("remark", remark) for remark in remarks), *lines,
+        ("note", found.get("harm_withheld") if "val_accuracy" in columns else None)])
     return 0
 
 
-def findings_of(rows: list[dict], probes: dict | None, data: str | None) -> tuple[list, str]:
-    """Return findings, and a sentence where those that need measured runs of the same images are withheld."""
+def findings_of(rows: list[dict], probes: dict | None, data: str | None) -> tuple[dict, list[tuple[str, str]]]:
+    """Diagnose a run; return what a report says, and rows for people: what was found, on what it rests, what to do.
+
+    harm_withheld, in a report: a sentence where findings that need measured runs of the same images are withheld.
+    """
     reference = reference_for(data)
-    return diagnose(rows, probes, reference), "" if reference else WORDS["findings"]["withheld"]
+    findings = diagnose(rows, probes, reference)
+    withheld = {} if reference else {"harm_withheld": WORDS["findings"]["withheld"]}
+    lines = [(finding.severity, f"{finding.name}: {finding.in_words()}") for finding in findings]
+    return ({"findings": [asdict(finding) for finding in findings], **withheld},
+            lines or [("findings", WORDS["findings"]["none"])])
 
 
-def report_of(run, folder: Path) -> tuple[dict, list, str]:
-    """Return a trained run's report as plain data, its findings, and a sentence where some are withheld."""
-    findings, withheld = findings_of(run.history, probe(run), run.materials.name)
+def report_of(run, folder: Path) -> tuple[dict, list[tuple[str, str]]]:
+    """Return a trained run's report as plain data, and rows for people of what was found in it."""
+    found, lines = findings_of(run.history, probe(run), run.materials.name)
     taken, used = run.room.cores or (0.0, 0.0)
     beside = {"cores_taken": taken, "cores_used": used} if taken > TAKEN else {}
-    return {**run.report(), "threads": run.threads, **beside, "findings": [finding.as_dict() for finding in findings],
-            **({"harm_withheld": withheld} if withheld else {}), "history": str(folder / "history.jsonl"),
-            "data": run.training.source, "settings": asdict(run.settings)}, findings, withheld
-
-
-def finding_lines(findings: list, withheld: str) -> list[tuple[str, str]]:
-    """Make lines of a table: what was found, on what it rests, what to do."""
-    lines = [(finding.severity, f"{finding.name}: {finding.in_words()}") for finding in findings]
-    return [*(lines or [("findings", WORDS["findings"]["none"])]), ("note", withheld)]
+    return {**run.report(), "threads": run.threads, **beside, **found, "history": str(folder / "history.jsonl"),
+            "data": run.training.source, "settings": asdict(run.settings)}, lines
 
 
 def answer(options, report: dict | list, rows: list[tuple[str, str | None]]) -> None:

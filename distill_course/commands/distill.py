@@ -25,8 +25,9 @@ from ..other_teachers import named_teacher
 from ..run_folders import new_run_folder, read_result, write_result
 from ..settings import fitted, settings_of
 from ..statistics import by_luck, in_words, interval, pairs_needed
+from ..sweep.stock import cut_of
 from . import commands
-from .commands import answer, balanced, finding_lines, report_of, rows_of
+from .commands import answer, balanced, report_of, rows_of
 from .sentences import complain, say
 
 BESIDE_RESUME = {*WHERE, "resume", "teacher", "json", "command", "known", "answers"}
@@ -38,7 +39,7 @@ def run_distill(options) -> int:
     """Train a student, and diagnose it; or pairs of students, where seeds are asked for."""
     settings, seeds = settings_asked(options), getattr(options, "seeds", 1)
     started = time.perf_counter()
-    dataset = data.load_dataset(settings.data, **commands.cut_of(settings))
+    dataset = data.load_dataset(settings.data, **cut_of(settings))
     load_seconds = time.perf_counter() - started
     say(dataset.notice)
     asked, settings = settings, fitted(settings, dataset, vars(options))
@@ -61,7 +62,7 @@ def run_distill(options) -> int:
         for row in resumable(run, folder, every=5):
             known = 1 if settings.labels_only else materials.logits.known
             on_row(row, f", the teacher has answered {known:.0%}" if known < 1 else "")
-    report, findings, withheld = report_of(run, folder)
+    report, found = report_of(run, folder)
     report["load_seconds"] = load_seconds
     if not options.json:
         report["picture"] = draw(run, folder)
@@ -75,7 +76,7 @@ def run_distill(options) -> int:
         ("picture", report.get("picture")),
         (f"{settings.leave_out} first or second",
          f"{report['rank2_left_out']:.1%}" if "rank2_left_out" in report else None),
-        *finding_lines(findings, withheld)])
+        *found, ("note", report.get("harm_withheld"))])
     (folder / CHECKPOINT).unlink(missing_ok=True)  # now that the figures are told
     return complain(report["stopped"], 1) if "stopped" in report else 0
 
@@ -101,8 +102,7 @@ def settings_in(folder: Path, given: dict) -> Settings:
 
     Raises ValueError, or FileNotFoundError, where nothing can go on from the folder, and for other options.
     """
-    if more := [f"--{name.replace('_', '-')}" for name in given if name not in BESIDE_RESUME]:
-        raise ValueError(f"resume goes on with the settings that the run has; leave out {', '.join(more)}")
+    commands.refuse(given.keys() - BESIDE_RESUME, "resume goes on with the settings that the run has")
     if any(folder.glob("*/history.jsonl")):
         raise ValueError(f"resume takes the folder of a single run; a study of --seeds goes on with --out {folder}")
     stored, _ = load_history(folder)

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from torch import nn
 
 from distill_kit import openmp
-from distill_kit.data import Dataset, ImageSet, data_folders, find_cifar10
+from distill_kit.data import HOW_TO_GET_CIFAR10, Dataset, ImageSet, data_folders, find_cifar10
 from distill_kit.data.cache import cache_folder
 from distill_kit.data.places import checkout
 from distill_kit.devices import choose_device, choose_precision
@@ -95,8 +95,7 @@ def data_at_hand() -> str:
     folders = data_folders()
     if places := find_cifar10(folders):
         return f"CIFAR-10 ({places[0].kind}) at {places[0].path}"
-    return (f"no CIFAR-10 in {' or '.join(map(str, folders))}; Shapes-10 is used. "
-            "To get CIFAR-10 (170 MB): python -m distill_kit data --download")
+    return f"no CIFAR-10 in {' or '.join(map(str, folders))}; Shapes-10 is used. {HOW_TO_GET_CIFAR10}"
 
 
 def slider_run_seconds(device, precision: str, budget: float = 2.0) -> float:

@@ -47,10 +47,9 @@ def parser() -> argparse.ArgumentParser:
             add_options(command.add_mutually_exclusive_group(required=True), entry["either"])
         add_options(command, entry.get("options", {}))
         add_options(command, {option: settings[option] for option in entry.get("settings", ())})
-        for title, options in entry.get("groups", {}).items():
-            add_options(command.add_argument_group(title), options)
-        for title, options in (TABLE["distill"]["groups"] if entry.get("lists") else {}).items():
-            add_options(command.add_argument_group(title), options, lists=True)
+        lists = entry.get("lists", False)
+        for title, options in (TABLE["distill"] if lists else entry).get("groups", {}).items():
+            add_options(command.add_argument_group(title), options, lists)
         command.set_defaults(command=run, known=list(command._option_string_actions))
     return top
 

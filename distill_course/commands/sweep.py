@@ -17,7 +17,7 @@ from ..sweep.carry_out import carry_out
 from ..sweep.ledger import Ledger
 from ..sweep.plan import VERSION, Planned, cells, keyed, planned, read_plan
 from ..sweep.stock import Stock
-from .commands import MOST_SEEDS, answer, newest_teacher
+from .commands import MOST_SEEDS, answer, newest_teacher, refuse
 from .sentences import complain, say
 
 BESIDE = {"study", "storage", "json", "command", "known", "answers", "status", "export"}  # no plan is made of them
@@ -60,12 +60,6 @@ def run_sweep(options) -> int:
     for sentence in [*failed[:1], *ledger.clashes]:
         complain(sentence, 1)
     return 1 if failed or ledger.clashes else 0
-
-
-def refuse(names: set[str], reason: str) -> None:
-    """Raise ValueError where there are options that do not go with others."""
-    if names:
-        raise ValueError(f"{reason}; leave out " + ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names)))
 
 
 def plan_of(given: dict, stock: Stock) -> dict[str, Planned]:
@@ -129,7 +123,7 @@ def export(results: dict[str, dict], keys: list[str], path: Path) -> int:
              **run["report"], "teacher_accuracy": run["rows"][-1].get("val_teacher_accuracy"), "source": run["source"],
              "version": run["version"], **run["machine"], "threads": run["threads"], "taught_by": run["taught_by"],
              "probes": run["probes"], "epoch_rows": run["rows"]} for key in keys if (run := results.get(key))]
-    columns = dict.fromkeys([name for row in rows for name in row] or ["key", "temperature", "alpha", "seed"])
+    columns = dict.fromkeys(name for row in rows for name in row)
     if path.suffix not in (".csv", ".jsonl", ".parquet"):
         raise ValueError(f"export must end in .csv, .jsonl (an object a line) or .parquet; got {str(path)!r}")
     from pyarrow import Table, csv, parquet

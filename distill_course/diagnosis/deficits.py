@@ -13,25 +13,19 @@ LEVEL = THRESHOLDS["deficits"]
 value_of = attrgetter("value")
 
 
-def largest_step(rows: list[dict]) -> Evidence | None:
-    """Find the highest update ratio; the first epoch warms up, and its first step says nothing."""
-    return max(figures(rows[1:], "update_ratio"), key=value_of, default=None)
+def length_of_steps(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
+    """Look for steps that change the weights by about as much as they are, or hardly.
 
-
-def steps_too_large(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
-    """Look for steps that change the weights by about as much as they are."""
-    step = largest_step(rows)
-    if step is not None and step.value >= LEVEL.step_large:
-        yield as_finding("learning_rate_too_high", step.beside("below 0.3"), severe=step.value > LEVEL.step_too_large)
-
-
-def steps_too_small(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
-    """Look for weights that hardly move, and for a gradient far above its limit, which may be why."""
-    step, limit, length = largest_step(rows), median(rows, "clip_norm"), median(rows, "gradient_norm_median")
+    The first epoch warms up, and its first step says nothing. A gradient far above its limit may be why they are short.
+    """
+    step = max(figures(rows[1:], "update_ratio"), key=value_of, default=None)
     if step is None:
         return
+    if step.value >= LEVEL.step_large:
+        yield as_finding("learning_rate_too_high", step.beside("below 0.3"), severe=step.value > LEVEL.step_too_large)
+    limit, length = median(rows, "clip_norm"), median(rows, "gradient_norm_median")
     small, moves = step.beside("0.01 or more"), step.value > LEVEL.step_small
-    if limit is not None and length and limit / length < LEVEL.over_limit:
+    if None not in (limit, length) and limit < LEVEL.over_limit * length:
         above = Evidence("gradient_norm_median", length, None, f"not far above the limit, {limit:g}")
         yield as_finding("clipping_costs_nothing", above) if moves else as_finding("clipping_too_tight", small, above)
     elif not moves:
@@ -182,6 +176,6 @@ def _alpha_moves(rows: list[dict]) -> bool:
     return any(len({row.get(name) for row in rows}) > 1 for name in ("alpha", "temperature"))
 
 
-DEFICITS = (steps_too_large, steps_too_small, units_without_answer, learnt_by_heart,
-            guesses_what_is_new, ended_early, far_below_reference, teacher_below_reference, very_soft, is_no_number,
-            validation_loss_rises, nothing_moves, up_and_down, best_at_the_end, validation_is_better)
+DEFICITS = (length_of_steps, units_without_answer, learnt_by_heart, guesses_what_is_new, ended_early,
+            far_below_reference, teacher_below_reference, very_soft, is_no_number, validation_loss_rises, nothing_moves,
+            up_and_down, best_at_the_end, validation_is_better)

@@ -17,24 +17,11 @@ from distill_kit.losses import distillation_terms
 from distill_kit.run import Parts
 from distill_kit.settings import Settings
 
-from ..habits import Altered, teacher_in_train_mode, unwrapped
+from ..habits import Altered, teacher_in_train_mode, unwrapped, with_teacher
 from ..shipped import read_table
 from .wrong_losses import WRONG_LOSSES
 
 STRENGTHS = ("mild", "clear", "gross")
-
-
-def with_teacher(parts: Parts, begin: Callable[[], Callable[[Tensor], Tensor]], watched: bool = True) -> Parts:
-    """Change the teacher's logits [N, C], for training and (watched) where the student is measured.
-
-    begin: makes the change for one pass, so that images that come in the same order are changed in the same way.
-    """
-    def altered(batches: Iterable[Batch]) -> Iterator[Batch]:
-        change = begin()
-        for batch in batches:
-            yield batch._replace(teacher_logits=change(batch.teacher_logits.float()).half())
-    return replace(parts, batches=Altered(parts.batches, altered),
-                   watched=Altered(parts.watched, altered) if watched else parts.watched)
 
 
 # What is done to a run's parts
@@ -48,33 +35,38 @@ def wrong_loss(parts: Parts, _: float, name: str) -> Parts:
 
 def probabilities_for_logits(parts: Parts, _: float) -> Parts:
     """Hand over the teacher's probabilities as if they were logits."""
-    return with_teacher(parts, lambda: lambda logits: logits.softmax(1))
+    return with_teacher(parts, lambda batch: batch.teacher_logits.float().softmax(1))
 
 
 def noisy_teacher(parts: Parts, strength: float) -> Parts:
-    """Add noise to the teacher's logits."""
-    def begin():
+    """Add noise to the teacher's logits: the same in each pass over images that come in the same order."""
+    def noisy(batches: Iterable[Batch]) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(0)
-        return lambda logits: logits + strength * torch.randn(logits.shape, generator=generator).to(logits.device)
-    return with_teacher(parts, begin)
+        for batch in batches:
+            logits = batch.teacher_logits.float()                                            # (N, C)
+            noise = torch.randn(logits.shape, generator=generator).to(logits.device)
+            yield batch._replace(teacher_logits=(logits + strength * noise).half())
+    return replace(parts, batches=Altered(parts.batches, noisy), watched=Altered(parts.watched, noisy))
 
 
 def permuted_classes(parts: Parts, count: float) -> Parts:
     """Give `count` of the teacher's classes other numbers."""
-    k = int(count)
-    return with_teacher(parts, lambda: lambda logits: torch.cat([logits[:, :k].roll(1, dims=1), logits[:, k:]], dim=1))
+    def permuted(batch: Batch) -> Tensor:
+        some, others = batch.teacher_logits.tensor_split([int(count)], dim=1)
+        return torch.cat([some.roll(1, dims=1), others], dim=1)
+    return with_teacher(parts, permuted)
 
 
 def shuffled_rows(parts: Parts, share: float) -> Parts:
     """Put a share of a batch's logits beside other images."""
     generator = torch.Generator().manual_seed(0)
 
-    def misaligned(logits):
+    def misaligned(batch: Batch) -> Tensor:
+        logits = batch.teacher_logits.clone()
         chosen = torch.randperm(len(logits), generator=generator)[:round(share * len(logits))]
-        logits = logits.clone()
         logits[chosen] = logits[chosen.roll(1)]
         return logits
-    return with_teacher(parts, lambda: misaligned, watched=False)
+    return with_teacher(parts, misaligned, watched=False)
 
 
 def other_view(parts: Parts, views: float) -> Parts:

@@ -1,6 +1,6 @@
 """What a diagnosis is made of: causes, findings with their evidence, and what a run is held against. Frozen data."""
 import statistics
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 from distill_kit.metrics import BIT
@@ -50,10 +50,6 @@ class Finding:
     experiment: str
     alike: tuple[str, ...] = ()
     probed: bool = False      # does it only rest on a probe?
-
-    def as_dict(self) -> dict:
-        """Turn it into plain data, for JSON."""
-        return {**asdict(self), "evidence": [asdict(figure) for figure in self.evidence], "alike": list(self.alike)}
 
     def in_words(self) -> str:
         """Say what it is, on what it rests, how to be sure, and what to do then."""
@@ -137,6 +133,5 @@ REFERENCES = {name: Reference(**entry) for name, entry in read_stored("reference
 
 def reference_for(data: str | None) -> Reference | None:
     """Look up the reference for a data set's name ("cifar10"), or for the source that a history names."""
-    if not isinstance(data, str):  # a file may bring anything
-        return None
-    return REFERENCES.get(data.partition(",")[0].lower().replace("-", ""))  # "CIFAR-10, JPEG copy"
+    name = str(data).partition(",")[0]  # of "CIFAR-10, JPEG copy"; a file may bring anything
+    return REFERENCES.get(name.lower().replace("-", ""))

@@ -38,9 +38,8 @@ def negative_soft_term(rows: list[dict], reference: Reference | None) -> Iterato
 
 def first_soft_term(rows: list[dict], reference: Reference | None) -> Iterator[Finding]:
     """An untrained student knows nothing: its soft term is about T^2 (ln C - entropy of the teacher)."""
-    first = rows[0]
-    soft, t, entropy, classes = (first.get(name) for name in (
-        "first_soft", "first_temperature", "train_teacher_entropy", "classes"))
+    soft, t = map(rows[0].get, ("first_soft", "first_temperature"))
+    entropy, classes = map(rows[0].get, ("train_teacher_entropy", "classes"))
     if None in (soft, t, entropy, classes) or math.log(classes) - entropy < LEVEL.least_contrast or soft < 0:
         return
     expected = t**2 * (math.log(classes) - entropy)

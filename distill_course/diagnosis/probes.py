@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from distill_kit.batches import Batch
 from distill_kit.devices import casting
-from distill_kit.losses import LossTerms
+from distill_kit.losses import LossTerms, distillation_terms
 from distill_kit.metrics import accuracy
 from distill_kit.models import in_eval_mode, logits_of
 from distill_kit.run import Run
@@ -20,9 +20,8 @@ from distill_kit.teachers import Teacher
 
 from ..habits import answer_in_train_mode
 from .finding import CAUSES, THRESHOLDS, Evidence, Finding, as_finding
-from .wrong_losses import WRONG_LOSSES, right
+from .wrong_losses import WRONG_LOSSES
 
-IMAGES = 64          # that the teacher looks at once more at a time: as it did before, and in little memory
 LEVEL = THRESHOLDS["probes"]
 TEACHERS = {"shuffled": "teacher_rows_shuffled", "permuted": "classes_permuted", "probabilities": "softmax_twice",
             "train_mode": "teacher_in_train_mode", "other_view": "teacher_sees_other_view"}
@@ -59,46 +58,43 @@ def probe(run: Run) -> dict:
 
 
 def _loss(run: Run, batch: Batch) -> dict:
-    student, parts = run.student, run.parts
-    student.eval()
-    with casting(run.materials.device, run.materials.precision):
+    parts = run.parts
+    with in_eval_mode(run.student) as student, casting(run.materials.device, run.materials.precision):
         logits = logits_of(student(batch.images))                                     # (N, C)
     temperature, alpha = parts.temperature(parts.steps - 1), parts.alpha(parts.steps - 1)
     asked = (logits, batch.teacher_logits, batch.labels, temperature, alpha)
-    used, correct = parts.loss(*asked), right(*asked)
+    used, right = parts.loss(*asked), distillation_terms(*asked)
     if not math.isfinite(used.total.item()):  # a run that diverged says nothing of its loss
         return {}
-    variants = {"right": right, **WRONG_LOSSES}
-    matching = [name for name, variant in variants.items() if _alike(used, variant(*asked))]
-    return {"loss": (matching or ["other"])[0], "loss_ratio": (used.soft / correct.soft).item()}
+    losses = {"right": distillation_terms, **WRONG_LOSSES}
+    name = next((name for name, loss in losses.items() if _alike(used, loss(*asked))), "other")
+    return {"loss": name, "loss_ratio": (used.soft / right.soft).item()}
 
 
 def _alike(terms: LossTerms, others: LossTerms) -> bool:
-    return all(math.isclose(a.item(), b.item(), rel_tol=2e-3, abs_tol=1e-6)
-               for a, b in ((terms.soft, others.soft), (terms.total, others.total)))
+    return torch.allclose(*(torch.stack([both.soft, both.total]) for both in (terms, others)), rtol=2e-3, atol=1e-6)
 
 
 def _teacher(run: Run, batch: Batch) -> dict:
     teacher: Teacher = run.parts.kept.teacher
     given = batch.teacher_logits.float()                                               # (N, C)
-    again = torch.cat([teacher(images) for images in batch.images.split(IMAGES)]).float()  # (N, C)
+    again = torch.cat([teacher(images) for images in batch.images.split(teacher.block)]).float()  # (N, C)
     match = _rows_match(given, again)
-    return {"teacher": "same" if match > 0.98 else _what_else(given, again, teacher, batch), "teacher_match": match}
-
-
-def _rows_match(given: Tensor, again: Tensor) -> float:
-    tolerance = LEVEL.same * again.abs().amax(dim=1).clamp_min(4)                            # (N,)
-    return ((given - again).abs().amax(dim=1) <= tolerance).float().mean().item()
-
-
-def _what_else(given: Tensor, again: Tensor, teacher: Teacher, batch: Batch) -> str:
+    if match > 0.98:
+        return {"teacher": "same", "teacher_match": match}
     nearest = torch.cdist(given, again).argmin(dim=1)                                  # (N,)
     columns = torch.cdist(given.T, again.T).argmin(dim=1)                              # (C,)
     others = {"probabilities": again.softmax(1), "shuffled": again[nearest], "permuted": again[:, columns],
               "train_mode": answer_in_train_mode(teacher, batch.images).float()}       # (N, C) each
     # Another crop of an image moves a good teacher's logits, but seldom its mind.
-    unlike = "other_view" if (given.argmax(1) == again.argmax(1)).float().mean() > 0.85 else "other"
-    return next((name for name, other in others.items() if _rows_match(given, other) > 0.9), unlike)
+    unlike = "other_view" if accuracy(given, again.argmax(1)) > 0.85 else "other"
+    name = next((name for name, other in others.items() if _rows_match(given, other) > 0.9), unlike)
+    return {"teacher": name, "teacher_match": match}
+
+
+def _rows_match(given: Tensor, again: Tensor) -> float:
+    tolerance = LEVEL.same * again.abs().amax(dim=1).clamp_min(4)                      # (N,)
+    return ((given - again).abs().amax(dim=1) <= tolerance).float().mean().item()
 
 
 def norms_of(student: nn.Module) -> list[nn.Module]:

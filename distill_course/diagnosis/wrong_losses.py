@@ -1,8 +1,10 @@
 """The distillation loss with one mistake each, as they stand in public code. For learners to meet, never to train with.
 
-Each is called as `losses.distillation_terms` is and returns LossTerms. Its name is that of the fault.
+Each is called as `losses.distillation_terms` is and returns LossTerms. Its name is that of the fault. Most are wrong in
+the soft term only: a function makes theirs of the right one, the logits [N, C] of both sides and the temperature.
 """
 from collections.abc import Callable
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,53 +12,49 @@ from torch import Tensor
 from distill_kit.losses import LossTerms, distillation_terms
 
 
-def right(student: Tensor, teacher: Tensor, labels: Tensor, temperature, alpha) -> LossTerms:
-    """Compute the kit's own loss."""
-    return distillation_terms(student.float(), teacher.float(), labels, temperature, alpha)
-
-
-def mixed(soft: Tensor, terms: LossTerms, alpha) -> LossTerms:
+def with_soft_term(other: Callable[..., Tensor], student, teacher, labels, temperature, alpha) -> LossTerms:
     """Put another soft term in the place of the right one."""
-    return LossTerms(terms.hard, soft, alpha * terms.hard + (1 - alpha) * soft)
+    hard, soft, _ = distillation_terms(student, teacher, labels, temperature, alpha)
+    soft = other(soft, student.float(), teacher.float(), temperature)
+    return LossTerms(hard, soft, alpha * hard + (1 - alpha) * soft)
 
 
-def t_squared_missing(student, teacher, labels, temperature, alpha) -> LossTerms:
+def t_squared_missing(soft, student, teacher, temperature) -> Tensor:
     """Forget the factor T^2: the soft term is T^2 times too small."""
-    terms = right(student, teacher, labels, temperature, alpha)
-    return mixed(terms.soft / temperature**2, terms, alpha)
+    return soft / temperature**2
 
 
-def element_mean(student, teacher, labels, temperature, alpha) -> LossTerms:
+def element_mean(soft, student, teacher, temperature) -> Tensor:
     """Use `reduction="mean"` for "batchmean", which also divides by the number of classes."""
-    terms = right(student, teacher, labels, temperature, alpha)
-    return mixed(terms.soft / student.shape[1], terms, alpha)
+    return soft / student.shape[1]
 
 
-def softmax_for_log_softmax(student, teacher, labels, temperature, alpha) -> LossTerms:
+def softmax_for_log_softmax(soft, student, teacher, temperature) -> Tensor:
     """Hand probabilities to `kl_div`, which expects their logarithms."""
-    wrong = F.kl_div(F.softmax(student.float() / temperature, dim=1), F.softmax(teacher.float() / temperature, dim=1),
-                     reduction="batchmean")
-    return mixed(temperature**2 * wrong, right(student, teacher, labels, temperature, alpha), alpha)
+    student, teacher = (student / temperature).softmax(1), (teacher / temperature).softmax(1)
+    return temperature**2 * F.kl_div(student, teacher, reduction="batchmean")
 
 
-def kl_swapped(student, teacher, labels, temperature, alpha) -> LossTerms:
+def kl_swapped(soft, student, teacher, temperature) -> Tensor:
     """Compute KL(student || teacher): the two arguments the other way round."""
-    other = F.kl_div(F.log_softmax(teacher.float() / temperature, dim=1),
-                     F.log_softmax(student.float() / temperature, dim=1), reduction="batchmean", log_target=True)
-    return mixed(temperature**2 * other, right(student, teacher, labels, temperature, alpha), alpha)
+    return temperature**2 * divergence(teacher / temperature, student / temperature)
 
 
-def student_not_softened(student, teacher, labels, temperature, alpha) -> LossTerms:
+def student_not_softened(soft, student, teacher, temperature) -> Tensor:
     """Divide only the teacher's logits by the temperature."""
-    hard = F.kl_div(F.log_softmax(student.float(), dim=1), F.log_softmax(teacher.float() / temperature, dim=1),
-                    reduction="batchmean", log_target=True)
-    return mixed(temperature**2 * hard, right(student, teacher, labels, temperature, alpha), alpha)
+    return temperature**2 * divergence(student, teacher / temperature)
+
+
+def divergence(logits: Tensor, target: Tensor) -> Tensor:
+    """Compute KL(target || logits) of logits [N, C], the mean over their rows."""
+    return F.kl_div(logits.log_softmax(1), target.log_softmax(1), reduction="batchmean", log_target=True)
 
 
 def alpha_inverted(student, teacher, labels, temperature, alpha) -> LossTerms:
     """Put alpha on the soft term: half of the public code weighs that term, and its values are copied."""
-    return right(student, teacher, labels, temperature, 1 - alpha)
+    return distillation_terms(student, teacher, labels, temperature, 1 - alpha)
 
 
-WRONG_LOSSES: dict[str, Callable[..., LossTerms]] = {loss.__name__: loss for loss in (
-    t_squared_missing, element_mean, kl_swapped, softmax_for_log_softmax, student_not_softened, alpha_inverted)}
+WRONG_LOSSES: dict[str, Callable[..., LossTerms]] = {other.__name__: partial(with_soft_term, other) for other in (
+    t_squared_missing, element_mean, kl_swapped, softmax_for_log_softmax, student_not_softened)}
+WRONG_LOSSES["alpha_inverted"] = alpha_inverted

@@ -6,7 +6,6 @@ took nearly as long, and eight took longer (benchmarks/gpu.json).
 """
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 import time
@@ -137,9 +136,8 @@ class Crew:
 
 
 def _begin(begun) -> None:
-    """Prepare a worker process: it ends with the one that began it, and leaves interrupts to that."""
+    """Prepare a worker process, which pebble keeps from interrupts: it ends with the one that began it."""
     begun.set()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdout = sys.stderr  # what a teacher prints is no answer of a command
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

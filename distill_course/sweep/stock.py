@@ -19,6 +19,11 @@ Source = Materials | tuple[Dataset, nn.Module]  # what a run is trained from
 NEED_TEACHER = {"teacher_in_train_mode"}  # changes that ask the teacher itself, and not only for its kept logits
 
 
+def cut_of(asked) -> dict:
+    """Return what settings or options ask for the images of a folder, as `load_dataset` takes it."""
+    return {name: getattr(asked, name) for name in ("size", "validation_share", "test_share")}
+
+
 def materials_of(settings: Settings, views: int, dataset: Dataset, teacher: nn.Module) -> Materials:
     """Make materials with so many views of each image: the first of VIEWS, or of ALL_VIEWS where more are asked for."""
     return Materials(dataset, teacher, images=settings.images, data_seed=settings.data_seed,
@@ -49,9 +54,8 @@ class Stock:
 
     def dataset(self, run: Planned) -> Dataset:
         """Load the images of a run. Raises ValueError where they are others than when they were hashed."""
-        name, *cut = run.needs[:4]
         return self._given[0] or self._kept(of_images, run.needs[:4], lambda: load_dataset(
-            name, **dict(zip(("size", "validation_share", "test_share"), cut))))
+            run.settings.data, **cut_of(run.settings)))
 
     def teacher(self, run: Planned) -> nn.Module:
         """Load the teacher of a run, or of the student that is to be the teacher (`taught_by`). Raises as `dataset`."""

@@ -2,6 +2,7 @@
 import json
 import math
 import time
+from dataclasses import asdict
 
 import pytest
 
@@ -259,7 +260,7 @@ def test_a_diagnosis_takes_milliseconds():
 
 
 def test_a_finding_is_plain_data(tmp_path):
-    finding = diagnose(healthy(**SICK["dead_units"]))[0].as_dict()
+    finding = asdict(diagnose(healthy(**SICK["dead_units"]))[0])
     assert json.loads(json.dumps(finding))["evidence"][0]["column"] == "dead_units"
     save_history(tmp_path / "history.jsonl", {}, healthy())
 

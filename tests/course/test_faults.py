@@ -143,6 +143,7 @@ def test_a_probe_finds_nothing_in_a_healthy_run_and_leaves_it_as_it_was():
     with pytest.raises(ValueError, match="must have been trained"):
         probe(run)
     list(run.rows())
+    run.student.train()
     before = {name: value.clone() for name, value in run.student.state_dict().items()}
     modes, state = [module.training for module in run.student.modules()], torch.get_rng_state()
     teacher = {name: value.clone() for name, value in TEACHER.state_dict().items()}

@@ -20,7 +20,7 @@ def test_a_part_is_its_arms_with_its_grid_and_its_seeds():
 @pytest.mark.parametrize(("text", "place", "sentence"), [
     ("[mine.shared]\nprobes = 'yes'", "mine.shared.probes", "probes must be true or false"),
     ("[mine.arms.a]\nteacher = 4", "mine.arms.a.teacher", "teacher must be a name, or a table of settings"),
-    ("[mine.grid]\nmeasure = ['rank2', 4]", "mine.grid.measure[1]", "measure must be accuracy or rank2"),
+    ("[mine.grid]\nmeasure = ['rank2', 4]", "mine.grid.measure[1]", "measure must be accuracy, rank2, repeats or test"),
     ("[mine.grid]\nprobes = [true, 'no']", "mine.grid.probes[1]", "probes must be true or false"),
     ("[mine.grid]\nprobes = []", "mine.grid.probes", "of a grid each setting is a list that is not empty")])
 def test_a_value_of_another_kind_is_named_with_its_place(tmp_path, text, place, sentence):
