@@ -19,8 +19,8 @@ from .metrics import entropy
 from .schedules import Numbers
 
 TRAIN = "train"   # prefix of what is summed while training
-TOGETHER = 32     # batches
-LOOKED_AT = 256   # images, so that the share of dead units does not depend on the size of a batch
+TOGETHER = 100_000  # logits of batches that are summed at once
+LOOKED_AT = 256     # images, so that the share of dead units does not depend on the size of a batch
 
 
 class Sums(NamedTuple):
@@ -39,7 +39,7 @@ class Sums(NamedTuple):
 
 
 class Tally:
-    """Sums over images, taken of TOGETHER batches at once: a call takes as long for a single batch as for all of them.
+    """Sums over images, taken of many batches at once: a call takes as long for a single batch as for all of them.
 
         >>> tally = Tally()
         >>> tally.add(terms, logits, teacher_logits, labels, temperature=4.0)
@@ -52,11 +52,11 @@ class Tally:
 
     def add(self, terms: LossTerms, logits: Tensor, teacher_logits: Tensor | None, labels: Tensor,
             temperature: float) -> None:
-        """Add a batch: logits [N, C], which may be overwritten afterwards; labels as the loss takes them."""
-        self._waiting.append((torch.stack(terms), logits.clone(), teacher_logits, class_numbers(labels), temperature))
-        if len(self._waiting) == TOGETHER:
-            self._summed.append(self._sum())
-            self._waiting = []
+        """Add a batch: logits [N, C], labels as the loss takes them; all may be overwritten afterwards."""
+        kept = (each if each is None else each.clone() for each in (logits, teacher_logits, class_numbers(labels)))
+        self._waiting.append((torch.stack(terms), *kept, temperature))
+        if len(self._waiting) * logits.numel() >= TOGETHER:
+            self._summed, self._waiting = [*self._summed, self._sum()], []
 
     @property
     def sums(self) -> Sums:
@@ -114,7 +114,7 @@ class EpochFigures:
                           "alpha": numbers.alpha, "temperature": numbers.temperature}
             self.taught, self.classes = batch.teacher_logits is not None, logits.shape[1]
         self.norms.append(norm.clone())  # a recorded step writes into the same place again
-        self.labels.append(class_numbers(batch.labels))
+        self.labels.append(class_numbers(batch.labels).clone())
         self.tally.add(terms, logits, batch.teacher_logits, batch.labels, numbers.temperature)
         self.numbers = numbers
 

@@ -8,9 +8,9 @@ from scipy import stats
 from small import LittleNet
 from torch import nn
 
+from distill_kit import figures
 from distill_kit.figures import (
     LOOKED_AT,
-    TOGETHER,
     Clock,
     EpochFigures,
     Tally,
@@ -151,9 +151,10 @@ def test_the_sums_of_a_batch_have_their_names():
 
 
 @pytest.mark.parametrize("taught", [True, False])
-def test_sums_are_those_of_batch_after_batch_each_at_its_temperature(taught):
+def test_sums_are_those_of_batch_after_batch_each_at_its_temperature(taught, monkeypatch):
+    monkeypatch.setattr(figures, "TOGETHER", 500)  # so that some are summed before the rest is there
     generator, tally, each = torch.Generator().manual_seed(0), Tally(), []
-    for count in range(1, TOGETHER + 4):  # so that some are summed before the rest is there
+    for count in range(1, 36):
         logits = torch.randn(count, 5, generator=generator)
         teacher = torch.randn(count, 5, generator=generator).half() if taught else None
         labels = torch.randint(-1, 5, (count,), generator=generator)
@@ -163,11 +164,13 @@ def test_sums_are_those_of_batch_after_batch_each_at_its_temperature(taught):
         each.append(sums_of(*batch))
         tally.add(*batch)
         assert tally.sums.images == sum(sums.images for sums in each)
-        logits.zero_()  # as a recorded step may: what is added is kept
+        for reused in (logits, labels, *([teacher] if taught else [])):
+            reused.zero_()  # as a recorded step may, and a loader that fills its tensors again: what is added is kept
+    assert len(tally._summed) > 1 and tally._waiting
     if taught:
         assert tally.sums == pytest.approx([sum(parts) for parts in zip(*each)], rel=1e-5)
     assert tally.sums.entropy == pytest.approx(sum(sums.entropy for sums in each), rel=1e-5)
-    assert tally.sums.images == (TOGETHER + 3) * (TOGETHER + 4) / 2
+    assert tally.sums.images == 35 * 36 / 2
 
 
 def test_an_epoch_without_a_step_has_no_figures():
