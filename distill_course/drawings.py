@@ -1,12 +1,16 @@
 """Drawings that lessons have beside the kit's curves: probabilities as bars, differences, seeds, a map."""
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from distill_kit.colours import BLACK, GREY, LINES, SKY
 from distill_kit.plotting import end_names
+
+from .statistics import interval
 
 
 def probability_bars(probabilities: Mapping[str, np.ndarray], classes: Sequence[str], ax: Axes,
@@ -63,15 +67,43 @@ def seeds(groups: Mapping[str, Mapping[float, Sequence[float]]], ax: Axes, xlabe
     return ax
 
 
-def heat_map(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, xlabel: str, ylabel: str) -> Axes:
-    """Draw numbers [rows, columns] as coloured squares that show them."""
+def heat_map(values: np.ndarray, rows: Sequence, columns: Sequence, ax: Axes, xlabel: str, ylabel: str,
+             framed: Sequence[tuple[int, int]] = (), halves: np.ndarray | None = None) -> Axes:
+    """Draw numbers [rows, columns] as coloured squares that show them.
+
+    framed: places of squares with a frame. halves: half of each number's interval, to be written below it.
+    """
     values = np.asarray(values)
     ax.imshow(values, cmap="cividis", aspect="auto")
     ax.grid(False)
     middle = (values.min() + values.max()) / 2
     for place in np.ndindex(values.shape):
-        ax.text(place[1], place[0], f"{values[place]:.1f}", ha="center", va="center",
+        half = "" if halves is None else f"\n±{halves[place]:.1f}"
+        ax.text(place[1], place[0], f"{values[place]:.1f}{half}", ha="center", va="center",
                 color="white" if values[place] < middle else "black")
+    for row, column in framed:
+        ax.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=BLACK, linewidth=2.5))
     ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows,
            xlabel=xlabel, ylabel=ylabel)
+    return ax
+
+
+def claims(tested: Sequence, ax: Axes) -> Axes:
+    """Draw claims a line each: what each says as a band, what came out as a dot with its 95 % interval.
+
+    tested: objects with says, above, below, differences and verdict. The dot is full where the verdict is clear.
+    """
+    ends = [interval(claim.differences) for claim in tested]
+    left, right = min(low for low, _ in ends) - 0.5, max(high for _, high in ends) + 0.5
+    for place, (claim, (low, high)) in enumerate(zip(tested, ends)):
+        start, end = max(claim.above, left), min(claim.below, right)
+        ax.barh(place, end - start, 0.8, left=start, color=SKY, alpha=0.35, linewidth=0)
+        ax.plot([low, high], [place] * 2, color=BLACK, linewidth=2)
+        ax.plot(np.mean(claim.differences), place, "o", color=BLACK, markersize=7,
+                markerfacecolor="white" if "not decided" in claim.verdict else BLACK)
+        ax.annotate(claim.verdict, (1.02, place), xycoords=("axes fraction", "data"), va="center")
+    ax.axvline(0, color=BLACK, linewidth=1, linestyle="--")
+    ax.set(yticks=range(len(tested)), yticklabels=[fill(claim.says, 60) for claim in tested], xlim=(left, right),
+           ylim=(len(tested) - 0.4, -0.6), xlabel="difference in points")
+    ax.grid(False)
     return ax

@@ -178,6 +178,6 @@ def test_lines_of_code_are_counted_without_docstrings_comments_and_blank_lines(t
     assert code_lines(path) == {6, 7, 10, 12, 13}
 
 
-@pytest.mark.parametrize(("package", "most"), [("distill_kit", 2_900), ("distill_course", 4_800)])
+@pytest.mark.parametrize(("package", "most"), [("distill_kit", 2_900), ("distill_course", 5_000)])
 def test_the_packages_stay_thin(package, most):
     assert sum(len(code_lines(path)) for path in MODULES if path.is_relative_to(ROOT / package)) <= most

@@ -567,4 +567,4 @@ print(guess_cost.against(-paired(patient)[0].mean))
 # - Cross-entropy also asks how sure a student is: a distilled student can be right more often and have the higher loss.
 # - With a falling rate, plateaus and short patience mislead. Plan the number of epochs.
 #
-# **Next:** [7. Your own images, teacher and student](07_your_own.ipynb).
+# **Next:** [6. Evidence](06_evidence.ipynb): which of all this advice holds, and how one finds out.

@@ -6,6 +6,7 @@ COSINE = "The cosine of a number and of minus that number is the same."
 SIGN = "Only the distance counts, and not its sign."
 
 EQUIVALENT = {
+    "holm": {"raised = (factors * p[order]).cummax(dim=-1).values.clamp(max=1)": "Of one dimension 0 is the last."},
     "soften": {"return (logits / temperature).softmax(dim=-1)": LAST},
     "entropy": {
         "logarithms = probabilities.clamp_min(2e-12).log2()": "It is as small a number.",
