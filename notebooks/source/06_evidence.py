@@ -466,6 +466,9 @@ from distill_course.evidence import known
 print(known())
 
 # %% [markdown]
+# With so few images and epochs these teachers are hardly better than their students, and there is little to hand on. And
+# most of what was published is a single run of each: you now know what to ask of it.
+#
 # ## In five lines
 #
 # - A test is stated before the runs: what is compared, and what the claim says of the difference.
