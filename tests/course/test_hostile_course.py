@@ -74,6 +74,12 @@ texts = st.one_of(st.sampled_from([*ODD_NUMBERS, "0.5", "alpha", "alpha,alpha", 
 parts = st.builds("{}={}".format, st.sampled_from([*CONTROLS, "seed", "hide", "lock", "", "epochs"]), texts)
 
 
+def is_of(stops, value):
+    """Is it a stop itself, or a number of the stops' kind between two of them?"""
+    return any(value is stop for stop in stops) or (
+        type(value) is type(stops[0]) in (int, float) and min(stops) < value < max(stops))
+
+
 def codes_of(name):
     """Codes of an experiment, two parts of three as they should be."""
     controls = EXPERIMENTS[name].controls if name in EXPERIMENTS else ()
@@ -88,7 +94,7 @@ def test_a_code_sets_stops_and_a_seed_or_is_refused_and_nothing_moves(tmp_path_f
     for experiment, values, seed, lesson in read_or_refused("codes", lambda: read_code(code)):
         assert experiment.name == code.strip().split("/")[0] and type(seed) is int and 0 <= seed < 2**63
         stops = {control.name: control.stops for control in experiment.controls}
-        assert all(any(value is stop for stop in stops[name]) for name, value in values.items())
+        assert all(is_of(stops[name], value) for name, value in values.items())
         assert set(lesson["hide"]) | set(lesson["lock"]) <= set(stops)
         session = session_with(experiment.name, tmp_path_factory)
         before = dict(session.values), session.seed
@@ -109,7 +115,7 @@ def test_a_move_is_to_stops_or_refused_and_nothing_moves(tmp_path_factory, name,
     for _ in read_or_refused("moves", partial(session.move, **values)):
         seed = values.pop("seed", None)
         assert seed is None or type(seed) is int and session.seed == seed
-        assert all(session.values[key] in {control.name: control.stops for control in session.experiment.controls}[key]
-                   and type(value) is not bool for key, value in values.items())
+        stops = {control.name: control.stops for control in session.experiment.controls}
+        assert all(is_of(stops[key], session.values[key]) and type(value) is not bool for key, value in values.items())
         session.move(before[1], **before[0])
     assert (session.values, session.seed) == before
